@@ -1,0 +1,76 @@
+# Needs Python 3.11 or newer, pip and make: no root, no compiler. Everything lands in this folder.
+
+PORT ?= 5000
+
+# A uv that works, wherever it is; else pip brings one into .uv, which it does even where it may not touch the system.
+uv := $(shell uv --version >/dev/null 2>&1 && command -v uv || echo .uv/bin/uv)
+bin := .venv/bin
+python := $(or $(PYTHON),python3)
+# The certificates that the machine trusts, like pip's: a company's proxy works with both or with none.
+export UV_SYSTEM_CERTS ?= 1
+
+.DEFAULT_GOAL := help
+.PHONY: help run setup test lint lock clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+run: .venv/ready-to-run ## serve on http://127.0.0.1:5000 (PORT=...), with nothing else to install or set
+	@exec $(bin)/flaskauth serve --host 127.0.0.1 --port $(PORT)
+
+setup: .venv/ready-to-test ## make .venv with everything that working on the code needs (PYTHON=python3.13 picks one)
+
+test: setup ## lint, then every test, with MariaDB and Redis of their own (ARGS="-k login" goes to pytest)
+	@$(bin)/python -m tests.servers install
+	@$(MAKE) --no-print-directory lint
+	$(bin)/python -m pytest -n 2 $(ARGS)
+
+lint: setup ## ruff, mypy --strict, and the order of the rooms
+	$(bin)/ruff check $(ours)
+	$(bin)/ruff format --check $(ours)
+	$(bin)/mypy
+	$(bin)/lint-imports
+
+lock: $(bin)/python ## write both requirements files again (ARGS=--upgrade for newer versions)
+	@echo "Writing requirements.txt and requirements-dev.txt"
+	@$(build_needs) | $(compile) --output-file requirements.txt pyproject.toml -
+	@$(build_needs) | $(compile) --constraints requirements.txt --group dev --output-file requirements-dev.txt pyproject.toml -
+
+clean: ## remove what make built; the data in instance/ stays
+	rm -rf .venv .uv .servers build dist .*_cache .hypothesis
+
+# Ruff knows what git ignores, but not in a copy without git.
+ours = --config 'extend-exclude = [".uv", ".servers"]'
+
+# --- how .venv is made ---
+
+# What builds the package is in the lock too, so that an installation runs no code that the lock does not name;
+# editables is what hatchling wants beside itself for an --editable one.
+build_needs = $(bin)/python -c 'import tomllib; \
+	print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], "editables", sep="\n")'
+compile = $(uv) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--custom-compile-command "make lock" $(ARGS)
+
+# Where pip was told of another package index, uv is told too.
+index = $${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$($(python) -m pip config get global.index-url 2>/dev/null)}}
+define install
+	@echo "Installing $(1) into .venv"
+	@UV_DEFAULT_INDEX="$(index)" $(uv) pip install --quiet --compile-bytecode --python $(bin)/python --require-hashes -r $(1)
+	@$(uv) pip install --quiet --python $(bin)/python --no-deps --no-build-isolation --editable .
+endef
+
+.venv/ready-to-run: requirements.txt pyproject.toml | $(bin)/python
+	$(call install,requirements.txt)
+	@touch $@
+
+.venv/ready-to-test: requirements-dev.txt pyproject.toml | $(bin)/python
+	$(call install,requirements-dev.txt)
+	@touch $@ .venv/ready-to-run
+
+$(bin)/python: | $(filter .uv/bin/uv,$(uv))
+	@rm -rf .venv
+	@$(uv) venv --quiet $(if $(PYTHON),--python $(PYTHON)) .venv
+
+.uv/bin/uv:
+	@echo "Installing uv into .uv"
+	@$(python) -m pip install --quiet --root-user-action=ignore --upgrade --target .uv uv

@@ -1,0 +1,100 @@
+"""The fields that say who somebody is, and the person as answers show one."""
+
+import re
+import unicodedata
+from typing import Any
+
+from marshmallow import ValidationError
+
+from flaskauth.accounts import addresses, passwords
+from flaskauth.accounts.addresses import NotAnAddress
+from flaskauth.foundation.schemas import Schema, Text, Time, fields
+
+FORBIDDEN_IN_NAMES = re.compile(r"[<>]|://|www\.", re.IGNORECASE)
+INVISIBLE = {"Cc", "Cf", "Co", "Zl", "Zp"}
+JOINERS = "\u200c\u200d"  # written within names in Persian and in the scripts of India
+MOST_MARKS = 4  # combining marks on one letter
+
+
+class EmailField(Text):
+    """An email address; loaded, an Address."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(most=254, metadata={"format": "email", "example": "grace@example.com"}, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        try:
+            return addresses.parse(super()._deserialize(value, attr, data, **kwargs))
+        except (NotAnAddress, ValidationError):
+            raise ValidationError("Invalid Email!") from None
+
+
+class PasswordField(Text):
+    """A password as it was typed: never trimmed, never echoed."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        about = {"format": "password", "example": "seven green kettles"}
+        super().__init__(most=passwords.LONGEST, metadata=about, load_only=True, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        if len(text.encode()) > passwords.LONGEST_BYTES:
+            raise ValidationError(f"Must be at most {passwords.LONGEST_BYTES} bytes long.")
+        return text
+
+
+class NameField(Text):
+    """A name: it goes into mails, so nothing in it may look like a link, a tag or another line."""
+
+    def __init__(self, example: str, **kwargs: Any) -> None:
+        super().__init__(most=100, metadata={"example": example}, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        name = value.strip() if isinstance(value, str) else value
+        text = super()._deserialize(name, attr, data, **kwargs)
+        if FORBIDDEN_IN_NAMES.search(text) or _has_odd_letters(text):
+            raise ValidationError("Contains characters that names do not have.")
+        return text
+
+
+class LocaleField(Text):
+    """A language tag such as en or pt-BR (RFC 5646)."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(least=2, most=16, metadata={"example": "en"}, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        tag = super()._deserialize(value, attr, data, **kwargs)
+        if not re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*", tag):
+            raise ValidationError("Not a language tag.")
+        return tag
+
+
+class HomeSchema(Schema):
+    id = fields.Integer(required=True)
+    name = fields.String(required=True)
+    code = fields.String(required=True)
+
+
+class UserSchema(Schema):
+    id = fields.Integer(required=True)
+    email = fields.String(required=True)
+    first_name = fields.String(required=True)
+    last_name = fields.String(required=True)
+    avatar = fields.String(required=True, allow_none=True)
+    country_id = fields.Integer(required=True, allow_none=True)
+    country = fields.Nested(HomeSchema, required=True, allow_none=True)
+    is_verified = fields.Boolean(required=True)
+    created_at = Time(required=True)
+    updated_at = Time(required=True, allow_none=True)
+
+
+def country_code(**kwargs: Any) -> Text:
+    """The field of an ISO 3166-1 alpha-2 code."""
+    return Text(least=2, most=2, metadata={"example": "NG"}, **kwargs)
+
+
+def _has_odd_letters(text: str) -> bool:
+    kinds = [unicodedata.category(letter) for letter in text if letter not in JOINERS]
+    marks = "".join("m" if kind == "Mn" else " " for kind in kinds)
+    return not INVISIBLE.isdisjoint(kinds) or "m" * (MOST_MARKS + 1) in marks

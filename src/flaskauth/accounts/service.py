@@ -1,0 +1,71 @@
+"""Find people, make one, change one."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+
+from flaskauth.accounts.models import User
+from flaskauth.foundation import clock
+from flaskauth.foundation.db import db
+from flaskauth.foundation.errors import InvalidInput
+from flaskauth.foundation.ids import new_id
+from flaskauth.places import service as places
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What a sign-in compares; `user_id` 0 and no password stand for nobody."""
+
+    user_id: int = 0
+    password: str | None = None
+
+
+NOBODY = Credentials()
+
+
+def credentials(address: str) -> Credentials:
+    """The credentials behind an address; NOBODY's where there is no account that may sign in."""
+    columns = select(User.id, User.password).where(User.address == address, User.is_verified)
+    row = db.session.execute(columns).first()
+    return Credentials(row.id, row.password) if row else NOBODY
+
+
+def find(address: str) -> User | None:
+    """The person of an address."""
+    return db.session.scalar(select(User).where(User.address == address))
+
+
+def create(**about: Any) -> User:
+    """A new person whose address is proven. A taken address fails at the flush; the transaction is then run again."""
+    user = User(id=new_id(), is_verified=True, created_at=clock.now(), **about)
+    db.session.add(user)
+    db.session.flush()
+    return user
+
+
+def edit(user: User, **changes: Any) -> User:
+    """The person with some things changed."""
+    for name, value in changes.items():
+        setattr(user, name, value)
+    user.updated_at = clock.now()
+    db.session.flush()
+    return user
+
+
+def country_id(code: str | None, number: int | None = None) -> int | None:
+    """The number of a country that was named by its code or its number.
+
+    Raises:
+        InvalidInput: there is no such country.
+    """
+    if number is not None:
+        if not places.has_country(number):
+            raise InvalidInput({"country_id": ["Unknown country."]})
+        return number
+    if code is None:
+        return None
+    country = places.country_by_code(code)
+    if country is None:
+        raise InvalidInput({"country": ["Unknown country."]})
+    return country.id

@@ -1,0 +1,153 @@
+"""create_app: the one module that knows every room."""
+
+import fcntl
+from collections.abc import Callable
+from datetime import timedelta
+
+import click
+import structlog
+from flask_cors import CORS
+from sqlalchemy.exc import SQLAlchemyError
+
+from flaskauth import health, migrations, reference
+from flaskauth.codes import service as codes
+from flaskauth.foundation import current, engine, hashing, jobs, limits, log, server
+from flaskauth.foundation.crypto import CannotOpen
+from flaskauth.foundation.db import db, transaction
+from flaskauth.foundation.errors import Problem
+from flaskauth.foundation.hashing import Pool
+from flaskauth.foundation.jobs import Job
+from flaskauth.foundation.server import Server
+from flaskauth.keys import routes as key_routes
+from flaskauth.keys import service as keys
+from flaskauth.login import routes as login_routes
+from flaskauth.mail import delivery
+from flaskauth.mail import routes as mail_routes
+from flaskauth.mail import service as mail
+from flaskauth.places import routes as place_routes
+from flaskauth.profile import routes as profile_routes
+from flaskauth.registration import attempts
+from flaskauth.registration import routes as registration_routes
+from flaskauth.sessions import devices
+from flaskauth.sessions import routes as session_routes
+from flaskauth.sessions import service as sessions
+from flaskauth.settings import Settings
+from flaskauth.throttles import service as throttles
+
+BLUEPRINTS = (
+    registration_routes.bp,
+    login_routes.bp,
+    session_routes.bp,
+    profile_routes.bp,
+    place_routes.bp,
+    key_routes.bp,
+    health.bp,
+    mail_routes.bp,
+)
+PURGES: tuple[Callable[[], int], ...] = (
+    attempts.purge,
+    codes.purge,
+    mail.purge,
+    sessions.purge,
+    devices.purge,
+    throttles.purge,
+)
+
+events = structlog.get_logger(__name__)
+
+
+def create_app(settings: Settings | None = None) -> Server:
+    """The authentication server, ready to serve; its settings come from the environment and `.env` unless given.
+
+    Raises:
+        SettingsError: the settings cannot be used; it says all that is wrong.
+        ClickException: a stored signing key was sealed with another SECRET_KEY.
+    """
+    log.configure()
+    settings = settings or Settings.load()
+    app = bare(settings)
+    for bp in BLUEPRINTS:
+        app.register_blueprint(bp)
+    reference.init_app(app, settings)
+    jobs.init_app(app, () if settings.redis_url else schedule())
+    if settings.cors_origins:
+        CORS(app, origins=list(settings.cors_origins), max_age=600)
+    for warning in settings.warnings():
+        events.warning("setting", what=warning)
+    prepare(app, settings)
+    return app
+
+
+def schedule() -> tuple[Job, ...]:
+    """What is done again and again, by the server's threads or by Celery beat."""
+    return (
+        Job("mail.sweep", timedelta(seconds=2), delivery.sweep, shared=True),
+        Job("keys.maintain", timedelta(minutes=10), keys.maintain),
+        Job("purge", timedelta(hours=1), purge),
+    )
+
+
+def purge() -> None:
+    """Delete what is past its retention, in small steps; each room says in `purge` what it keeps how long."""
+    for delete_some in PURGES:
+        while transaction(delete_some):
+            pass
+
+
+def prepare(app: Server, settings: Settings) -> None:
+    """Bring the embedded database up to date, and see to it that there is a signing key.
+
+    A database that is away now is no reason not to start: every answer until then is 503, and the thread tries again.
+    """
+    with app.app_context():
+        try:
+            if settings.sqlalchemy_database_uri is None:
+                _migrate_embedded(settings)
+            keys.maintain()
+        except CannotOpen:
+            raise click.ClickException(
+                "A stored signing key was sealed with another SECRET_KEY. Put the old secret into SECRET_KEY_FALLBACKS;"
+                " if it is lost, `flaskauth keys reset` makes a new key and signs everybody out."
+            ) from None
+        except (SQLAlchemyError, Problem) as error:
+            events.warning("database_not_ready", reason=type(error).__name__)
+        finally:
+            db.session.rollback()
+
+
+def bare(settings: Settings) -> Server:
+    """The application without its routes, for commands."""
+    app = Server("flaskauth", spec_path=None, docs_path=None, json_errors=False, static_folder=None)  # type: ignore[arg-type]
+    app.config.update(
+        SECRET_KEY=settings.secrets[0],
+        TESTING=settings.flask_testing,
+        PROPAGATE_EXCEPTIONS=False,
+        SQLALCHEMY_ENGINES={"default": engine.options(settings)},
+    )
+    app.extensions[current.KEY] = settings
+    app.extensions[hashing.KEY] = Pool(settings.web_concurrency, settings.database_pool_size)
+    db.init_app(app)
+    server.init_app(app, settings)
+    limits.init_app(app, settings)
+    return app
+
+
+def _migrate_embedded(settings: Settings) -> None:
+    """The database of the instance folder is ours: whoever starts first brings it up to date, the others wait."""
+    folder = settings.flaskauth_instance_path
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (folder / ".migrating").open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        with db.engine.connect() as connection:
+            is_current = migrations.is_current(connection)
+        if not is_current:
+            migrations.upgrade(settings.database_url)
+
+
+def serving() -> Server:
+    """What a server process runs: the application with its thread already at work."""
+    app = create_app()
+    background = app.extensions[jobs.KEY]
+    assert isinstance(background, jobs.Background)
+    background.start()
+    return app

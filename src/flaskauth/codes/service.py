@@ -1,0 +1,117 @@
+"""Issue a code, mail it again, end it, and say what it reads."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Select, delete, select, update
+
+from flaskauth.codes import derive
+from flaskauth.codes.models import OneTimeCode
+from flaskauth.foundation import clock, crypto
+from flaskauth.foundation.db import changed, db
+from flaskauth.foundation.ids import new_secret_id
+
+LIFE = timedelta(minutes=10)  # NIST SP 800-63B-4 section 3.1.3.2
+SAME_WHILE_LEFT = timedelta(minutes=3)
+FIRST_RESEND = timedelta(seconds=60)
+KEPT = timedelta(days=7)
+PURGED = 1000  # rows in one statement
+
+
+@dataclass(frozen=True)
+class Asked:
+    """For what, for which address, from which network a code is asked, and until when its door stands."""
+
+    purpose: str
+    address: str
+    network: str
+    ends_at: datetime
+
+
+def issue(asked: Asked, *, is_decoy: bool = False, is_withheld: bool = False) -> OneTimeCode:
+    """A new code with a door of its own. A decoy takes tries and never opens; a withheld one was never mailed."""
+    now = clock.now()
+    row = OneTimeCode(
+        id=new_secret_id(),
+        purpose=asked.purpose,
+        address=asked.address,
+        network=asked.network,
+        nonce=crypto.random_bytes(32),
+        expires_at=now + LIFE,
+        ends_at=asked.ends_at,
+        tries=0,
+        is_decoy=is_decoy,
+        is_withheld=is_withheld,
+        mails=1,
+        next_mail_at=now + FIRST_RESEND,
+        created_at=now,
+    )
+    row.lookup = derive.lookups(row.purpose, derive.candidates(row)[0])[0]
+    db.session.add(row)
+    return row
+
+
+def find(purpose: str, code_id: bytes) -> OneTimeCode | None:
+    """The row behind a door."""
+    row = db.session.get(OneTimeCode, code_id)
+    return row if row and row.purpose == purpose else None
+
+
+def newest(purpose: str, address: str, network: str) -> OneTimeCode | None:
+    """The newest door of this address that is not over: of those opened from this network, else of all."""
+    rows = _of(purpose, address).where(OneTimeCode.used_at.is_(None), OneTimeCode.ends_at > clock.now())
+    found = db.session.scalars(rows.order_by(OneTimeCode.created_at.desc())).all()
+    return next((row for row in found if row.network == network), found[0] if found else None)
+
+
+def take_mail_turn(row: OneTimeCode | None) -> bool:
+    """Whether another mail is due: first after 60 s, then after twice as long each time. Taking the turn spends it."""
+    seen, now = (row.mails, clock.now()) if row else (0, clock.now())
+    due = update(OneTimeCode).where(
+        OneTimeCode.id == (row.id if row else b""),
+        OneTimeCode.mails == seen,
+        OneTimeCode.next_mail_at <= now,
+        OneTimeCode.used_at.is_(None),
+        OneTimeCode.ends_at > now,
+    )
+    return changed(due.values(mails=seen + 1, next_mail_at=now + FIRST_RESEND * 2 ** min(seen, 11))) == 1
+
+
+def renew(row: OneTimeCode) -> None:
+    """Make the code worth mailing: the same while 3 minutes of it are left, else a new one; only the newest is good."""
+    now = clock.now()
+    if row.is_withheld or row.expires_at - now < SAME_WHILE_LEFT:
+        row.nonce = crypto.random_bytes(32)
+        row.lookup = derive.lookups(row.purpose, derive.candidates(row)[0])[0]
+        row.expires_at = min(now + LIFE, row.ends_at)
+    row.is_withheld = False
+
+
+def end_all(purpose: str, address: str) -> None:
+    """End every code of this purpose and address."""
+    now = clock.now()
+    open_ones = update(OneTimeCode).where(OneTimeCode.purpose == purpose, OneTimeCode.address == address)
+    changed(open_ones.where(OneTimeCode.ends_at > now).values(ends_at=now, expires_at=now))
+
+
+def reveal(code_id: bytes) -> str | None:
+    """The code as it is mailed, or None once it is used, ended or expired."""
+    row = db.session.get(OneTimeCode, code_id)
+    return derive.formatted(derive.candidates(row)[0]) if row and row.is_live else None
+
+
+def shown(code_id: bytes) -> str:
+    """The code that a mail carried, good or not; "" once the row is gone."""
+    row = db.session.get(OneTimeCode, code_id)
+    return derive.formatted(derive.candidates(row)[0]) if row else ""
+
+
+def purge() -> int:
+    """Delete codes a week after their end, at most 1,000 at a time; how many went."""
+    before = clock.now() - KEPT
+    ids = db.session.scalars(select(OneTimeCode.id).where(OneTimeCode.ends_at < before).limit(PURGED)).all()
+    return changed(delete(OneTimeCode).where(OneTimeCode.id.in_(ids))) if ids else 0
+
+
+def _of(purpose: str, address: str) -> Select[OneTimeCode]:
+    return select(OneTimeCode).where(OneTimeCode.purpose == purpose, OneTimeCode.address == address)

@@ -1,0 +1,76 @@
+"""Reads a request's body strictly: one JSON object, once each key, nothing that other readers would read otherwise."""
+
+import json
+from typing import Any, NoReturn
+
+from apiflask.schema_adapters.marshmallow import parser
+from flask import Request, request
+from marshmallow import Schema, ValidationError
+
+from flaskauth.foundation.errors import BadRequest, InvalidInput, TooLarge, UnsupportedMediaType
+
+LARGEST = 64 * 1024  # bytes
+
+
+class _Twice(ValueError):
+    """A key stands twice; readers differ on which one counts (RFC 8259 section 4)."""
+
+
+@parser.location_loader("json")
+def load_json(req: Request, schema: Schema) -> Any:
+    """The body, parsed."""
+    body = _read(req)
+    if not body and not req.content_type and not any(field.required for field in schema.fields.values()):
+        return {}
+    _check_type(req)
+    try:
+        return json.loads(body.decode("utf-8"), object_pairs_hook=_once_each, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        raise BadRequest from None
+
+
+@parser.error_handler
+def refuse(error: ValidationError, *_args: object, **_kwargs: object) -> NoReturn:
+    """422 with flat, sorted errors; `body` for what concerns the whole."""
+    messages = error.normalized_messages()  # type: ignore[no-untyped-call]
+    raise InvalidInput({_name(field): _flat(told) for field, told in sorted(messages.items())})
+
+
+def _read(req: Request) -> bytes:
+    if (req.content_length or 0) > LARGEST:
+        raise TooLarge
+    body = req.get_data(cache=True)
+    if len(body) > LARGEST:
+        raise TooLarge
+    return body
+
+
+def _check_type(req: Request) -> None:
+    charset = req.mimetype_params.get("charset", "utf-8").lower()
+    alone = "," not in (req.content_type or "")
+    if req.mimetype != "application/json" or charset not in {"utf-8", "utf8"} or not alone:
+        raise UnsupportedMediaType
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise UnsupportedMediaType
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise _Twice
+    return found
+
+
+def _no_constant(_name: str) -> NoReturn:
+    raise ValueError("NaN and Infinity are not JSON")
+
+
+def _name(field: str) -> str:
+    printable = field.encode("utf-8", "replace").decode()[:64]
+    return "body" if field == "_schema" else printable
+
+
+def _flat(told: Any) -> list[str]:
+    if isinstance(told, dict):
+        return [sentence for inner in told.values() for sentence in _flat(inner)]
+    return [str(sentence) for sentence in told] if isinstance(told, list) else [str(told)]

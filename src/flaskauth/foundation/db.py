@@ -1,0 +1,187 @@
+"""One transaction a request, and the two places that commit.
+
+An answer commits, an accident rolls back, a lost race is run again from the start. A guess or a budget is spent by
+`at_once`, before the work that it pays for, and is never rolled back.
+"""
+
+import time
+from collections.abc import Callable, Hashable
+from typing import Any, NoReturn, TypeVar, TypeVarTuple, cast
+
+from flask_sqlalchemy_lite import SQLAlchemy
+from sqlalchemy import CursorResult, Delete, Insert, Table, Update
+from sqlalchemy.dialects import mysql, sqlite
+from sqlalchemy.event import listens_for
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, NotSupportedError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import ORMExecuteState, Session
+
+from flaskauth.foundation import crypto
+from flaskauth.foundation.errors import Problem, Unavailable
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+TRIES = 5
+LONGEST_PAUSE = 0.2  # seconds
+LOCKED = "locked"  # SQLite's word for another writer
+# Snapshot conflict, node not ready, lock wait, deadlock: nothing was done.
+BROKEN_OFF = {1020, 1047, 1205, 1213, LOCKED}
+GONE = {2006, 2013, 4031}  # before COMMIT nothing was done; during COMMIT nobody knows
+
+
+class WorkSession(Session):
+    """A session that knows whether it has written."""
+
+    @property
+    def has_written(self) -> bool:
+        return bool(self.info.get("wrote") or self.new or self.dirty or self.deleted)
+
+
+db = SQLAlchemy(session_options={"class_": WorkSession})
+
+
+def transaction(work: Callable[[], T]) -> T:
+    """Do a request's (or a job's) work and commit it; run it again while it only lost a race.
+
+    Raises:
+        Problem: the work's own answer, committed.
+        Unavailable: the database is away, or nobody knows whether the commit arrived.
+    """
+    session = _session()
+    try:
+        for attempt in range(1, TRIES + 1):
+            try:
+                return _once(work)
+            except (DBAPIError, PoolTimeout) as error:
+                session.rollback()
+                if attempt == TRIES or not _is_lost_race(error):
+                    _give_up(error)
+                _pause(attempt)
+    finally:
+        session.rollback()
+        session.info.clear()
+    raise AssertionError("unreachable")
+
+
+def at_once(work: Callable[[*Ts], T], *args: *Ts) -> T:
+    """Do something small and commit it now, before the request's own transaction begins.
+
+    When the request's transaction is run again, what it spent so is not spent twice: the first answer stands.
+    """
+    spent: dict[Hashable, Any] = _session().info.setdefault("spent", {})
+    key = (work.__module__, work.__qualname__, args)
+    if key not in spent:
+        release()
+        spent[key] = _committed(work, args)
+    return cast("T", spent[key])
+
+
+def release() -> None:
+    """End what was read so far and give the connection back, before something slow or a commit of its own."""
+    session = _session()
+    if session.has_written:
+        raise RuntimeError("the request has already written: spend and hash first, then write")
+    session.rollback()
+
+
+def after_commit(call: Callable[[], object]) -> None:
+    """Have something called once the transaction is safe."""
+    _session().info.setdefault("after", []).append(call)
+
+
+def changed(statement: Update | Delete) -> int:
+    """Run a conditional UPDATE or DELETE; the number of rows it found decides who won."""
+    result = db.session.execute(statement, execution_options={"synchronize_session": False})
+    return cast("CursorResult[Any]", result).rowcount
+
+
+def insert_if_absent(table: Table, **values: Any) -> None:
+    """Insert a row unless its key is there already."""
+    if db.engine.dialect.name == "sqlite":
+        db.session.execute(sqlite.insert(table).values(**values).on_conflict_do_nothing())
+        return
+    first = next(iter(table.primary_key.columns))
+    db.session.execute(mysql.insert(table).values(**values).on_duplicate_key_update({first.name: first}))
+
+
+def _once(work: Callable[[], T]) -> T:
+    _session().info.pop("after", None)
+    try:
+        result = work()
+    except Problem:
+        _commit()
+        raise
+    _commit()
+    return result
+
+
+def _committed(work: Callable[[*Ts], T], args: tuple[*Ts]) -> T:
+    for attempt in range(1, TRIES + 1):
+        try:
+            result = work(*args)
+            _session().commit()
+        except DBAPIError as error:
+            _session().rollback()
+            if attempt == TRIES or not _is_lost_race(error):
+                raise
+            _pause(attempt)
+        else:
+            return result
+    raise AssertionError("unreachable")
+
+
+def _commit() -> None:
+    session = _session()
+    session.flush()
+    try:
+        session.commit()
+    except DBAPIError as error:
+        if _code(error) in BROKEN_OFF:
+            raise
+        raise Unavailable from error
+    for call in session.info.pop("after", []):
+        call()
+
+
+def _session() -> WorkSession:
+    return cast("WorkSession", db.session)
+
+
+def _give_up(error: Exception) -> NoReturn:
+    raise (error if isinstance(error, IntegrityError) or _is_our_fault(error) else Unavailable()) from error
+
+
+def _is_our_fault(error: Exception) -> bool:
+    return isinstance(error, ProgrammingError | DataError | NotSupportedError)
+
+
+def _is_lost_race(error: Exception) -> bool:
+    return isinstance(error, IntegrityError) or _code(error) in BROKEN_OFF | GONE
+
+
+def _code(error: Exception) -> int | str | None:
+    reason = getattr(error, "orig", None)
+    first = reason.args[0] if isinstance(reason, Exception) and reason.args else None
+    return LOCKED if isinstance(first, str) and LOCKED in first else first
+
+
+def _pause(attempt: int) -> None:
+    time.sleep(min(LONGEST_PAUSE, 0.01 * 2**attempt) * (0.5 + crypto.random_number(1000) / 2000))
+
+
+@listens_for(WorkSession, "do_orm_execute")
+def _note_statement(state: ORMExecuteState) -> None:
+    if isinstance(state.statement, Insert | Update | Delete):
+        state.session.info["wrote"] = True
+
+
+@listens_for(WorkSession, "after_flush")
+def _note_flush(session: Session, _context: object) -> None:
+    session.info["wrote"] = True
+
+
+@listens_for(WorkSession, "after_commit")
+@listens_for(WorkSession, "after_rollback")
+def _forget(session: Session) -> None:
+    session.info.pop("wrote", None)

@@ -1,0 +1,102 @@
+"""Password hashes, in a pool no wider than the processors, with a short queue and a refusal behind it."""
+
+import os
+import threading
+import time
+import unicodedata
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from flask import current_app
+from pwdlib import PasswordHash
+from pwdlib.exceptions import UnknownHashError
+from pwdlib.hashers.argon2 import Argon2Hasher
+
+from flaskauth.foundation import db
+from flaskauth.foundation.errors import Overloaded
+
+T = TypeVar("T")
+
+LONGEST_QUEUE = 0.7  # seconds of work
+FIRST_GUESS = 0.05  # seconds a hash takes, until measured
+KEY = "flaskauth.hashing"
+
+# OWASP Password Storage Cheat Sheet: Argon2id with 19 MiB, two passes, one lane. ASVS 11.4.2.
+_HASHES = PasswordHash((Argon2Hasher(memory_cost=19456, time_cost=2, parallelism=1, hash_len=32, salt_len=16),))
+# Stands in where nobody is known, so that the work is the same.
+_NOBODY = "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5bm9ib2R5bm9ibw$ytaH46meWY8lmL7GvISeF34nSYdizucq0l76z3Y8lWA"
+
+
+class Pool:
+    """Threads that hash; argon2 lets go of the interpreter, so other requests go on meanwhile."""
+
+    def __init__(self, processes: int, most_waiting: int) -> None:
+        self.width = max(1, (os.cpu_count() or 1) // processes)
+        self.most_waiting = most_waiting
+        self.performed = 0
+        self._seconds = FIRST_GUESS
+        self._unfinished = 0
+        self._lock = threading.Lock()
+        self._threads = ThreadPoolExecutor(self.width, thread_name_prefix="hashing")
+
+    def run(self, work: Callable[[], T]) -> T:
+        """Do it when its turn comes.
+
+        Raises:
+            Overloaded: the turn would come too late.
+        """
+        self._queue()
+        try:
+            return self._threads.submit(self._timed, work).result()
+        finally:
+            with self._lock:
+                self._unfinished -= 1
+
+    def _queue(self) -> None:
+        with self._lock:
+            wait = self._unfinished * self._seconds / self.width
+            if wait > LONGEST_QUEUE or self._unfinished >= self.most_waiting:
+                raise Overloaded(retry_after=1)
+            self._unfinished += 1
+
+    def _timed(self, work: Callable[[], T]) -> T:
+        start = time.perf_counter()
+        try:
+            return work()
+        finally:
+            with self._lock:
+                self.performed += 1
+                self._seconds += (time.perf_counter() - start - self._seconds) / 8
+
+
+def hash_password(password: str, salt: bytes | None = None) -> str:
+    """The hash to store, with a salt of its own unless one is given."""
+    db.release()
+    return pool().run(lambda: _HASHES.hash(_normal(password), salt=salt))
+
+
+def verify(password: str, stored: str | None) -> bool:
+    """Whether the password is the stored one; costs the same where nothing is stored, or nothing we can read."""
+    db.release()
+    return pool().run(lambda: _verify(_normal(password), stored or _NOBODY)) and stored is not None
+
+
+def pool() -> Pool:
+    """The running application's pool."""
+    found = current_app.extensions[KEY]
+    assert isinstance(found, Pool)
+    return found
+
+
+def _verify(password: str, stored: str) -> bool:
+    try:
+        return _HASHES.verify(password, stored)
+    except UnknownHashError:
+        _HASHES.verify(password, _NOBODY)
+        return False
+
+
+def _normal(password: str) -> str:
+    """NFKC, so that one keyboard's letters equal another's (NIST SP 800-63B-4 section 3.1.1.2)."""
+    return unicodedata.normalize("NFKC", password)

@@ -1,0 +1,145 @@
+"""What every route says about itself, and what is known of the one who asks."""
+
+import ipaddress
+import re
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec, Protocol, TypeVar, cast
+
+from apiflask import APIBlueprint
+from flask import Response, current_app, g, make_response, request
+
+from flaskauth.foundation.current import settings
+from flaskauth.foundation.errors import Problem
+from flaskauth.foundation.ids import new_secret_id
+
+P = ParamSpec("P")
+V = TypeVar("V", bound=Callable[..., Any])
+
+SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+NOBODY = "unknown"  # a peer without an address still has a budget
+
+
+class Blueprint(APIBlueprint):
+    """The routes of one room; `tag` is their heading in the API's description."""
+
+
+class View(Protocol):
+    access: str
+    refusals: dict[str, type[Problem]]
+
+
+def public(view: V) -> V:
+    """This route is for everybody."""
+    cast("View", view).access = "public"
+    return view
+
+
+def refuses(*problems: type[Problem]) -> Callable[[V], V]:
+    """These refusals are among the route's answers; the API's description lists them."""
+
+    def decorator(view: V) -> V:
+        told = cast("View", view)
+        told.refusals = {**refusals(view), **{problem.code: problem for problem in problems}}
+        return view
+
+    return decorator
+
+
+def refusals(view: Callable[..., Any]) -> dict[str, type[Problem]]:
+    """The refusals that a route declared."""
+    return dict(getattr(view, "refusals", {}))
+
+
+def cached(seconds: int) -> Callable[[Callable[P, Any]], Callable[P, Response]]:
+    """Anybody may keep this answer for so long."""
+
+    def decorator(view: Callable[P, Any]) -> Callable[P, Response]:
+        @wraps(view)
+        def answer(*args: P.args, **kwargs: P.kwargs) -> Response:
+            response = make_response(view(*args, **kwargs))
+            response.headers["Cache-Control"] = f"public, max-age={seconds}"
+            return response
+
+        return answer
+
+    return decorator
+
+
+def request_id() -> str:
+    """The id of this request: the caller's, when it is sane, else ours."""
+    if "request_id" not in g:
+        given = request.headers.get("X-Request-ID", "")
+        g.request_id = given if SANE_ID.fullmatch(given) else new_secret_id().hex()
+    return str(g.request_id)
+
+
+def client_ip() -> str:
+    """The address that asks: the right-most hop that is not a trusted proxy."""
+    if "client_ip" not in g:
+        g.client_ip = _right_most_untrusted([*_forwarded(), request.remote_addr or ""])
+    return str(g.client_ip)
+
+
+def network() -> str:
+    """What the address is counted under: an IPv4 address, or the /64 of an IPv6 address."""
+    return network_of(client_ip())
+
+
+def network_of(address: str) -> str:
+    parsed = _address(address)
+    if isinstance(parsed, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((parsed, 64), strict=False))
+    return str(parsed) if parsed else NOBODY
+
+
+def is_direct_from_here() -> bool:
+    """Whether this machine asks, without a proxy between and by a name of its own."""
+    headers = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via")
+    peer, host = _address(request.remote_addr or ""), request.host.rsplit(":", 1)[0].strip("[]")
+    return bool(peer and peer.is_loopback and _is_local(host)) and not any(name in request.headers for name in headers)
+
+
+def user_agent() -> str:
+    """What the caller calls itself, without control characters, at most 255 of them."""
+    return "".join(letter for letter in request.headers.get("User-Agent", "") if letter.isprintable())[:255]
+
+
+def _forwarded() -> list[str]:
+    return [hop for line in request.headers.getlist("X-Forwarded-For") for hop in line.split(",")]
+
+
+def _right_most_untrusted(hops: list[str]) -> str:
+    believed = NOBODY
+    for hop in reversed(hops):
+        address = _address(hop)
+        if address is None:
+            return believed
+        believed = str(address)
+        if not any(address in trusted for trusted in settings().trusted_proxies):
+            return believed
+    return believed
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """An address, with or without a port; IPv4 in IPv6's clothes is IPv4."""
+    bare = text.strip()
+    if bare.startswith("["):
+        bare = bare[1:].partition("]")[0]
+    elif bare.count(":") == 1:
+        bare = bare.partition(":")[0]
+    try:
+        parsed = ipaddress.ip_address(bare.partition("%")[0])
+    except ValueError:
+        return None
+    return getattr(parsed, "ipv4_mapped", None) or parsed
+
+
+def _is_local(host: str) -> bool:
+    address = _address(host)
+    return host == "localhost" or bool(address and address.is_loopback)
+
+
+def view_of(endpoint: str) -> Callable[..., Any]:
+    """The function behind an endpoint."""
+    return cast("Callable[..., Any]", current_app.view_functions[endpoint])

@@ -1,0 +1,117 @@
+"""Coarse request limits by network, in Redis or, where there is none or it is away, in this process.
+
+They only keep floods off; what guards codes and passwords is counted in the database (see throttles).
+"""
+
+import time
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+import structlog
+from flask import Flask, current_app
+from limits import RateLimitItem, parse_many
+from limits.storage import MemoryStorage, RedisStorage
+from limits.strategies import FixedWindowRateLimiter
+from redis.exceptions import RedisError
+
+from flaskauth.foundation.errors import TooManyRequests
+from flaskauth.foundation.http import network, refuses
+from flaskauth.settings import Settings
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+KEY = "flaskauth.limits"
+REDIS_TIMEOUT = 0.5  # seconds
+LOOK_AGAIN = 5.0  # seconds between tries of a Redis that is away
+
+log = structlog.get_logger(__name__)
+
+
+class Limiter:
+    """Counts requests in fixed windows; each process takes its share where they do not count together."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._factor = settings.request_limits
+        self._share = self._factor / settings.web_concurrency
+        self._own = FixedWindowRateLimiter(MemoryStorage())
+        self._shared = FixedWindowRateLimiter(_redis(settings)) if settings.redis_url else None
+        self._away_until = 0.0
+
+    def retry_after(self, limits: list[RateLimitItem], *key: str) -> float:
+        """Count one request; 0 where it may go on, else the seconds to wait."""
+        return self._ask(lambda limiter, factor: _count(limiter, factor, limits, key))
+
+    def is_over(self, limits: list[RateLimitItem], *key: str) -> bool:
+        """Whether one more would be refused."""
+        return self._ask(lambda limiter, factor: not all(limiter.test(_scaled(item, factor), *key) for item in limits))
+
+    def _ask(self, question: Callable[[FixedWindowRateLimiter, float], T]) -> T:
+        if self._shared and time.monotonic() >= self._away_until:
+            try:
+                return question(self._shared, self._factor)
+            except RedisError:
+                self._away_until = time.monotonic() + LOOK_AGAIN
+                log.warning("redis_away", what="request limits are counted in each process meanwhile")
+        return question(self._own, self._share)
+
+
+def limited(limits: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """At most so many requests a network: "30/minute; 300/hour"."""
+    items = parse_many(limits)
+
+    def decorator(view: Callable[P, T]) -> Callable[P, T]:
+        @wraps(view)
+        def answer(*args: P.args, **kwargs: P.kwargs) -> T:
+            _spend(items, view.__qualname__)
+            return view(*args, **kwargs)
+
+        answer.limits = limits  # type: ignore[attr-defined]
+        return refuses(TooManyRequests)(answer)
+
+    return decorator
+
+
+def within(limits: str, *key: str) -> bool:
+    """Whether one more stays within; for what is counted but refused to nobody."""
+    return _limiter().retry_after(parse_many(limits), *key) == 0
+
+
+def is_over(limits: str, *key: str) -> bool:
+    """Whether `within` has been exceeded, without counting."""
+    return _limiter().is_over(parse_many(limits), *key)
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    app.extensions[KEY] = Limiter(settings)
+
+
+def _spend(items: list[RateLimitItem], name: str) -> None:
+    wait = _limiter().retry_after(items, name, network())
+    if wait:
+        raise TooManyRequests(retry_after=wait)
+
+
+def _count(limiter: FixedWindowRateLimiter, factor: float, limits: list[RateLimitItem], key: tuple[str, ...]) -> float:
+    for item in limits:
+        scaled = _scaled(item, factor)
+        if not limiter.hit(scaled, *key):
+            return max(1.0, limiter.get_window_stats(scaled, *key).reset_time - time.time())
+    return 0
+
+
+def _scaled(item: RateLimitItem, factor: float) -> RateLimitItem:
+    return type(item)(max(1, round(item.amount * factor)), item.multiples)
+
+
+def _redis(settings: Settings) -> RedisStorage:
+    assert settings.redis_url
+    url = settings.redis_url.get_secret_value()
+    return RedisStorage(url, socket_timeout=REDIS_TIMEOUT, socket_connect_timeout=REDIS_TIMEOUT, key_prefix="flaskauth")
+
+
+def _limiter() -> Limiter:
+    found = current_app.extensions[KEY]
+    assert isinstance(found, Limiter)
+    return found

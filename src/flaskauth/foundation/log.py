@@ -1,0 +1,69 @@
+"""Logs: one JSON line an event, with the request's id, and nothing that opens a door or names a person."""
+
+import logging
+import sys
+import traceback
+from typing import Any
+
+import structlog
+from structlog.typing import EventDict, Processor
+
+LONGEST = 1000  # characters of one value
+SECRET = ("password", "token", "secret", "otp", "code_", "authorization", "cookie", "email", "address", "key_")
+
+
+def configure(level: int = logging.INFO) -> None:
+    """Send everything, the libraries' lines too, to standard error as JSON."""
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _without_exception_text,
+        _clean,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.processors.JSONRenderer(sort_keys=False)],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(),
+            ],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=level, force=True)
+    for noisy in ("werkzeug", "alembic", "celery.app.trace", "kombu", "amqp"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def masked(address: str) -> str:
+    """An address as logs may show it: g***@example.com."""
+    local, _, domain = address.partition("@")
+    return f"{local[:1]}***@{domain}"
+
+
+def _without_exception_text(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """Where it happened and what kind it was; its text may quote a statement, an address or a secret."""
+    info = event.pop("exc_info", None)
+    error = info[1] if isinstance(info, tuple) else sys.exc_info()[1] if info is True else info
+    if isinstance(error, BaseException):
+        frames = traceback.extract_tb(error.__traceback__)[-8:]
+        event["exception"] = type(error).__name__
+        event["where"] = [f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno} {frame.name}" for frame in frames]
+    return event
+
+
+def _clean(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    return {name: _shown(name, value) for name, value in event.items()}
+
+
+def _shown(name: str, value: Any) -> Any:
+    if any(word in f"{name}_" for word in SECRET) and name != "event":
+        return "[hidden]"
+    return value[:LONGEST] if isinstance(value, str) else value

@@ -1,0 +1,125 @@
+"""Access tokens: short JWTs (RFC 9068, ES256), good only while their session is."""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import jwt
+from jwt.types import Options
+
+from flaskauth.foundation import clock, crypto
+from flaskauth.foundation.current import settings
+from flaskauth.foundation.errors import Unauthorized
+from flaskauth.keys.ring import ring
+from flaskauth.keys.service import LEEWAY
+
+CLIENT = "flaskauth"
+FRESH_FOR = timedelta(minutes=10)
+CLAIMS = {"iss", "aud", "sub", "client_id", "iat", "exp", "auth_time", "jti", "sid"}
+# The times are checked here, by the application's one clock.
+OPTIONS: Options = {"require": sorted(CLAIMS), "verify_exp": False, "verify_nbf": False, "verify_iat": False}
+ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551  # of the curve P-256 (FIPS 186-5)
+
+
+class InvalidToken(Unauthorized):
+    """401 {"code": "invalid_token"}: forged, expired, or of another kind."""
+
+    code = "invalid_token"
+    message = "Invalid token"
+
+
+@dataclass(frozen=True)
+class Claims:
+    """What a token says of who brings it."""
+
+    user_id: int
+    session_id: int
+    fresh_until: datetime | None
+
+    @property
+    def is_fresh(self) -> bool:
+        return self.fresh_until is not None and clock.now() < self.fresh_until
+
+
+def issue(user_id: int, session_id: int, auth_time: datetime, *, fresh: bool = False) -> str:
+    """A signed token for this session; `fresh` after a password, so that it may change what matters for 10 minutes."""
+    now = clock.now()
+    claims: dict[str, Any] = {
+        "iss": settings().public_url,
+        "aud": settings().audience,
+        "sub": str(user_id),
+        "client_id": CLIENT,
+        "iat": int(now.timestamp()),
+        "exp": int((now + timedelta(minutes=settings().jwt_duration)).timestamp()),
+        "auth_time": int(auth_time.timestamp()),
+        "jti": crypto.encode(crypto.random_bytes(16)),
+        "sid": str(session_id),
+    }
+    if fresh:
+        claims["fresh_until"] = int((now + FRESH_FOR).timestamp())
+    key = ring().signer()
+    return _with_low_s(jwt.encode(claims, key.private, algorithm="ES256", headers={"kid": key.kid, "typ": "at+jwt"}))
+
+
+def read(token: str) -> Claims:
+    """What the token says, once its signature, kind, issuer, audience and times are right.
+
+    Raises:
+        InvalidToken: anything else.
+    """
+    key = ring().find(_kid(token))
+    if key is None or not _has_low_s(token):
+        raise InvalidToken
+    return _believed(_verified(token, key.private.public_key()))
+
+
+def _kid(token: str) -> str:
+    """The key that the header names; a header with more than our three members (jku, crit, b64, zip) is not ours."""
+    try:
+        header = json.loads(crypto.decode(token.partition(".")[0]), object_pairs_hook=tuple)
+    except (ValueError, RecursionError):
+        raise InvalidToken from None
+    named = dict(header) if _is_object(header) and len(header) == 3 else {}
+    kid = named.get("kid")
+    if not isinstance(kid, str) or named != {"alg": "ES256", "typ": "at+jwt", "kid": kid}:
+        raise InvalidToken
+    return kid
+
+
+def _is_object(parsed: object) -> bool:
+    return isinstance(parsed, tuple)
+
+
+def _verified(token: str, key: Any) -> dict[str, Any]:
+    try:
+        issuer, audience = settings().public_url, settings().audience
+        return jwt.decode(token, key, algorithms=["ES256"], issuer=issuer, audience=audience, options=OPTIONS)
+    except (jwt.InvalidTokenError, ValueError, TypeError):
+        raise InvalidToken from None
+
+
+def _believed(claims: dict[str, Any]) -> Claims:
+    now = clock.now()
+    if not _moment(claims["iat"]) - LEEWAY <= now < _moment(claims["exp"]):
+        raise InvalidToken
+    fresh = claims.get("fresh_until")
+    return Claims(int(claims["sub"]), int(claims["sid"]), _moment(fresh) if fresh is not None else None)
+
+
+def _moment(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _has_low_s(token: str) -> bool:
+    signature = crypto.decode(token.rpartition(".")[2])
+    return len(signature) == 64 and int.from_bytes(signature[32:], "big") <= ORDER // 2
+
+
+def _with_low_s(token: str) -> str:
+    """The same signature in its one accepted form: r, -s is as good as r, s, and a token must not have a twin."""
+    head, _, tail = token.rpartition(".")
+    signature = crypto.decode(tail)
+    s = int.from_bytes(signature[32:], "big")
+    low = min(s, ORDER - s).to_bytes(32, "big")
+    return f"{head}.{crypto.encode(signature[:32] + low)}"

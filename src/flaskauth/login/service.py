@@ -1,0 +1,129 @@
+"""Sign in, and prove again that it is you."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NoReturn
+
+from sqlalchemy import update
+
+from flaskauth import audit
+from flaskauth.accounts import service as accounts
+from flaskauth.accounts.addresses import Address
+from flaskauth.accounts.models import User
+from flaskauth.accounts.service import Credentials
+from flaskauth.foundation import clock, hashing
+from flaskauth.foundation.db import at_once, changed, db
+from flaskauth.foundation.errors import TooManyRequests, Unauthorized
+from flaskauth.foundation.http import network
+from flaskauth.keys import tokens
+from flaskauth.keys.tokens import FRESH_FOR
+from flaskauth.login import budgets
+from flaskauth.login.budgets import Asked, Try
+from flaskauth.sessions import devices
+from flaskauth.sessions import service as sessions
+from flaskauth.sessions.guards import SignedIn
+
+
+class WrongCredentials(Unauthorized):
+    """401 {"code": "wrong_credentials"}: nobody learns whether it was the address, the password or the proof."""
+
+    code = "wrong_credentials"
+    message = (
+        "Login failed! Invalid email or password. If you have just registered, enter the code from the mail first."
+    )
+
+
+@dataclass(frozen=True)
+class Credential:
+    """What somebody brings to sign in."""
+
+    email: Address
+    password: str
+    device_token: str | None = None
+
+
+@dataclass(frozen=True)
+class Welcome:
+    """What a sign-in gives."""
+
+    token: str
+    refresh_token: str
+    expired_at: datetime
+    device_token: str
+    user: User
+
+
+@dataclass(frozen=True)
+class Fresh:
+    """A token that may change what matters, and until when."""
+
+    token: str
+    fresh_until: datetime
+
+
+def sign_in(brought: Credential) -> Welcome:
+    """A session for who brings the right password of a proven address.
+
+    Raises:
+        WrongCredentials, TooManyRequests, Overloaded
+    """
+    stored = accounts.credentials(brought.email.key)
+    known = devices.known(stored.user_id, network(), brought.device_token)
+    asked = Asked(brought.email.key, network(), known.device_id, is_known=bool(known))
+    demand_password(asked, stored, brought.password)
+    device_token = brought.device_token if known.device_id else None
+    return finish(stored, known.device_id, device_token)
+
+
+def finish(stored: Credentials, device_id: int | None, device_token: str | None) -> Welcome:
+    """The one door that every sign-in passes: the account is still what was compared, the session begins.
+
+    Raises:
+        WrongCredentials: meanwhile the account is gone or has another password.
+    """
+    now = clock.now()
+    same = update(User).where(User.id == stored.user_id, User.password == stored.password, User.is_verified)
+    if not changed(same.values(signed_in_at=now)):
+        raise WrongCredentials
+    device_id, device_token = devices.remember(stored.user_id, device_id, device_token)
+    begun = sessions.start(stored.user_id, device_id)
+    audit.record("sign_in", user_id=stored.user_id, session_id=begun.session_id)
+    user = db.session.get_one(User, stored.user_id)
+    return Welcome(begun.token, begun.refresh_token, begun.expired_at, device_token, user)
+
+
+def reauthenticate(who: SignedIn, password: str) -> Fresh:
+    """A fresh token for who is signed in and gives the password again.
+
+    Raises:
+        WrongCredentials, TooManyRequests, Overloaded
+    """
+    user_id, session = who.user.id, who.session
+    stored = Credentials(user_id, who.user.password)
+    # The session's own device is known: whoever guesses from elsewhere cannot keep its owner from proving it.
+    asked = Asked(who.user.address, network(), session.device_id, is_known=True)
+    session_id, auth_time = session.id, session.created_at
+    demand_password(asked, stored, password)
+    audit.record("reauthenticated", user_id=user_id, session_id=session_id)
+    return Fresh(tokens.issue(user_id, session_id, auth_time, fresh=True), clock.now() + FRESH_FOR)
+
+
+def demand_password(asked: Asked, stored: Credentials, password: str) -> None:
+    """Compare the password, within the budgets that every call with a password shares.
+
+    Raises:
+        WrongCredentials, TooManyRequests, Overloaded
+    """
+    tried = at_once(budgets.count, asked, budgets.is_flood())
+    is_right = tried.hashes and hashing.verify(password, stored.password if tried.compares else None)
+    if not is_right:
+        _fail(tried, stored)
+    budgets.give_back(asked, tried)
+
+
+def _fail(tried: Try, stored: Credentials) -> NoReturn:
+    audit.record("sign_in_failed", user_id=stored.user_id or None)
+    budgets.note_failure()
+    if tried.waits:
+        raise TooManyRequests(retry_after=tried.retry_after)
+    raise WrongCredentials

@@ -1,0 +1,147 @@
+"""Deliver what the outbox holds.
+
+A mail is claimed by one conditional UPDATE, so that however many processes try, one of them sends it. While the mail
+server is talked to, no transaction is open. A process that dies leaves its claim behind; a minute later it is free.
+"""
+
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from email.message import EmailMessage
+
+import structlog
+from sqlalchemy import ColumnElement, and_, or_, select, update
+
+from flaskauth.audit import record
+from flaskauth.codes.service import reveal
+from flaskauth.foundation import clock, crypto
+from flaskauth.foundation.current import settings
+from flaskauth.foundation.db import changed, db, transaction
+from flaskauth.mail import smtp
+from flaskauth.mail.models import DEAD, DROPPED, QUEUED, SENT, OutboxMail
+from flaskauth.mail.rendering import render
+
+LEASE = timedelta(seconds=60)
+RESERVE = timedelta(seconds=15)  # of the lease, in which to write down what came of it
+FIRST_WAIT = timedelta(seconds=5)
+LONGEST_WAIT = timedelta(minutes=10)
+DOUBLINGS = 7
+BATCH = 100
+SWEEP_SECONDS = 50.0
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a try: the mail's new state and why; `next_try_at` where it is queued again."""
+
+    state: str
+    error: str | None = None
+    code: int | None = None
+    next_try_at: datetime | None = None
+
+
+def deliver(mail_id: int) -> None:
+    """Send one mail, if it is due and nobody else has it."""
+    mail = transaction(lambda: _claim(mail_id))
+    if mail is not None:
+        outcome = _try(mail)
+        transaction(lambda: _conclude(mail, outcome))
+
+
+def sweep() -> None:
+    """Send everything that is due, the oldest first, for most of a minute."""
+    end = time.monotonic() + SWEEP_SECONDS
+    while due := transaction(_due_ids):
+        for mail_id in due:
+            if time.monotonic() > end:
+                return
+            deliver(mail_id)
+
+
+def _due_ids() -> list[int]:
+    oldest = select(OutboxMail.id).where(_is_due()).order_by(OutboxMail.next_try_at).limit(BATCH)
+    return list(db.session.scalars(oldest))
+
+
+def _is_due() -> ColumnElement[bool]:
+    now = clock.now()
+    is_free = or_(OutboxMail.leased_until.is_(None), OutboxMail.leased_until <= now)
+    return and_(OutboxMail.state == QUEUED, OutboxMail.next_try_at <= now, is_free)
+
+
+def _claim(mail_id: int) -> OutboxMail | None:
+    mine = update(OutboxMail).where(OutboxMail.id == mail_id, _is_due())
+    if not changed(mine.values(leased_until=clock.now() + LEASE, tries=OutboxMail.tries + 1)):
+        return None
+    mail = db.session.get_one(OutboxMail, mail_id)
+    db.session.expunge(mail)  # read after the transaction
+    return mail
+
+
+def _try(mail: OutboxMail) -> Outcome:
+    if mail.expires_at <= clock.now():
+        return Outcome(DROPPED, "expired")
+    code = _code(mail)
+    if code is None:
+        return Outcome(DROPPED, "its code ended")
+    try:
+        message = render(mail, code)
+    except Exception:  # whatever is wrong with this mail must not keep the others
+        log.exception("mail_cannot_be_rendered", mail_id=mail.id, template=mail.template)
+        return Outcome(DEAD, "cannot be rendered")
+    return _send(mail, message)
+
+
+def _code(mail: OutboxMail) -> str | None:
+    code_id = mail.code_id
+    return "" if code_id is None else transaction(lambda: reveal(code_id))
+
+
+def _send(mail: OutboxMail, message: EmailMessage) -> Outcome:
+    if settings().has_mailbox:
+        return Outcome(SENT)
+    try:
+        smtp.send(message, mail.recipient, _seconds_left(mail))
+    except smtp.Rejected as error:
+        return Outcome(DEAD, str(error), error.code)
+    except smtp.Undelivered as error:
+        return _later(mail, str(error))
+    return Outcome(SENT)
+
+
+def _seconds_left(mail: OutboxMail) -> float:
+    end = (mail.leased_until or clock.now()) - RESERVE
+    return max(0.0, (end - clock.now()).total_seconds())
+
+
+def _later(mail: OutboxMail, error: str) -> Outcome:
+    """Wait twice as long each time, but try up to the end of the mail's use: at most half of what is left."""
+    left = mail.expires_at - clock.now()
+    wait = min(FIRST_WAIT * 2 ** min(mail.tries - 1, DOUBLINGS), LONGEST_WAIT, left / 2)
+    if wait < FIRST_WAIT:
+        return Outcome(DEAD, error)
+    jitter = wait * crypto.random_number(1000) / 4000
+    return Outcome(QUEUED, error, next_try_at=clock.now() + wait + jitter)
+
+
+def _conclude(mail: OutboxMail, outcome: Outcome) -> None:
+    # Every claim counts a try, so the count names the claim: who lost it to another writes nothing.
+    still_mine = (OutboxMail.id == mail.id, OutboxMail.state == QUEUED, OutboxMail.tries == mail.tries)
+    values = {
+        "state": outcome.state,
+        "last_error": outcome.error,
+        "leased_until": None,
+        "next_try_at": outcome.next_try_at or mail.next_try_at,
+        "sent_at": clock.now() if outcome.state == SENT else None,
+    }
+    if changed(update(OutboxMail).where(*still_mine).values(values)):
+        _tell(mail, outcome)
+
+
+def _tell(mail: OutboxMail, outcome: Outcome) -> None:
+    tell = log.info if outcome.state == SENT else log.warning
+    tell("mail", state=outcome.state, mail_id=mail.id, template=mail.template, tries=mail.tries, error=outcome.error)
+    if outcome.code is not None:
+        record("mail_rejected", mail_id=mail.id, code=outcome.code)

@@ -1,0 +1,52 @@
+"""Put a mail into the outbox, with the work that it tells of."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from flaskauth.foundation import clock
+from flaskauth.foundation.current import settings
+from flaskauth.foundation.db import after_commit, db
+from flaskauth.foundation.ids import new_id, new_secret_id
+from flaskauth.mail.bell import ring
+from flaskauth.mail.models import QUEUED, OutboxMail
+
+
+@dataclass(frozen=True)
+class Message:
+    """A mail to send: the template is "room/name", the context plain text, the code a reference."""
+
+    template: str
+    to: str
+    context: dict[str, str]
+    expires_at: datetime
+    code_id: bytes | None = None
+    locale: str = "en"
+
+
+def put(message: Message, state: str = QUEUED) -> None:
+    """Have the mail sent once the transaction is safe.
+
+    The bell rings for a mail that nobody is to get too, so that known and unknown people cause the same work.
+    """
+    mail = _row(message, state)
+    db.session.add(mail)
+    mail_id = mail.id
+    after_commit(lambda: ring(mail_id))
+
+
+def _row(message: Message, state: str) -> OutboxMail:
+    now = clock.now()
+    return OutboxMail(
+        id=new_id(),
+        template=message.template,
+        recipient=message.to,
+        context=message.context,
+        locale=message.locale,
+        code_id=message.code_id,
+        state=state,
+        created_at=now,
+        next_try_at=now,
+        expires_at=message.expires_at,
+        message_id=f"<{new_secret_id().hex()}@{urlsplit(settings().public_url).hostname}>",
+    )

@@ -1,0 +1,119 @@
+"""Look into the outbox, and clear it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from email.message import EmailMessage
+
+from sqlalchemy import and_, delete, or_, select
+
+from flaskauth.codes.service import shown
+from flaskauth.foundation import clock, crypto
+from flaskauth.foundation.db import changed, db
+from flaskauth.foundation.log import masked
+from flaskauth.mail.models import DEAD, DROPPED, SENT, WITHHELD, OutboxMail
+from flaskauth.mail.rendering import render
+
+MAILBOX_SIZE = 100
+KEPT = timedelta(days=7)
+DEAD_KEPT = timedelta(days=30)
+PURGED = 1000  # rows in one statement
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A mail as operators see it: whose it is only in outline, and never its code."""
+
+    id: int
+    template: str
+    recipient: str
+    state: str
+    tries: int
+    created_at: datetime
+    next_try_at: datetime
+    sent_at: datetime | None
+    last_error: str | None
+
+
+@dataclass(frozen=True)
+class Letter:
+    """A mail as its reader sees it."""
+
+    id: int
+    to: str
+    sender: str
+    subject: str
+    text: str
+    html: str
+    sent_at: datetime | None
+    message_id: str
+
+
+def recent(limit: int, state: str | None = None) -> list[Listed]:
+    """The newest mails, of one state or of all."""
+    return [_listed(mail) for mail in _newest(limit, state)]
+
+
+def mailbox() -> list[Letter]:
+    """The mails that were sent, the newest first, each as it looks now."""
+    return [_letter(mail) for mail in _newest(MAILBOX_SIZE, SENT)]
+
+
+def mailbox_tag() -> str:
+    """Changes when the mailbox does."""
+    newest = select(OutboxMail.id).where(OutboxMail.state == SENT).order_by(OutboxMail.created_at.desc())
+    return crypto.digest(*db.session.scalars(newest.limit(MAILBOX_SIZE))).hex()[:16]
+
+
+def purge() -> int:
+    """Delete what is over, at most 1,000 mails at a time; how many went.
+
+    Mails that were sent, dropped or withheld stay for 7 days, dead ones for 30; queued ones until they are either.
+    """
+    now = clock.now()
+    over = and_(OutboxMail.state.in_((SENT, DROPPED, WITHHELD)), OutboxMail.created_at < now - KEPT)
+    dead = and_(OutboxMail.state == DEAD, OutboxMail.created_at < now - DEAD_KEPT)
+    ids = db.session.scalars(select(OutboxMail.id).where(or_(over, dead)).limit(PURGED)).all()
+    return changed(delete(OutboxMail).where(OutboxMail.id.in_(ids))) if ids else 0
+
+
+def _newest(limit: int, state: str | None) -> Sequence[OutboxMail]:
+    newest = select(OutboxMail).order_by(OutboxMail.created_at.desc(), OutboxMail.id.desc()).limit(limit)
+    return db.session.scalars(newest.where(OutboxMail.state == state) if state else newest).all()
+
+
+def _listed(mail: OutboxMail) -> Listed:
+    return Listed(
+        id=mail.id,
+        template=mail.template,
+        recipient=masked(mail.recipient),
+        state=mail.state,
+        tries=mail.tries,
+        created_at=mail.created_at,
+        next_try_at=mail.next_try_at,
+        sent_at=mail.sent_at,
+        last_error=mail.last_error,
+    )
+
+
+def _letter(mail: OutboxMail) -> Letter:
+    message = _rendered(mail)
+    return Letter(
+        id=mail.id,
+        to=str(message["To"]),
+        sender=str(message["From"]),
+        subject=str(message["Subject"]),
+        text=_part(message, "plain"),
+        html=_part(message, "html"),
+        sent_at=mail.sent_at,
+        message_id=mail.message_id,
+    )
+
+
+def _rendered(mail: OutboxMail) -> EmailMessage:
+    return render(mail, shown(mail.code_id) if mail.code_id else "")
+
+
+def _part(message: EmailMessage, kind: str) -> str:
+    part = message.get_body((kind,))
+    return str(part.get_content()) if part else ""

@@ -1,0 +1,184 @@
+"""Hand a message to the mail server: over verified TLS where it is asked for, and in bounded time."""
+
+import contextlib
+import smtplib
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from email.message import EmailMessage
+from functools import lru_cache
+from pathlib import Path
+from typing import Self
+from urllib.parse import urlsplit
+
+from flaskauth.foundation.current import settings
+from flaskauth.mail.addresses import literal, sender, wire
+from flaskauth.settings import Settings
+
+CONNECT_TIMEOUT = 10  # seconds, for each address of the server
+ANSWER_TIMEOUT = 20
+GOODBYE_TIMEOUT = 2
+ABOUT_THE_MESSAGE = {"mail", "rcpt", "data"}  # a refusal at another stage is about us, and is ours to repair
+NO_SUCH_NAME = 553  # what a server without SMTPUTF8 says to such an address (RFC 6531 section 3.5)
+
+
+class Undelivered(Exception):
+    """The message did not arrive; says at which stage, and the server's code or the kind of failure. Never its text."""
+
+    def __init__(self, stage: str, reason: int | str) -> None:
+        super().__init__(f"{stage} {reason}")
+
+
+class Rejected(Undelivered):
+    """The server will not take this message, however often it is offered."""
+
+    def __init__(self, stage: str, code: int) -> None:
+        super().__init__(stage, code)
+        self.code = code
+
+
+class Watchdog:
+    """Ends a conversation after so many seconds, however slowly the other side keeps it alive."""
+
+    def __init__(self, seconds: float) -> None:
+        self._link: socket.socket | None = None
+        self._late = threading.Event()
+        self._timer = threading.Timer(seconds, self._bark)
+        self._timer.daemon = True
+
+    def watch(self, link: socket.socket) -> None:
+        # A duplicate: wrapping a socket in TLS takes the original's descriptor away.
+        self._link = link.dup()
+        if self._late.is_set():
+            raise TimeoutError
+
+    def __enter__(self) -> Self:
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._timer.cancel()
+        if self._link:
+            self._link.close()
+
+    def _bark(self) -> None:
+        self._late.set()
+        if self._link:
+            with contextlib.suppress(OSError):
+                self._link.shutdown(socket.SHUT_RDWR)
+
+
+class Client(smtplib.SMTP):
+    """smtplib's client, watched from the first byte, and in TLS from the first byte where there is a context."""
+
+    def __init__(self, host: str, port: int, watchdog: Watchdog, context: ssl.SSLContext | None) -> None:
+        self._watchdog = watchdog
+        self._context = context
+        # A name of our own: smtplib's default asks the DNS, without bound.
+        super().__init__(host, port, local_hostname=_own_name(), timeout=ANSWER_TIMEOUT)
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        link = socket.create_connection((host, port), CONNECT_TIMEOUT)
+        self._watchdog.watch(link)
+        link.settimeout(timeout)
+        return self._context.wrap_socket(link, server_hostname=host) if self._context else link
+
+
+def send(message: EmailMessage, recipient: str, seconds: float) -> None:
+    """Deliver; returning means that the server has taken the message.
+
+    Raises:
+        Rejected: for good.
+        Undelivered: for now, or nobody knows.
+    """
+    if seconds <= 0:
+        raise Undelivered("connect", "TimeoutError")
+    with Watchdog(seconds) as watchdog, _connected(settings(), watchdog) as client:
+        _hand_over(client, message, wire(recipient))
+        # From here on the message is theirs: whatever happens to the farewell, it is not sent again.
+        with contextlib.suppress(OSError):
+            _say_goodbye(client)
+
+
+@contextlib.contextmanager
+def _connected(given: Settings, watchdog: Watchdog) -> Iterator[Client]:
+    context = _context(given.mail_ca_file)
+    with _stage("connect"):
+        client = Client(given.mail_server or "", _port(given), watchdog, context if given.mail_use_ssl else None)
+    with contextlib.closing(client):
+        _greet(client)
+        if given.mail_use_tls and not given.mail_use_ssl:
+            with _stage("tls"):
+                client.starttls(context=context)
+            _greet(client)
+        if given.mail_username:
+            with _stage("login"):
+                client.login(given.mail_username, given.mail_password.get_secret_value() if given.mail_password else "")
+        yield client
+
+
+def _greet(client: Client) -> None:
+    with _stage("hello"):
+        client.ehlo_or_helo_if_needed()
+
+
+def _hand_over(client: Client, message: EmailMessage, recipient: str) -> None:
+    envelope_sender = sender().addr_spec
+    options = []
+    if not (envelope_sender + recipient).isascii():
+        if not client.has_extn("smtputf8"):
+            raise Rejected("smtputf8", NO_SUCH_NAME)
+        options = ["SMTPUTF8", "BODY=8BITMIME"]
+    _ask("mail", lambda: client.mail(envelope_sender, options))
+    _ask("rcpt", lambda: client.rcpt(recipient))
+    _ask("data", lambda: client.data(message.as_bytes()))
+
+
+def _ask(stage: str, command: Callable[[], tuple[int, bytes]]) -> None:
+    with _stage(stage):
+        _take(stage, command()[0])
+
+
+def _say_goodbye(client: Client) -> None:
+    if client.sock:
+        client.sock.settimeout(GOODBYE_TIMEOUT)
+    client.quit()
+
+
+@contextlib.contextmanager
+def _stage(name: str) -> Iterator[None]:
+    """Tells failures in our words, by the stage at which they happened."""
+    try:
+        yield
+    except smtplib.SMTPResponseException as error:
+        _take(name, error.smtp_code)
+        raise Undelivered(name, error.smtp_code) from None
+    except (OSError, ValueError) as error:  # ValueError: a host name that IDNA cannot write, a password outside ASCII
+        raise Undelivered(name, type(error).__name__) from None
+
+
+def _take(stage: str, code: int) -> None:
+    if 200 <= code < 300:
+        return
+    if code >= 500 and stage in ABOUT_THE_MESSAGE:
+        raise Rejected(stage, code)
+    raise Undelivered(stage, code)
+
+
+def _port(given: Settings) -> int:
+    return given.mail_port or (465 if given.mail_use_ssl else 587 if given.mail_use_tls else 25)
+
+
+def _own_name() -> str:
+    return literal(urlsplit(settings().public_url).hostname or "localhost")
+
+
+@lru_cache(maxsize=4)
+def _context(ca_file: Path | None) -> ssl.SSLContext:
+    """Checks certificate and host name, TLS 1.2 at least. Made once, as reading the system's authorities is slow."""
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if ca_file:
+        context.load_verify_locations(cafile=ca_file)
+    return context

@@ -1,0 +1,1 @@
+"""Countries and regions of the world, with their data files."""

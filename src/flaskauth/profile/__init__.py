@@ -1,0 +1,1 @@
+"""Look after one's account: see it, edit it."""

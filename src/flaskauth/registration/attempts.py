@@ -1,0 +1,112 @@
+"""What an attempt to join does with its rows: open, find, mail again, close."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Update, delete, or_, select, update
+
+from flaskauth import audit
+from flaskauth.accounts import service as accounts
+from flaskauth.accounts.addresses import Address
+from flaskauth.codes import service as codes
+from flaskauth.codes.doors import TRIES_BY_ID
+from flaskauth.codes.models import OneTimeCode
+from flaskauth.codes.service import Asked
+from flaskauth.foundation import clock
+from flaskauth.foundation.db import changed, db
+from flaskauth.foundation.http import network
+from flaskauth.mail import budget, outbox
+from flaskauth.mail.models import DROPPED, QUEUED, WITHHELD
+from flaskauth.registration import emails
+from flaskauth.registration.models import Registration
+from flaskauth.sessions import devices
+
+PURPOSE = "registration"
+LIFE = timedelta(hours=24)
+KEPT = timedelta(days=1)
+PURGED = 1000  # rows in one statement
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """Whose address, which password, and what else was said."""
+
+    email: Address
+    hashed: str
+    about: dict[str, Any]
+
+
+def open_new(asked: Attempt) -> bytes:
+    """A new attempt and its mail; the attempt's id. Where the address has an account it is a decoy."""
+    now, here, address = clock.now(), network(), asked.email.key
+    owner = accounts.find(address)
+    is_known = devices.is_known_network(owner.id if owner else 0, here)
+    is_withheld = not budget.take(address, here, is_known=is_known)
+    door = Asked(PURPOSE, address, here, ends_at=now + LIFE)
+    code = codes.issue(door, is_decoy=owner is not None, is_withheld=is_withheld)
+    row = Registration(
+        id=code.id,
+        email=asked.email.typed,
+        address=address,
+        password=asked.hashed,
+        network=here,
+        created_at=now,
+        ends_at=code.ends_at,
+        is_open=1,
+        **asked.about,
+    )
+    db.session.add(row)
+    db.session.flush()
+    mail = emails.already_registered(owner, here) if owner else emails.prove_address(row, code)
+    outbox.put(mail, WITHHELD if is_withheld else QUEUED)
+    audit.record("registration_known" if owner else "registration_opened", user_id=owner.id if owner else None)
+    return code.id
+
+
+def find_same(address: str, hashed: str) -> OneTimeCode | None:
+    """The code of the open attempt with this password."""
+    same = select(Registration.id).where(Registration.address == address, Registration.password == hashed)
+    found = db.session.scalar(same.where(Registration.is_open == 1))
+    return db.session.get(OneTimeCode, found) if found else None
+
+
+def mail_again(code: OneTimeCode | None) -> None:
+    """Mail an attempt's code once more, when that is due. Nobody, and whoever is not due, cost the same statements."""
+    is_due = codes.take_mail_turn(code)
+    row = db.session.get(Registration, code.id if code else b"")
+    here = network()
+    is_within = budget.take(code.address if code and is_due else here, here, is_known=False)
+    if code and is_due:
+        db.session.refresh(code)
+    if not (code and row and is_due and is_within) or code.is_decoy:
+        outbox.put(emails.to_nobody(row.email if row else ""), DROPPED)
+        return
+    codes.renew(code)
+    outbox.put(emails.prove_address(row, code), QUEUED)
+
+
+def close_spent(address: str) -> None:
+    """Let go of attempts that ended, expired or ran out of tries, so that a new one may have their password."""
+    codes_over = select(OneTimeCode.id).where(
+        OneTimeCode.purpose == PURPOSE,
+        OneTimeCode.address == address,
+        or_(OneTimeCode.tries >= TRIES_BY_ID, OneTimeCode.ends_at <= clock.now()),
+    )
+    changed(_open_of(address).where(Registration.id.in_(codes_over)).values(is_open=None))
+
+
+def close_all(address: str) -> None:
+    """Let go of every attempt of an address."""
+    changed(_open_of(address).values(is_open=None))
+
+
+def purge() -> int:
+    """Delete attempts a day after their end, at most 1,000 at a time; how many went."""
+    before = clock.now() - KEPT
+    ids = db.session.scalars(select(Registration.id).where(Registration.ends_at < before).limit(PURGED)).all()
+    return changed(delete(Registration).where(Registration.id.in_(ids))) if ids else 0
+
+
+def _open_of(address: str) -> Update:
+    return update(Registration).where(Registration.address == address, Registration.is_open == 1)

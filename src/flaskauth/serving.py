@@ -1,0 +1,75 @@
+"""`flaskauth serve`: granian with a few processes, each with few threads."""
+
+import os
+import threading
+import time
+import urllib.request
+from contextlib import suppress
+
+import click
+from granian import Granian
+from granian.constants import Interfaces
+from granian.http import HTTP1Settings
+
+from flaskauth.settings import Settings, is_loopback
+
+THREADS_PER_CONNECTION = 2  # whoever waits for a hash holds no connection
+READY_WITHIN = 60  # seconds
+HEADERS_WITHIN = 10_000  # milliseconds
+
+
+def serve(host: str, port: int, workers: int | None) -> None:
+    """Serve until told to stop.
+
+    Raises:
+        SettingsError, ClickException: it cannot; says why.
+    """
+    if port != 5000 and not (os.environ.get("PUBLIC_URL") or os.environ.get("SERVER_NAME")):
+        os.environ["PUBLIC_URL"] = f"http://localhost:{port}"
+    if workers:
+        os.environ["WEB_CONCURRENCY"] = str(workers)
+    settings = Settings.load()
+    if settings.is_development and not is_loopback(host):
+        raise click.ClickException(
+            "Development serves this machine only. Set FLASKAUTH_ENV=production to serve others."
+        )
+    threading.Thread(target=_greet, args=(settings, host, port), daemon=True).start()
+    Granian(
+        "flaskauth.app:serving",
+        factory=True,
+        interface=Interfaces.WSGI,
+        address=host,
+        port=port,
+        workers=settings.web_concurrency,
+        blocking_threads=settings.database_pool_size * THREADS_PER_CONNECTION,
+        http1_settings=HTTP1Settings(header_read_timeout=HEADERS_WITHIN),
+        websockets=False,
+        respawn_failed_workers=True,
+        log_enabled=False,
+    ).serve()
+
+
+def _greet(settings: Settings, host: str, port: int) -> None:
+    """Say where to look, once it answers."""
+    here = f"http://{'127.0.0.1' if host in {'0.0.0.0', '::'} else host}:{port}"  # noqa: S104
+    end = time.monotonic() + READY_WITHIN
+    while time.monotonic() < end:
+        with suppress(OSError), urllib.request.urlopen(f"{here}/health/live", timeout=2):  # noqa: S310 (our own address)
+            click.echo(_greeting(settings))
+            return
+        time.sleep(0.1)
+
+
+def _greeting(settings: Settings) -> str:
+    url = settings.public_url
+    lines = [
+        f"{settings.app_name} answers at {url} ({settings.flaskauth_env})",
+        f"  API and a page to try it: {url}/docs",
+    ]
+    if settings.has_mailbox:
+        lines.append(f"  Mail is read at:          {url}/dev/mailbox")
+        body = (
+            '{"email":"grace@example.com","password":"seven green kettles","first_name":"Grace","last_name":"Hopper"}'
+        )
+        lines.append(f"  Try: curl {url}/auth/register -H 'Content-Type: application/json' -d '{body}'")
+    return "\n" + "\n".join(lines) + "\n"

@@ -1,0 +1,121 @@
+"""The guards of routes, ours and those that others add: who asks is passed as the first positional argument."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from flask import g, request
+from sqlalchemy import select
+
+from flaskauth.accounts.models import User
+from flaskauth.foundation.db import db
+from flaskauth.foundation.errors import Forbidden, Unauthorized
+from flaskauth.foundation.http import refuses
+from flaskauth.keys import tokens
+from flaskauth.keys.tokens import Claims, InvalidToken
+from flaskauth.sessions.models import Session
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class TokenRequired(Unauthorized):
+    """401 {"code": "invalid_token"}: no access token came with the request."""
+
+    code = "invalid_token"
+    message = "Authorization token required"
+
+
+class ReauthenticationRequired(Forbidden):
+    """403 {"code": "reauthentication_required"}: give the password again at /auth/reauthenticate."""
+
+    code = "reauthentication_required"
+    message = "Please give your password again: POST /auth/reauthenticate."
+
+
+@dataclass(frozen=True)
+class SignedIn:
+    """Who asks, and by which session."""
+
+    user: User
+    session: Session
+    claims: Claims
+
+
+def auth_required(view: Callable[Concatenate[User, P], T]) -> Callable[P, T]:
+    """Let only signed-in people in; the view's first argument is the User."""
+
+    @wraps(view)
+    def answer(*args: P.args, **kwargs: P.kwargs) -> T:
+        return view(signed_in().user, *args, **kwargs)
+
+    return _guarded(answer)
+
+
+def auth_optional(view: Callable[Concatenate[User | None, P], T]) -> Callable[P, T]:
+    """The view's first argument is the User, or None where no token came; a bad token is refused all the same."""
+
+    @wraps(view)
+    def answer(*args: P.args, **kwargs: P.kwargs) -> T:
+        return view(signed_in().user if "Authorization" in request.headers else None, *args, **kwargs)
+
+    return _guarded(answer, access="optional")
+
+
+def fresh_auth_required(view: Callable[Concatenate[User, P], T]) -> Callable[P, T]:
+    """As `auth_required`, and the password was given within the last 10 minutes (ASVS 7.5.1)."""
+
+    @wraps(view)
+    def answer(*args: P.args, **kwargs: P.kwargs) -> T:
+        if not signed_in().claims.is_fresh:
+            raise ReauthenticationRequired
+        return view(signed_in().user, *args, **kwargs)
+
+    return refuses(ReauthenticationRequired)(_guarded(answer))
+
+
+def token_optional(view: Callable[P, T]) -> Callable[P, T]:
+    """The view looks at the token itself, if one came."""
+    return _guarded(view, access="optional")
+
+
+def signed_in() -> SignedIn:
+    """Who asks, read once a request: the token's signature first, then the session's row.
+
+    Raises:
+        TokenRequired, InvalidToken
+    """
+    if "signed_in" not in g:
+        g.signed_in = _look_up(bearer())
+    found = g.signed_in
+    assert isinstance(found, SignedIn)
+    return found
+
+
+def bearer() -> Claims:
+    """What the request's access token says; its session may have ended.
+
+    Raises:
+        TokenRequired, InvalidToken
+    """
+    kind, _, token = request.headers.get("Authorization", "").partition(" ")
+    if not kind:
+        raise TokenRequired
+    if kind.lower() != "bearer":
+        raise InvalidToken
+    return tokens.read(token.strip())
+
+
+def _look_up(claims: Claims) -> SignedIn:
+    found = select(Session, User).join(User, User.id == Session.user_id).where(Session.id == claims.session_id)
+    row = db.session.execute(found).first()
+    if row is None or row.User.id != claims.user_id or not row.Session.is_live:
+        raise InvalidToken
+    return SignedIn(row.User, row.Session, claims)
+
+
+def _guarded(view: Callable[P, T], access: str = "guarded") -> Callable[P, T]:
+    marked: Any = refuses(InvalidToken)(view)
+    marked.access = access
+    return marked  # type: ignore[no-any-return]

@@ -1,0 +1,207 @@
+"""Open, carry on, list and end sessions."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import delete, select, update
+
+from flaskauth import audit
+from flaskauth.accounts.models import User
+from flaskauth.foundation import clock, crypto
+from flaskauth.foundation.current import settings
+from flaskauth.foundation.db import changed, db
+from flaskauth.foundation.errors import NotFound, Unauthorized
+from flaskauth.foundation.http import client_ip, network, user_agent
+from flaskauth.foundation.ids import new_id
+from flaskauth.keys import tokens
+from flaskauth.mail import outbox
+from flaskauth.sessions import devices, emails, refresh_tokens
+from flaskauth.sessions.models import Session
+from flaskauth.sessions.refresh_tokens import Presented
+
+MOST_SESSIONS = 20
+KEPT = timedelta(days=30)  # as long as a network stays known by it
+PURGED = 1000  # rows in one statement
+
+
+class SignedOut(Unauthorized):
+    """401 {"code": "signed_out"}: the refresh token is not, or no longer, good."""
+
+    code = "signed_out"
+    message = "Token expired, please login"
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """What a person carries away."""
+
+    token: str
+    refresh_token: str
+    expired_at: datetime
+    id: int
+    session_id: int
+
+
+def start(user_id: int, device_id: int) -> Tokens:
+    """A new session, and its first tokens; the oldest of more than 20 ends."""
+    now = clock.now()
+    session = Session(
+        id=new_id(),
+        user_id=user_id,
+        device_id=device_id,
+        nonce=crypto.random_bytes(32),
+        generation=1,
+        network=network(),
+        ip=client_ip(),
+        device=user_agent(),
+        created_at=now,
+        last_used_at=now,
+        idle_ends_at=_idle_end(now),
+        ends_at=now + timedelta(minutes=settings().refresh_token_duration),
+    )
+    db.session.add(session)
+    db.session.flush()
+    _end_oldest(user_id)
+    return _tokens(session, fresh=True)
+
+
+def refresh(token: str) -> Tokens:
+    """The next tokens. The generation just traded gets the same successor again for a while, so that two tabs, or an
+    answer lost on the way, sign nobody out; anything older ends the session.
+
+    Raises:
+        SignedOut
+    """
+    presented = refresh_tokens.parse(token)
+    session = db.session.get(Session, presented.session_id) if presented else None
+    if not presented or not session or not presented.is_genuine(session.nonce):
+        raise SignedOut
+    if _carry_on(presented):
+        db.session.refresh(session)
+        return _tokens(session)
+    return _again(presented)
+
+
+def end(session_id: int) -> bool:
+    """End a session now; whether it was live."""
+    live = update(Session).where(Session.id == session_id, Session.ended_at.is_(None))
+    return changed(live.values(ended_at=clock.now())) == 1
+
+
+def sign_out(session_id: int, user_id: int) -> None:
+    """End one's own session; ending it twice is as good."""
+    if end(session_id):
+        audit.record("signed_out", user_id=user_id, session_id=session_id)
+
+
+def sign_out_by_token(token: str) -> None:
+    """End the session of a refresh token, of any generation; a token that is not ours touches nothing (RFC 7009)."""
+    presented = refresh_tokens.parse(token)
+    session = db.session.get(Session, presented.session_id) if presented else None
+    if presented and session and presented.is_genuine(session.nonce):
+        sign_out(session.id, session.user_id)
+
+
+def live(user_id: int) -> Sequence[Session]:
+    """The person's live sessions, newest first."""
+    now = clock.now()
+    rows = select(Session).where(Session.user_id == user_id, Session.ended_at.is_(None), Session.ends_at > now)
+    return db.session.scalars(rows.where(Session.idle_ends_at > now).order_by(Session.created_at.desc())).all()
+
+
+def end_one(user_id: int, session_id: int) -> None:
+    """End one of the person's own sessions.
+
+    Raises:
+        NotFound: it is not there, has ended, or is somebody else's.
+    """
+    session = db.session.get(Session, session_id)
+    if not session or session.user_id != user_id or not end(session_id):
+        raise NotFound
+    audit.record("signed_out", user_id=user_id, session_id=session_id)
+
+
+def end_others(user_id: int, but: Session) -> None:
+    """End all sessions but this one, and make all devices but its own unknown."""
+    others = update(Session).where(Session.user_id == user_id, Session.id != but.id, Session.ended_at.is_(None))
+    ended = changed(others.values(ended_at=clock.now()))
+    devices.forget_all(user_id, but=but.device_id)
+    audit.record("signed_out_everywhere", user_id=user_id, session_id=but.id, ended=ended)
+
+
+def end_everybody() -> int:
+    """End every session there is; how many."""
+    return changed(update(Session).where(Session.ended_at.is_(None)).values(ended_at=clock.now()))
+
+
+def purge() -> int:
+    """Delete sessions 30 days after their end, at most 1,000 at a time; how many went."""
+    before = clock.now() - KEPT
+    over = (Session.ended_at < before) | (Session.ends_at < before)
+    ids = db.session.scalars(select(Session.id).where(over).limit(PURGED)).all()
+    return changed(delete(Session).where(Session.id.in_(ids))) if ids else 0
+
+
+def _carry_on(presented: Presented) -> bool:
+    """Trade the generation: one conditional UPDATE, whose row count says who was first."""
+    now = clock.now()
+    current = update(Session).where(
+        Session.id == presented.session_id,
+        Session.generation == presented.generation,
+        Session.ended_at.is_(None),
+        Session.idle_ends_at > now,
+        Session.ends_at > now,
+    )
+    values: dict[str, Any] = {"last_used_at": now, "idle_ends_at": _idle_end(now)}
+    if settings().refresh_rotation:
+        values |= {"generation": Session.generation + 1, "traded_at": now}
+    return changed(current.values(**values)) == 1
+
+
+def _again(presented: Presented) -> Tokens:
+    """The same successor for the generation just traded; for an older one, the end."""
+    session = db.session.scalars(
+        select(Session)
+        .where(Session.id == presented.session_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).one()
+    if not session.is_live or not settings().refresh_rotation:
+        raise SignedOut
+    grace = timedelta(seconds=settings().refresh_grace)
+    is_previous = presented.generation == session.generation - 1
+    if is_previous and session.traded_at and clock.now() - session.traded_at < grace:
+        return _tokens(session)
+    if presented.generation < session.generation:
+        _end_as_stolen(session)
+    raise SignedOut
+
+
+def _end_as_stolen(session: Session) -> None:
+    if not end(session.id):
+        return
+    user = db.session.get_one(User, session.user_id)
+    audit.record("refresh_token_reused", user_id=user.id, session_id=session.id)
+    outbox.put(emails.token_reused(user, session))
+
+
+def _tokens(session: Session, *, fresh: bool = False) -> Tokens:
+    return Tokens(
+        token=tokens.issue(session.user_id, session.id, session.created_at, fresh=fresh),
+        refresh_token=refresh_tokens.derive(session.id, session.generation, session.nonce),
+        expired_at=session.expired_at,
+        id=session.user_id,
+        session_id=session.id,
+    )
+
+
+def _end_oldest(user_id: int) -> None:
+    for session in live(user_id)[MOST_SESSIONS:]:
+        end(session.id)
+        audit.record("session_displaced", user_id=user_id, session_id=session.id)
+
+
+def _idle_end(now: datetime) -> datetime:
+    return now + timedelta(minutes=settings().session_idle_duration)
