@@ -71,7 +71,7 @@ def create_app(settings: Settings | None = None) -> Server:
     reference.init_app(app, settings)
     jobs.init_app(app, () if settings.redis_url else schedule())
     if settings.cors_origins:
-        CORS(app, origins=list(settings.cors_origins), max_age=600)
+        CORS(app, origins=list(settings.cors_origins), expose_headers=["Retry-After", "X-Request-ID"], max_age=600)
     for warning in settings.warnings():
         events.warning("setting", what=warning)
     prepare(app, settings)
@@ -142,12 +142,3 @@ def _migrate_embedded(settings: Settings) -> None:
             is_current = migrations.is_current(connection)
         if not is_current:
             migrations.upgrade(settings.database_url)
-
-
-def serving() -> Server:
-    """What a server process runs: the application with its thread already at work."""
-    app = create_app()
-    background = app.extensions[jobs.KEY]
-    assert isinstance(background, jobs.Background)
-    background.start()
-    return app

@@ -1,7 +1,6 @@
 """`flaskauth serve`: granian with a few processes, each with few threads."""
 
 import os
-import threading
 import time
 import urllib.request
 from contextlib import suppress
@@ -11,10 +10,13 @@ from granian import Granian
 from granian.constants import Interfaces
 from granian.http import HTTP1Settings
 
+from flaskauth.app import create_app
+from flaskauth.foundation import current, jobs
+from flaskauth.foundation.server import Server
 from flaskauth.settings import Settings, is_loopback
 
 THREADS_PER_CONNECTION = 2  # whoever waits for a hash holds no connection
-READY_WITHIN = 60  # seconds
+READY_WITHIN = 30  # seconds
 HEADERS_WITHIN = 10_000  # milliseconds
 
 
@@ -33,9 +35,8 @@ def serve(host: str, port: int, workers: int | None) -> None:
         raise click.ClickException(
             "Development serves this machine only. Set FLASKAUTH_ENV=production to serve others."
         )
-    threading.Thread(target=_greet, args=(settings, host, port), daemon=True).start()
     Granian(
-        "flaskauth.app:serving",
+        "flaskauth.serving:application",
         factory=True,
         interface=Interfaces.WSGI,
         address=host,
@@ -49,12 +50,23 @@ def serve(host: str, port: int, workers: int | None) -> None:
     ).serve()
 
 
-def _greet(settings: Settings, host: str, port: int) -> None:
+def application() -> Server:
+    """What a server process runs: the application with its thread already at work."""
+    app = create_app()
+    background = app.extensions[jobs.KEY]
+    assert isinstance(background, jobs.Background)
+    background.start()
+    if app.extensions[current.KEY].is_development:
+        # In the worker's thread: a thread in the parent could hold a lock while a worker is forked from it.
+        background.soon(_greet, app.extensions[current.KEY])
+    return app
+
+
+def _greet(settings: Settings) -> None:
     """Say where to look, once it answers."""
-    here = f"http://{'127.0.0.1' if host in {'0.0.0.0', '::'} else host}:{port}"  # noqa: S104
     end = time.monotonic() + READY_WITHIN
     while time.monotonic() < end:
-        with suppress(OSError), urllib.request.urlopen(f"{here}/health/live", timeout=2):  # noqa: S310 (our own address)
+        with suppress(OSError), urllib.request.urlopen(f"{settings.public_url}/health/live", timeout=2):  # noqa: S310
             click.echo(_greeting(settings))
             return
         time.sleep(0.1)

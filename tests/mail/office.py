@@ -18,6 +18,7 @@ from flaskauth.mail import delivery, outbox
 from flaskauth.mail.models import QUEUED, OutboxMail
 from flaskauth.mail.outbox import Message
 
+TEN_MINUTES = timedelta(minutes=10)
 GRACE = "grace@example.com"
 ASKED = {"network": "192.0.2.7", "asked_at": "2026-01-10T16:43:48Z"}
 NAMES = {"first_name": "Grace", "last_name": "Hopper"}
@@ -39,7 +40,7 @@ class Office:
     app: Flask
     sink: SmtpSink
 
-    def put(self, to: str = GRACE, *, state: str = QUEUED, life: timedelta = timedelta(minutes=10), **given: Any) -> int:
+    def put(self, to: str = GRACE, *, state: str = QUEUED, life: timedelta = TEN_MINUTES, **given: Any) -> int:
         """A mail with a code, in the outbox."""
 
         def work() -> OutboxMail:

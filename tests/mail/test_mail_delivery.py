@@ -1,20 +1,13 @@
-import threading
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 
 import pytest
-from tests.mail.conftest import MakeApp
+from tests.mail.conftest import MakeOffice
 from tests.mail.office import GRACE, Office, lines, text_of
-from tests.servers import Received, SmtpSink
 
 from flaskauth.foundation import clock
-from flaskauth.foundation.db import transaction
-from flaskauth.mail import delivery, smtp
+from flaskauth.mail import delivery
 from flaskauth.mail.models import DEAD, DROPPED, QUEUED, SENT, WITHHELD, OutboxMail
-from flaskauth.mail.rendering import render
-
-pytestmark = pytest.mark.parametrize("database", ["sqlite", "mariadb"], indirect=True)
 
 A_LITTLE_LATER = timedelta(seconds=7)
 LEASE = timedelta(seconds=60)
@@ -22,18 +15,6 @@ LEASE = timedelta(seconds=60)
 
 def due_in(row: OutboxMail) -> float:
     return (row.next_try_at - clock.now()).total_seconds()
-
-
-def anything(_received: Received) -> bool:
-    return True
-
-
-def wait_until_claimed(office: Office, mail_id: int) -> None:
-    for _ in range(500):
-        if office.row(mail_id).leased_until:
-            return
-        threading.Event().wait(0.01)
-    pytest.fail("nobody claimed it")
 
 
 def test_a_mail_that_the_server_takes_is_sent_once(office: Office) -> None:
@@ -52,7 +33,9 @@ def test_a_mail_that_the_server_takes_is_sent_once(office: Office) -> None:
     assert office.code(mail_id) in lines(text_of(received))
 
 
-def test_a_server_that_says_later_is_asked_again_after_growing_waits_until_the_mail_is_of_no_use(office: Office) -> None:
+def test_a_server_that_says_later_is_asked_again_after_growing_waits_while_there_is_use(
+    office: Office,
+) -> None:
     office.sink.mode = "tempfail"
     mail_id, end = office.put(), clock.now() + timedelta(minutes=10)
 
@@ -75,12 +58,13 @@ def test_long_lived_mails_wait_ten_minutes_at_most(office: Office) -> None:
     office.sink.mode = "tempfail"
     mail_id = office.put(life=timedelta(days=1), code_id=None)
 
-    for _ in range(12):
+    waits = []
+    for _ in range(20):
         office.sweep()
-        clock.travel(timedelta(seconds=due_in(office.row(mail_id))))
-    office.sweep()
+        waits.append(due_in(office.row(mail_id)))
+        clock.travel(timedelta(seconds=waits[-1]))
 
-    assert 599 < due_in(office.row(mail_id)) <= 750
+    assert 599 < min(waits[8:]) < max(waits[8:]) <= 750
 
 
 def test_a_mail_waits_its_turn_and_then_arrives(office: Office) -> None:
@@ -112,8 +96,8 @@ def test_a_server_that_is_away_is_asked_again(office: Office) -> None:
     assert office.row(mail_id).state == SENT
 
 
-def test_a_server_whose_name_is_unknown_is_asked_again(make_app: MakeApp, sink: SmtpSink) -> None:
-    office = Office(make_app(MAIL_SERVER="mail.invalid"), sink)
+def test_a_server_whose_name_is_unknown_is_asked_again(make_office: MakeOffice) -> None:
+    office = make_office(MAIL_SERVER="mail.invalid")
     mail_id = office.put()
 
     office.sweep()
@@ -178,7 +162,8 @@ def test_an_expired_mail_is_not_sent(office: Office) -> None:
 
 @pytest.mark.parametrize("after", ["its use", "its end", "its row is gone"])
 def test_a_code_that_ended_is_not_sent(office: Office, after: str) -> None:
-    mail_id = office.put(life=timedelta(days=1), **({"code_id": b"?" * 16} if after == "its row is gone" else {}))
+    given: dict[str, Any] = {"code_id": b"?" * 16} if after == "its row is gone" else {}
+    mail_id = office.put(life=timedelta(days=1), **given)
     if after == "its use":
         office.use_code(mail_id)
     if after == "its end":
@@ -191,7 +176,7 @@ def test_a_code_that_ended_is_not_sent(office: Office, after: str) -> None:
 
 
 @pytest.mark.parametrize("broken", [{"template": "registration/no_such"}, {"template": "?"}, {"context": {"a": "b"}}])
-def test_a_mail_that_cannot_be_rendered_does_not_stop_the_others(office: Office, broken: dict[str, object]) -> None:
+def test_a_mail_that_cannot_be_rendered_does_not_stop_the_others(office: Office, broken: dict[str, Any]) -> None:
     poison = office.put(**broken)
     good = office.put("ada@example.com")
 
@@ -202,6 +187,24 @@ def test_a_mail_that_cannot_be_rendered_does_not_stop_the_others(office: Office,
     assert (row.state, row.last_error, row.tries) == (DEAD, "cannot be rendered", 1)
     assert office.row(good).state == SENT
     assert [received.recipients for received in office.sink.messages] == [("ada@example.com",)]
+
+
+@pytest.mark.parametrize("address", ["grace@example.com\r\nBcc: eve@example.com", "grace@example.com\nBcc: e@e.com"])
+def test_an_address_with_a_line_break_gets_nothing(office: Office, address: str) -> None:
+    mail_id = office.put(address)
+
+    office.sweep()
+
+    assert (office.row(mail_id).state, office.sink.messages) == (DEAD, [])
+
+
+def test_an_address_is_one_address(office: Office) -> None:
+    office.put("eve@example.com, grace@example.com")
+
+    office.sweep()
+
+    [received] = office.sink.messages
+    assert received.recipients == ('"eve@example.com, grace"@example.com',)
 
 
 def test_the_oldest_goes_first(office: Office) -> None:
@@ -224,78 +227,6 @@ def test_more_than_a_batch_is_sent_in_one_sweep(office: Office) -> None:
     assert len(office.sink.messages) == delivery.BATCH + 5
 
 
-def test_while_one_process_sends_a_mail_no_other_does(office: Office) -> None:
-    office.sink.mode = "hang"
-    mail_id = office.put()
-
-    with ThreadPoolExecutor() as pool:
-        sending = pool.submit(office.deliver, mail_id)
-        wait_until_claimed(office, mail_id)
-        office.deliver(mail_id)
-        office.sweep()
-        assert not sending.done()
-        office.sink.mode = "ok"
-        sending.result(10)
-
-    assert office.row(mail_id).tries == 1
-    assert len(office.sink.messages) == 1
-
-
-def test_two_processes_that_sweep_at_once_send_each_mail_once(office: Office) -> None:
-    for number in range(40):
-        office.put(f"p{number}@example.com")
-    together = threading.Barrier(3)
-
-    def sweep() -> None:
-        together.wait()
-        office.sweep()
-
-    with ThreadPoolExecutor() as pool:
-        for sweeping in [pool.submit(sweep) for _ in range(3)]:
-            sweeping.result(30)
-
-    assert sorted(received.recipients[0] for received in office.sink.messages) == sorted(
-        f"p{number}@example.com" for number in range(40)
-    )
-    assert {row.tries for row in office.rows()} == {1}
-
-
-def test_the_mail_of_a_process_that_died_is_sent_when_its_lease_is_over(office: Office) -> None:
-    mail_id = office.put()
-    claim(office, mail_id)
-
-    clock.travel(LEASE - timedelta(seconds=2))
-    office.sweep()
-    assert office.sink.messages == []
-
-    clock.travel(timedelta(seconds=3))
-    office.sweep()
-    assert (office.row(mail_id).state, office.row(mail_id).tries) == (SENT, 2)
-    assert len(office.sink.messages) == 1
-
-
-def test_a_process_that_lost_its_lease_sends_nothing_and_decides_nothing(office: Office) -> None:
-    mail_id = office.put()
-    slow = claim(office, mail_id)
-    clock.travel(LEASE)
-    office.deliver(mail_id)
-
-    with office.app.app_context():
-        outcome = delivery._try(slow)
-        transaction(lambda: delivery._conclude(slow, outcome))
-
-    row = office.row(mail_id)
-    assert (outcome.state, row.state, row.last_error) == (QUEUED, SENT, None)
-    assert len(office.sink.messages) == 1
-
-
-def claim(office: Office, mail_id: int) -> OutboxMail:
-    with office.app.app_context():
-        mail = transaction(lambda: delivery._claim(mail_id))
-    assert mail
-    return mail
-
-
 def test_in_development_sending_is_marking_sent(home: Office) -> None:
     mail_id = home.put()
 
@@ -303,19 +234,3 @@ def test_in_development_sending_is_marking_sent(home: Office) -> None:
 
     assert home.row(mail_id).state == SENT
     assert home.sink.messages == []
-
-
-@pytest.fixture
-def patience(office: Office) -> Iterator[None]:
-    """Lets go of whoever still hangs when a test ends."""
-    yield
-    office.sink.mode = "ok"
-
-
-@pytest.mark.usefixtures("patience")
-def test_a_conversation_ends_before_its_lease(office: Office) -> None:
-    office.sink.mode = "hang"
-    mail = office.row(office.put())
-
-    with office.app.app_context(), pytest.raises(smtp.Undelivered, match="data SMTPServerDisconnected"):
-        smtp.send(render(mail, "BCDF-2345"), mail.recipient, seconds=0.3)

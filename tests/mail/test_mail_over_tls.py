@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.mail.conftest import MakeApp
+from tests.mail.conftest import MakeOffice
 from tests.mail.office import Office
 from tests.servers import Certificate, SmtpSink, free_port
 from tests.servers.mail import Tls
@@ -23,15 +23,15 @@ def authority(tmp_path: Path) -> Path:
     return tmp_path / "authority.pem"
 
 
-def secured(make_app: MakeApp, sink: SmtpSink, authority: Path, **given: str) -> Office:
+def secured(make_office: MakeOffice, sink: SmtpSink, authority: Path, **given: str) -> Office:
     authority.write_text(sink.certificate.authority)
-    return Office(make_app(MAIL_PORT=str(sink.port), MAIL_CA_FILE=str(authority), **given), sink)
+    return make_office(sink, MAIL_CA_FILE=str(authority), **given)
 
 
 @pytest.mark.parametrize("kind", ["starttls", "implicit"])
-def test_mail_goes_through_tls_to_a_server_that_shows_who_it_is(make_app: MakeApp, authority: Path, kind: Tls) -> None:
+def test_mail_goes_to_a_server_that_shows_who_it_is(make_office: MakeOffice, authority: Path, kind: Tls) -> None:
     with SmtpSink(tls=kind) as sink:
-        office = secured(make_app, sink, authority, **{TLS_SETTING[kind]: "true"})
+        office = secured(make_office, sink, authority, **{TLS_SETTING[kind]: "true"})
         mail_id = office.put()
 
         office.sweep()
@@ -47,22 +47,22 @@ def test_mail_goes_through_tls_to_a_server_that_shows_who_it_is(make_app: MakeAp
     ids=["another's", "expired"],
 )
 def test_a_certificate_that_proves_nothing_gets_no_mail(
-    make_app: MakeApp, authority: Path, kind: Tls, certificate: Certificate
+    make_office: MakeOffice, authority: Path, kind: Tls, certificate: Certificate
 ) -> None:
     with SmtpSink(tls=kind, certificate=certificate) as sink:
-        office = secured(make_app, sink, authority, **{TLS_SETTING[kind]: "true"})
+        office = secured(make_office, sink, authority, **{TLS_SETTING[kind]: "true"})
         assert_nothing_leaves(office, "SSLCertVerificationError")
 
 
 @pytest.mark.parametrize("kind", ["starttls", "implicit"])
-def test_an_authority_that_nobody_named_is_not_trusted(make_app: MakeApp, kind: Tls) -> None:
+def test_an_authority_that_nobody_named_is_not_trusted(make_office: MakeOffice, kind: Tls) -> None:
     with SmtpSink(tls=kind) as sink:
-        office = Office(make_app(MAIL_PORT=str(sink.port), **{TLS_SETTING[kind]: "true"}), sink)
+        office = make_office(sink, **{TLS_SETTING[kind]: "true"})
         assert_nothing_leaves(office, "SSLCertVerificationError")
 
 
-def test_where_starttls_was_taken_out_nothing_is_sent_in_clear(make_app: MakeApp, sink: SmtpSink) -> None:
-    office = Office(make_app(MAIL_PORT=str(sink.port), MAIL_USE_TLS="true"), sink)
+def test_where_starttls_was_taken_out_nothing_is_sent_in_clear(make_office: MakeOffice) -> None:
+    office = make_office(MAIL_USE_TLS="true")
     assert_nothing_leaves(office, "tls SMTPNotSupportedError")
 
 
@@ -75,22 +75,28 @@ def assert_nothing_leaves(office: Office, error: str) -> None:
     assert office.sink.messages == []
 
 
-def test_a_login_is_used_where_there_is_one(make_app: MakeApp, authority: Path) -> None:
+def test_a_login_is_used_where_there_is_one(make_office: MakeOffice, authority: Path) -> None:
     with SmtpSink(tls="starttls", login=("app", "sesame")) as sink:
-        office = secured(
-            make_app, sink, authority, MAIL_USE_TLS="true", MAIL_USERNAME="app", MAIL_PASSWORD="sesame"
-        )
+        office = secured(make_office, sink, authority, MAIL_USE_TLS="true", MAIL_USERNAME="app", MAIL_PASSWORD="sesame")
         mail_id = office.put()
         office.sweep()
         assert office.row(mail_id).state == SENT
 
 
-def test_a_wrong_login_is_ours_to_repair_so_mails_wait_for_it(make_app: MakeApp, authority: Path) -> None:
+def test_a_wrong_login_is_ours_to_repair_so_mails_wait_for_it(make_office: MakeOffice, authority: Path) -> None:
     with SmtpSink(tls="starttls", login=("app", "sesame")) as sink:
-        office = secured(make_app, sink, authority, MAIL_USE_TLS="true", MAIL_USERNAME="app", MAIL_PASSWORD="wrong")
+        office = secured(make_office, sink, authority, MAIL_USE_TLS="true", MAIL_USERNAME="app", MAIL_PASSWORD="wrong")
         mail_id = office.put()
         office.sweep()
         assert (office.row(mail_id).state, office.row(mail_id).last_error) == (QUEUED, "login 535")
+
+
+def test_a_missing_login_is_ours_to_repair_too(make_office: MakeOffice) -> None:
+    with SmtpSink(login=("app", "sesame")) as sink:
+        office = make_office(sink)
+        mail_id = office.put()
+        office.sweep()
+        assert (office.row(mail_id).state, office.row(mail_id).last_error) == (QUEUED, "mail 530")
 
 
 class Drip:
@@ -100,7 +106,7 @@ class Drip:
         self.port = free_port()
         self.heard = b""
         self._listening = socket.create_server(("127.0.0.1", self.port))
-        self._thread = threading.Thread(target=self._serve)
+        self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 
     def close(self) -> None:
@@ -127,9 +133,9 @@ def drip() -> Iterator[Drip]:
 
 
 def test_a_server_that_answers_byte_by_byte_does_not_hold_a_mail_longer_than_its_lease(
-    make_app: MakeApp, sink: SmtpSink, drip: Drip
+    make_office: MakeOffice, drip: Drip
 ) -> None:
-    office = Office(make_app(MAIL_PORT=str(drip.port)), sink)
+    office = make_office(MAIL_PORT=str(drip.port))
     mail = office.row(office.put())
 
     start = time.monotonic()
@@ -175,7 +181,7 @@ class Plain:
         self.port = free_port()
         self.heard: list[str] = []
         self._listening = socket.create_server(("127.0.0.1", self.port))
-        self._thread = threading.Thread(target=self._serve)
+        self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 
     def close(self) -> None:
@@ -200,10 +206,8 @@ def plain() -> Iterator[Plain]:
     server.close()
 
 
-def test_an_address_that_the_server_cannot_write_is_refused_for_good(
-    make_app: MakeApp, sink: SmtpSink, plain: Plain
-) -> None:
-    office = Office(make_app(MAIL_PORT=str(plain.port)), sink)
+def test_an_address_that_the_server_cannot_write_is_refused_for_good(make_office: MakeOffice, plain: Plain) -> None:
+    office = make_office(MAIL_PORT=str(plain.port))
     mail_id = office.put("grüße@example.com")
 
     office.sweep()
@@ -214,8 +218,8 @@ def test_an_address_that_the_server_cannot_write_is_refused_for_good(
     assert not [line for line in plain.heard if line.startswith("mail")]
 
 
-def test_the_server_is_greeted_with_a_name_of_ours(make_app: MakeApp, sink: SmtpSink, plain: Plain) -> None:
-    office = Office(make_app(MAIL_PORT=str(plain.port)), sink)
+def test_the_server_is_greeted_with_a_name_of_ours(make_office: MakeOffice, plain: Plain) -> None:
+    office = make_office(MAIL_PORT=str(plain.port))
     office.put()
 
     office.sweep()
@@ -223,17 +227,9 @@ def test_the_server_is_greeted_with_a_name_of_ours(make_app: MakeApp, sink: Smtp
     assert plain.heard[0] == "ehlo auth.example.com"
 
 
-class Rude(Plain):
-    """Takes the message, and then neither says farewell nor hangs up."""
-
-    taken = threading.Event()
-
-
 @pytest.mark.parametrize("host", ["[::1]", "127.0.0.1"])
-def test_a_server_without_a_name_is_named_by_its_address(
-    make_app: MakeApp, sink: SmtpSink, plain: Plain, host: str
-) -> None:
-    office = Office(make_app(MAIL_PORT=str(plain.port), PUBLIC_URL=f"http://{host}:5000"), sink)
+def test_a_server_without_a_name_is_named_by_its_address(make_office: MakeOffice, plain: Plain, host: str) -> None:
+    office = make_office(MAIL_PORT=str(plain.port), PUBLIC_URL=f"http://{host}:5000")
     office.put()
 
     office.sweep()

@@ -77,6 +77,12 @@ def take_mail_turn(row: OneTimeCode | None) -> bool:
     return changed(due.values(mails=seen + 1, next_mail_at=now + FIRST_RESEND * 2 ** min(seen, 11))) == 1
 
 
+def seconds_to_next_mail(row: OneTimeCode) -> float:
+    """How long until another mail is due; who lost the turn to another request reads what that one left."""
+    due = db.session.scalars(select(OneTimeCode.next_mail_at).where(OneTimeCode.id == row.id)).one()
+    return (due - clock.now()).total_seconds()
+
+
 def renew(row: OneTimeCode) -> None:
     """Make the code worth mailing: the same while 3 minutes of it are left, else a new one; only the newest is good."""
     now = clock.now()
@@ -88,10 +94,9 @@ def renew(row: OneTimeCode) -> None:
 
 
 def end_all(purpose: str, address: str) -> None:
-    """End every code of this purpose and address."""
-    now = clock.now()
-    open_ones = update(OneTimeCode).where(OneTimeCode.purpose == purpose, OneTimeCode.address == address)
-    changed(open_ones.where(OneTimeCode.ends_at > now).values(ends_at=now, expires_at=now))
+    """End every code of this purpose and address. Their doors stand on as decoys, so who opened one learns nothing."""
+    unused = update(OneTimeCode).where(OneTimeCode.purpose == purpose, OneTimeCode.address == address)
+    changed(unused.where(OneTimeCode.used_at.is_(None)).values(is_decoy=True))
 
 
 def reveal(code_id: bytes) -> str | None:

@@ -23,6 +23,7 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 TRIES = 5
+PATIENCE = 5.0  # seconds in which a race is run again
 LONGEST_PAUSE = 0.2  # seconds
 LOCKED = "locked"  # SQLite's word for another writer
 # Snapshot conflict, node not ready, lock wait, deadlock: nothing was done.
@@ -48,14 +49,14 @@ def transaction(work: Callable[[], T]) -> T:
         Problem: the work's own answer, committed.
         Unavailable: the database is away, or nobody knows whether the commit arrived.
     """
-    session = _session()
+    session, end = _session(), time.monotonic() + PATIENCE
     try:
         for attempt in range(1, TRIES + 1):
             try:
                 return _once(work)
             except (DBAPIError, PoolTimeout) as error:
                 session.rollback()
-                if attempt == TRIES or not _is_lost_race(error):
+                if attempt == TRIES or time.monotonic() > end or not _is_lost_race(error):
                     _give_up(error)
                 _pause(attempt)
     finally:
@@ -67,7 +68,8 @@ def transaction(work: Callable[[], T]) -> T:
 def at_once(work: Callable[[*Ts], T], *args: *Ts) -> T:
     """Do something small and commit it now, before the request's own transaction begins.
 
-    When the request's transaction is run again, what it spent so is not spent twice: the first answer stands.
+    When the request's transaction is run again, what it spent so is not spent twice: the first answer stands. Where it
+    loses a race itself, that is the request's race: the whole is run again.
     """
     spent: dict[Hashable, Any] = _session().info.setdefault("spent", {})
     key = (work.__module__, work.__qualname__, args)
@@ -117,18 +119,9 @@ def _once(work: Callable[[], T]) -> T:
 
 
 def _committed(work: Callable[[*Ts], T], args: tuple[*Ts]) -> T:
-    for attempt in range(1, TRIES + 1):
-        try:
-            result = work(*args)
-            _session().commit()
-        except DBAPIError as error:
-            _session().rollback()
-            if attempt == TRIES or not _is_lost_race(error):
-                raise
-            _pause(attempt)
-        else:
-            return result
-    raise AssertionError("unreachable")
+    result = work(*args)
+    _session().commit()
+    return result
 
 
 def _commit() -> None:

@@ -79,7 +79,7 @@ def hash_password(password: str, salt: bytes | None = None) -> str:
 def verify(password: str, stored: str | None) -> bool:
     """Whether the password is the stored one; costs the same where nothing is stored, or nothing we can read."""
     db.release()
-    return pool().run(lambda: _verify(_normal(password), stored or _NOBODY)) and stored is not None
+    return pool().run(lambda: _verify(_normal(password), stored or _NOBODY)) and bool(stored)
 
 
 def pool() -> Pool:

@@ -9,7 +9,7 @@ from functools import wraps
 from typing import ParamSpec, TypeVar
 
 import structlog
-from flask import Flask, current_app
+from flask import Flask, current_app, g
 from limits import RateLimitItem, parse_many
 from limits.storage import MemoryStorage, RedisStorage
 from limits.strategies import FixedWindowRateLimiter
@@ -62,9 +62,11 @@ def limited(limits: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
     items = parse_many(limits)
 
     def decorator(view: Callable[P, T]) -> Callable[P, T]:
+        name = f"{view.__module__}.{view.__qualname__}"  # two rooms may have a view of one name
+
         @wraps(view)
         def answer(*args: P.args, **kwargs: P.kwargs) -> T:
-            _spend(items, view.__qualname__)
+            _spend(items, name)
             return view(*args, **kwargs)
 
         answer.limits = limits  # type: ignore[attr-defined]
@@ -88,6 +90,11 @@ def init_app(app: Flask, settings: Settings) -> None:
 
 
 def _spend(items: list[RateLimitItem], name: str) -> None:
+    """Count the request once, however often its transaction is run again."""
+    counted: set[str] = g.setdefault("counted", set())
+    if name in counted:
+        return
+    counted.add(name)
     wait = _limiter().retry_after(items, name, network())
     if wait:
         raise TooManyRequests(retry_after=wait)

@@ -10,7 +10,7 @@ from flask import Flask, Response, g, request
 from flask.json.provider import JSONProvider
 from werkzeug.exceptions import HTTPException
 
-from flaskauth.foundation import errors
+from flaskauth.foundation import body, errors
 from flaskauth.foundation.db import transaction
 from flaskauth.foundation.errors import Forbidden, InternalError, MethodNotAllowed, Problem
 from flaskauth.foundation.http import client_ip, request_id
@@ -50,6 +50,8 @@ class PublicDevelopment(Forbidden):
 
 def init_app(app: Flask, settings: Settings) -> None:
     """Hook up what surrounds every request."""
+    app.url_map.merge_slashes = False  # else "//hello" is redirected to whatever Host the request names
+    body.init_app(app)
     app.before_request(_begin)
     if settings.is_development:
         app.before_request(_refuse_others)
@@ -62,8 +64,8 @@ def init_app(app: Flask, settings: Settings) -> None:
 
 def refusal(problem: Problem) -> Response:
     """The one shape of a refusal."""
-    body = {"status": "Error", "success": False, "message": problem.message, "code": problem.code}
-    response = Response(orjson.dumps({**body, "request_id": request_id(), **problem.details}), status=problem.status)
+    told = {"status": "Error", "success": False, "message": problem.message, "code": problem.code}
+    response = Response(orjson.dumps({**told, "request_id": request_id(), **problem.details}), status=problem.status)
     response.mimetype = "application/json"
     response.headers.update(problem.headers)
     return response

@@ -60,11 +60,17 @@ class Ring:
         return ready[-1]
 
     def find(self, kid: str) -> Key | None:
-        """The key of this id; an unknown one is looked up, but not at every request that invents one."""
-        found = self._find(kid)
+        """The key of this id; an unknown one is looked up, but not at every request that invents one.
+
+        Raises:
+            Unavailable: no key could be read yet, so nobody can say whether this one is ours.
+        """
+        found = _of(self.known(), kid)
         if found is None and self._is_older_than(LOOKS_FOR_UNKNOWN):
             self._look()
-            found = self._find(kid)
+            found = _of(self._keys, kid)
+        if not self._keys:
+            raise Unavailable
         return found
 
     def forget(self) -> None:
@@ -82,9 +88,6 @@ class Ring:
         self._keys = [_opened(row) for row in rows]
         self._looked_at = clock.now()
 
-    def _find(self, kid: str) -> Key | None:
-        return next((key for key in self._keys if key.kid == kid), None)
-
     def _look(self) -> None:
         try:
             self.load()
@@ -101,6 +104,10 @@ def ring() -> Ring:
     found = current_app.extensions.setdefault(KEY, Ring())
     assert isinstance(found, Ring)
     return found
+
+
+def _of(keys: list[Key], kid: str) -> Key | None:
+    return next((key for key in keys if key.kid == kid), None)
 
 
 def _opened(row: SigningKey) -> Key:

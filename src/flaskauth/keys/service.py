@@ -11,11 +11,12 @@ from jwt.algorithms import ECAlgorithm
 from sqlalchemy import delete, select, update
 
 from flaskauth import audit
-from flaskauth.foundation import clock, crypto
+from flaskauth.foundation import clock, crypto, jobs
 from flaskauth.foundation.current import settings
 from flaskauth.foundation.db import changed, db, transaction
+from flaskauth.foundation.errors import Unavailable
 from flaskauth.keys.models import SigningKey
-from flaskauth.keys.ring import SEAL, ring
+from flaskauth.keys.ring import SEAL, Key, ring
 
 ROTATES_AFTER = timedelta(days=30)
 PUBLISHED_BEFORE_USE = timedelta(hours=1)
@@ -47,13 +48,26 @@ def reset() -> str:
     return kid
 
 
+def signer() -> Key:
+    """The key that signs now.
+
+    Raises:
+        Unavailable: there is none; the thread beside makes it, for a server that started before its database.
+    """
+    try:
+        return ring().signer()
+    except Unavailable:
+        jobs.soon(maintain)
+        raise
+
+
 def public_jwks() -> list[dict[str, Any]]:
     """The public keys that verify now or soon, as JWKs.
 
     Raises:
         Unavailable: none could be read yet.
     """
-    ring().signer()
+    signer()
     return [key.public_jwk for key in ring().known()]
 
 

@@ -11,8 +11,9 @@ from jwt.types import Options
 from flaskauth.foundation import clock, crypto
 from flaskauth.foundation.current import settings
 from flaskauth.foundation.errors import Unauthorized
+from flaskauth.foundation.ids import LARGEST
 from flaskauth.keys.ring import ring
-from flaskauth.keys.service import LEEWAY
+from flaskauth.keys.service import LEEWAY, signer
 
 CLIENT = "flaskauth"
 FRESH_FOR = timedelta(minutes=10)
@@ -58,7 +59,7 @@ def issue(user_id: int, session_id: int, auth_time: datetime, *, fresh: bool = F
     }
     if fresh:
         claims["fresh_until"] = int((now + FRESH_FOR).timestamp())
-    key = ring().signer()
+    key = signer()
     return _with_low_s(jwt.encode(claims, key.private, algorithm="ES256", headers={"kid": key.kid, "typ": "at+jwt"}))
 
 
@@ -67,17 +68,21 @@ def read(token: str) -> Claims:
 
     Raises:
         InvalidToken: anything else.
+        Unavailable: no key could be read yet.
     """
     key = ring().find(_kid(token))
     if key is None or not _has_low_s(token):
         raise InvalidToken
-    return _believed(_verified(token, key.private.public_key()))
+    try:
+        return _believed(_verified(token, key.private.public_key()))
+    except (jwt.InvalidTokenError, ValueError, TypeError, OverflowError, OSError):
+        raise InvalidToken from None
 
 
 def _kid(token: str) -> str:
     """The key that the header names; a header with more than our three members (jku, crit, b64, zip) is not ours."""
     try:
-        header = json.loads(crypto.decode(token.partition(".")[0]), object_pairs_hook=tuple)
+        header = json.loads(crypto.decode(token.partition(".")[0]).decode(), object_pairs_hook=tuple)
     except (ValueError, RecursionError):
         raise InvalidToken from None
     named = dict(header) if _is_object(header) and len(header) == 3 else {}
@@ -92,19 +97,24 @@ def _is_object(parsed: object) -> bool:
 
 
 def _verified(token: str, key: Any) -> dict[str, Any]:
-    try:
-        issuer, audience = settings().public_url, settings().audience
-        return jwt.decode(token, key, algorithms=["ES256"], issuer=issuer, audience=audience, options=OPTIONS)
-    except (jwt.InvalidTokenError, ValueError, TypeError):
-        raise InvalidToken from None
+    issuer, audience = settings().public_url, settings().audience
+    return jwt.decode(token, key, algorithms=["ES256"], issuer=issuer, audience=audience, options=OPTIONS)
 
 
 def _believed(claims: dict[str, Any]) -> Claims:
-    now = clock.now()
-    if not _moment(claims["iat"]) - LEEWAY <= now < _moment(claims["exp"]):
+    now, begins = clock.now(), max(claims["iat"], claims.get("nbf", 0))
+    if not _moment(begins) - LEEWAY <= now < _moment(claims["exp"]):
         raise InvalidToken
     fresh = claims.get("fresh_until")
-    return Claims(int(claims["sub"]), int(claims["sid"]), _moment(fresh) if fresh is not None else None)
+    return Claims(_id(claims["sub"]), _id(claims["sid"]), _moment(fresh) if fresh is not None else None)
+
+
+def _id(text: str) -> int:
+    """An id written in its one way."""
+    number = int(text)
+    if str(number) != text or not 0 < number <= LARGEST:
+        raise InvalidToken
+    return number
 
 
 def _moment(seconds: int) -> datetime:

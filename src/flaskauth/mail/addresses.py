@@ -7,22 +7,20 @@ from email.utils import unquote
 import idna
 
 from flaskauth.foundation.current import settings
+from flaskauth.mail.text import one_line
 
 
-def wire(address: str) -> str:
-    """The address with its domain in ASCII (RFC 5890), so that only a local part may need SMTPUTF8."""
-    local, _, domain = address.rpartition("@")
-    try:
-        return f"{local}@{idna.encode(domain, uts46=True).decode()}"
-    except idna.IDNAError:
-        return address
+def address(written: str, name: str = "") -> Address:
+    """An address for headers and envelope; its domain is in ASCII, so that only a local part may need SMTPUTF8."""
+    local, _, domain = written.rpartition("@")
+    return Address(name, local, _in_ascii(domain))
 
 
 def sender() -> Address:
     """Who our mails are from. The name may hold commas and quotes, which the header then quotes."""
-    name, _, address = settings().sender.rpartition("<")
-    local, _, host = address.rstrip("> ").rpartition("@")
-    return Address(unquote(name.strip()), addr_spec=wire(f"{local}@{literal(host)}"))
+    name, _, written = settings().sender.rpartition("<")
+    local, _, host = written.rstrip("> ").rpartition("@")
+    return address(f"{local}@{literal(host)}", one_line(unquote(name.strip())))
 
 
 def literal(host: str) -> str:
@@ -32,3 +30,10 @@ def literal(host: str) -> str:
     except ValueError:
         return host
     return f"[IPv6:{address}]" if address.version == 6 else f"[{address}]"
+
+
+def _in_ascii(domain: str) -> str:
+    try:
+        return idna.encode(domain, uts46=True).decode()
+    except idna.IDNAError:
+        return domain

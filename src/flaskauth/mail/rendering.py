@@ -1,8 +1,6 @@
 """Make the message: subject, text and HTML from a room's templates, with the code that the row does not hold."""
 
-import unicodedata
 from collections.abc import Iterator
-from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
@@ -13,38 +11,37 @@ from css_inline import CSSInliner
 from jinja2 import BaseLoader, Environment, PackageLoader, PrefixLoader, StrictUndefined, select_autoescape
 
 from flaskauth.foundation.current import settings
-from flaskauth.mail.addresses import sender, wire
+from flaskauth.mail.addresses import address, sender
 from flaskauth.mail.models import OutboxMail
+from flaskauth.mail.text import one_line
 
 PACKAGE = "flaskauth"
 FOLDER = "templates/mail"
 FALLBACK = "en"
-# Letters that turn the direction of those around them: a name must not rearrange the sentence that it stands in.
-TURNING = set("\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def render(mail: OutboxMail, code: str) -> EmailMessage:
     """The message, ready to be sent; the same row gives the same message each time."""
     locale = _locale(mail.template, mail.locale)
-    context = {name: _tame(value) for name, value in mail.context.items()}
-    context |= {"app_name": _tame(settings().app_name), "code": code, "locale": locale}
-    message = _envelope(mail, locale)
-    message["Subject"] = _tame(_fill(mail.template, locale, ".subject.txt", context))
+    context = {name: one_line(value) for name, value in mail.context.items()}
+    context |= {"app_name": one_line(settings().app_name), "code": code, "locale": locale}
+    message = _envelope(mail)
+    message["Subject"] = one_line(_fill(mail.template, locale, ".subject.txt", context))
     message.set_content(_fill(mail.template, locale, ".txt", context))
     message.add_alternative(_inliner().inline(_fill(mail.template, locale, ".html", context)), subtype="html")
+    message["Content-Language"] = locale  # the last, as setting content clears all fields of this kind
     return message
 
 
-def _envelope(mail: OutboxMail, locale: str) -> EmailMessage:
-    to = wire(mail.recipient)
+def _envelope(mail: OutboxMail) -> EmailMessage:
+    to = address(mail.recipient)
     # 7bit: bodies are encoded for every server; header fields are UTF-8 only where an address leaves no choice.
-    message = EmailMessage(SMTP.clone(cte_type="7bit", utf8=not (to + sender().addr_spec).isascii()))
+    message = EmailMessage(SMTP.clone(cte_type="7bit", utf8=not (to.addr_spec + sender().addr_spec).isascii()))
     message["From"] = sender()
-    message["To"] = Address(addr_spec=to)
+    message["To"] = to
     message["Date"] = format_datetime(mail.created_at)
     message["Message-ID"] = mail.message_id
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no vacation notices in return
-    message["Content-Language"] = locale
     return message
 
 
@@ -58,12 +55,6 @@ def _locale(template: str, wanted: str) -> str:
     room, _, name = template.partition("/")
     choices = [f"{room}/{locale}/{name}.txt" for locale in (wanted, wanted.partition("-")[0], FALLBACK)]
     return str(_templates().select_template(choices).name).split("/")[-2]
-
-
-def _tame(text: str) -> str:
-    """One line, without control characters."""
-    line = " ".join(text.split())
-    return "".join(letter for letter in line if unicodedata.category(letter) != "Cc" and letter not in TURNING)
 
 
 @lru_cache(maxsize=1)

@@ -12,15 +12,21 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
+import structlog
+
 from flaskauth.foundation.current import settings
-from flaskauth.mail.addresses import literal, sender, wire
+from flaskauth.mail.addresses import address, literal, sender
 from flaskauth.settings import Settings
 
 CONNECT_TIMEOUT = 10  # seconds, for each address of the server
 ANSWER_TIMEOUT = 20
 GOODBYE_TIMEOUT = 2
-ABOUT_THE_MESSAGE = {"mail", "rcpt", "data"}  # a refusal at another stage is about us, and is ours to repair
+# A refusal at another stage, or for want of a login (RFC 4954 section 6), is about us: mails wait until it is repaired.
+ABOUT_THE_MESSAGE = {"mail", "rcpt", "data"}
+ABOUT_OUR_LOGIN = {530, 534, 535, 538}
 NO_SUCH_NAME = 553  # what a server without SMTPUTF8 says to such an address (RFC 6531 section 3.5)
+
+log = structlog.get_logger(__name__)
 
 
 class Undelivered(Exception):
@@ -51,6 +57,7 @@ class Watchdog:
         # A duplicate: wrapping a socket in TLS takes the original's descriptor away.
         self._link = link.dup()
         if self._late.is_set():
+            link.close()
             raise TimeoutError
 
     def __enter__(self) -> Self:
@@ -95,7 +102,7 @@ def send(message: EmailMessage, recipient: str, seconds: float) -> None:
     if seconds <= 0:
         raise Undelivered("connect", "TimeoutError")
     with Watchdog(seconds) as watchdog, _connected(settings(), watchdog) as client:
-        _hand_over(client, message, wire(recipient))
+        _hand_over(client, message, address(recipient).addr_spec)
         # From here on the message is theirs: whatever happens to the farewell, it is not sent again.
         with contextlib.suppress(OSError):
             _say_goodbye(client)
@@ -137,7 +144,10 @@ def _hand_over(client: Client, message: EmailMessage, recipient: str) -> None:
 
 def _ask(stage: str, command: Callable[[], tuple[int, bytes]]) -> None:
     with _stage(stage):
-        _take(stage, command()[0])
+        code = command()[0]
+        if settings().mail_debug:
+            log.info("smtp", stage=stage, code=code)
+        _take(stage, code)
 
 
 def _say_goodbye(client: Client) -> None:
@@ -161,7 +171,7 @@ def _stage(name: str) -> Iterator[None]:
 def _take(stage: str, code: int) -> None:
     if 200 <= code < 300:
         return
-    if code >= 500 and stage in ABOUT_THE_MESSAGE:
+    if code >= 500 and code not in ABOUT_OUR_LOGIN and stage in ABOUT_THE_MESSAGE:
         raise Rejected(stage, code)
     raise Undelivered(stage, code)
 

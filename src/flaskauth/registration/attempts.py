@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Update, delete, or_, select, update
+from sqlalchemy import delete, or_, select, update
 
 from flaskauth import audit
 from flaskauth.accounts import service as accounts
@@ -93,12 +93,13 @@ def close_spent(address: str) -> None:
         OneTimeCode.address == address,
         or_(OneTimeCode.tries >= TRIES_BY_ID, OneTimeCode.ends_at <= clock.now()),
     )
-    changed(_open_of(address).where(Registration.id.in_(codes_over)).values(is_open=None))
+    spent = update(Registration).where(Registration.address == address, Registration.is_open == 1)
+    changed(spent.where(Registration.id.in_(codes_over)).values(is_open=None))
 
 
-def close_all(address: str) -> None:
-    """Let go of every attempt of an address."""
-    changed(_open_of(address).values(is_open=None))
+def close(attempt_id: bytes) -> None:
+    """Let go of an attempt that became an account."""
+    changed(update(Registration).where(Registration.id == attempt_id).values(is_open=None))
 
 
 def purge() -> int:
@@ -106,7 +107,3 @@ def purge() -> int:
     before = clock.now() - KEPT
     ids = db.session.scalars(select(Registration.id).where(Registration.ends_at < before).limit(PURGED)).all()
     return changed(delete(Registration).where(Registration.id.in_(ids))) if ids else 0
-
-
-def _open_of(address: str) -> Update:
-    return update(Registration).where(Registration.address == address, Registration.is_open == 1)

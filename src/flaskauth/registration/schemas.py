@@ -10,22 +10,21 @@ from flaskauth.foundation.schemas import Form, Reply, Text, fields, sentence, va
 from flaskauth.registration.service import Joining, Proof
 
 LONGEST_ID = 64  # characters
+ID_BYTES = 16
 
 
-class VerificationId(fields.Field[bytes]):
+class VerificationId(Text):
     """22 letters that stand for 128 bits; loaded, the bytes. What was not made here is an id of nothing."""
 
     def __init__(self, **kwargs: Any) -> None:
-        about = {"type": "string", "maxLength": LONGEST_ID, "example": "5f0mZ3u6T1yq2VxwQJ4b8A"}
-        super().__init__(metadata=about, **kwargs)
+        super().__init__(most=LONGEST_ID, metadata={"example": "5f0mZ3u6T1yq2VxwQJ4b8A"}, **kwargs)
 
     def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> str:
         return crypto.encode(value)
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bytes:
-        if not isinstance(value, str) or not 1 <= len(value) <= LONGEST_ID:
-            raise ValidationError("Not a valid id.")
-        return crypto.decode(value)[:16]
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        raw = crypto.decode(super()._deserialize(value, attr, data, **kwargs))
+        return raw if len(raw) == ID_BYTES else b""
 
 
 class RegisterRequest(Form):

@@ -10,7 +10,7 @@ from flaskauth.accounts.models import User
 from flaskauth.codes import doors
 from flaskauth.codes import service as codes
 from flaskauth.codes.doors import Brought, Opened, WrongCode
-from flaskauth.foundation import clock, crypto, hashing
+from flaskauth.foundation import crypto, hashing
 from flaskauth.foundation.db import db
 from flaskauth.foundation.http import network
 from flaskauth.registration import attempts
@@ -66,7 +66,7 @@ def register(form: Joining) -> bytes:
 
 
 def verify(proof: Proof) -> User:
-    """The account of whoever proves the address: made from the attempt whose code it is; the others end.
+    """The account of whoever proves the address: made from the attempt whose code it is; the others end as decoys.
 
     Raises:
         WrongCode, TooManyRequests, VerificationContested
@@ -80,7 +80,7 @@ def verify(proof: Proof) -> User:
         audit.record("wrong_code", purpose=PURPOSE)
         raise
     codes.end_all(PURPOSE, attempt.address)
-    attempts.close_all(attempt.address)
+    attempts.close(attempt.id)
     return _join(attempt)
 
 
@@ -89,7 +89,7 @@ def resend(verification_id: bytes | None, email: Address | None) -> float:
     if verification_id is not None:
         code = codes.find(PURPOSE, verification_id)
         attempts.mail_again(code)
-        return (code.next_mail_at - clock.now()).total_seconds() if code and not code.is_over else FIRST_WAIT
+        return codes.seconds_to_next_mail(code) if code and not code.is_over else FIRST_WAIT
     attempts.mail_again(codes.newest(PURPOSE, email.key, network()) if email else None)
     return FIRST_WAIT
 

@@ -76,8 +76,15 @@ def fresh_auth_required(view: Callable[Concatenate[User, P], T]) -> Callable[P, 
 
 
 def token_optional(view: Callable[P, T]) -> Callable[P, T]:
-    """The view looks at the token itself, if one came."""
-    return _guarded(view, access="optional")
+    """The view looks at the token itself, if one came; its session may have ended. A bad token is refused here."""
+
+    @wraps(view)
+    def answer(*args: P.args, **kwargs: P.kwargs) -> T:
+        if "Authorization" in request.headers:
+            bearer()
+        return view(*args, **kwargs)
+
+    return _guarded(answer, access="optional")
 
 
 def signed_in() -> SignedIn:

@@ -14,7 +14,7 @@ from flaskauth.foundation.current import settings
 from flaskauth.foundation.db import changed, db
 from flaskauth.foundation.errors import NotFound, Unauthorized
 from flaskauth.foundation.http import client_ip, network, user_agent
-from flaskauth.foundation.ids import new_id
+from flaskauth.foundation.ids import LARGEST, new_id
 from flaskauth.keys import tokens
 from flaskauth.mail import outbox
 from flaskauth.sessions import devices, emails, refresh_tokens
@@ -117,7 +117,8 @@ def end_one(user_id: int, session_id: int) -> None:
     Raises:
         NotFound: it is not there, has ended, or is somebody else's.
     """
-    session = db.session.get(Session, session_id)
+    # SQLite's driver raises on integers past 64 bits, so the range is looked at first.
+    session = db.session.get(Session, session_id) if session_id <= LARGEST else None
     if not session or session.user_id != user_id or not end(session_id):
         raise NotFound
     audit.record("signed_out", user_id=user_id, session_id=session_id)

@@ -1,0 +1,78 @@
+"""The kinds of values that settings have, and what is said of one that cannot be used; never the value itself."""
+
+import ipaddress
+from email.utils import parseaddr
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address reaches this machine only."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _listed(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _networks(value: object) -> object:
+    try:
+        return [ipaddress.ip_network(part) for part in _listed(value)]  # type: ignore[attr-defined]
+    except ValueError:
+        raise ValueError("must be addresses or networks, such as 127.0.0.1, 10.0.0.0/8") from None
+
+
+def _has_host(url: str) -> bool:
+    try:
+        return bool(urlsplit(url).hostname) and urlsplit(url).port != 0
+    except ValueError:
+        return False
+
+
+def _http_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not _has_host(value) or parts.query or parts.fragment:
+        raise ValueError("must look like https://auth.example.com")
+    return value.rstrip("/")
+
+
+def _database(value: str) -> str:
+    try:
+        backend = make_url(value).get_backend_name()
+    except ArgumentError:
+        raise ValueError("must look like mysql://user:password@host/database") from None
+    if backend not in {"sqlite", "mysql", "mariadb"}:
+        raise ValueError("must start with mysql://, mariadb:// or sqlite://")
+    return value
+
+
+def _redis(value: str) -> str:
+    if urlsplit(value).scheme not in {"redis", "rediss"} or not _has_host(value):
+        raise ValueError("must look like redis://host:6379/0")
+    return value
+
+
+def _sender(value: str) -> str:
+    address = parseaddr(value)[1]
+    if "@" not in address or any(ord(letter) < 32 for letter in value):
+        raise ValueError("must be an address, such as no-reply@example.com or Name <no-reply@example.com>")
+    return value
+
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Networks = Annotated[tuple[Network, ...], BeforeValidator(_networks)]
+Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_listed)]
+Minutes = Annotated[int, Field(ge=1, le=5_256_000)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Url = Annotated[str, AfterValidator(_http_url)]
+Urls = Annotated[tuple[Url, ...], BeforeValidator(_listed)]
+DatabaseUrl = Annotated[str, AfterValidator(_database)]
+RedisUrl = Annotated[SecretStr, BeforeValidator(_redis)]
+Sender = Annotated[str, AfterValidator(_sender)]

@@ -1,0 +1,136 @@
+"""The documented commands as processes of their own, in a folder and an environment that hold nothing else."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+COMMANDS = Path(sys.executable).parent
+# Ends with the tests, whichever way they end: the pipe closes, and what is left of the process group goes.
+GUARD = 'read -r _; kill -9 -- "-$1" 2>/dev/null'
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where commands run. No virtual environment is entered, no setting is inherited."""
+
+    folder: Path
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        # A time zone far from UTC: no command may care.
+        return {"PATH": "/usr/bin:/bin", "HOME": str(self.folder), "TZ": "Asia/Kathmandu", **self.settings}
+
+    def having(self, **settings: str) -> "Place":
+        """The same place with other settings; an empty one is not set."""
+        return Place(self.folder, {**self.settings, **settings})
+
+    def run(self, *words: str, expect: int | None = 0) -> str:
+        """What a command says, once it has ended with the code expected (None: any but 0)."""
+        done = subprocess.run(
+            _command(words),
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=60,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == expect or (expect is None and done.returncode), done.stdout
+        return done.stdout
+
+    def start(self, *words: str, log: str = "log") -> "Running":
+        return Running(words, self, self.folder / log)
+
+
+class Running:
+    """A command that does not end by itself, with its children."""
+
+    def __init__(self, words: tuple[str, ...], place: Place, log: Path) -> None:
+        self.log = log
+        self._began = log.stat().st_size if log.exists() else 0
+        with log.open("ab") as out:
+            self._process = subprocess.Popen(
+                _command(words),
+                cwd=place.folder,
+                env=place.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+            )
+        self._guard = subprocess.Popen(
+            ["/bin/sh", "-c", GUARD, "guard", str(self.pid)], stdin=subprocess.PIPE, start_new_session=True
+        )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def said(self) -> str:
+        """What it said since it was started."""
+        return self.log.read_bytes()[self._began :].decode(errors="replace")
+
+    def children(self) -> list[int]:
+        return [int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
+
+    def sockets(self) -> dict[int, int]:
+        """How many sockets each of its children has open."""
+        folders = {pid: Path(f"/proc/{pid}/fd") for pid in self.children()}
+        return {pid: sum("socket:" in os.readlink(link) for link in folder.iterdir()) for pid, folder in folders.items()}
+
+    def wait_until(self, ready: Callable[[], bool], seconds: float = 30) -> Self:
+        deadline = time.monotonic() + seconds
+        while not ready():
+            ended = self._process.poll()
+            assert ended is None, f"ended with {ended}:\n{self.said}"
+            assert time.monotonic() < deadline, f"not ready in {seconds} seconds:\n{self.said}"
+            time.sleep(0.02)
+        return self
+
+    def wait_for(self, words: str) -> Self:
+        """Wait until it has said so."""
+        return self.wait_until(lambda: words in self.said)
+
+    def wait(self, seconds: float) -> int:
+        """The code that it ends with by itself, in so many seconds."""
+        return self._process.wait(seconds)
+
+    def end(self, seconds: float = 10) -> int:
+        """Tell it to end, as a service manager does; its code. None of its children may stay."""
+        self._process.terminate()
+        code = self.wait(seconds)
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, 0)
+            raise AssertionError("its children outlive it")
+        self.close()
+        return code
+
+    def close(self) -> None:
+        """End it and its children as a crash would."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        self._process.wait()
+        if self._guard.stdin:
+            self._guard.stdin.close()
+        self._guard.wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+def _command(words: tuple[str, ...]) -> list[str]:
+    return [str(COMMANDS / words[0]), *words[1:]]

@@ -1,0 +1,138 @@
+"""What is lost when a part of a production installation goes away, and comes back: nothing."""
+
+import base64
+import json
+import pickle
+import time
+
+import pytest
+from redis import Redis
+from sqlalchemy import text
+from tests.journeys import leaks
+from tests.journeys.conftest import Meet, Visit
+from tests.journeys.installation import Installation
+
+pytestmark = pytest.mark.xdist_group("production")
+
+LEASED = "SELECT id FROM outbox WHERE leased_until IS NOT NULL"
+TASK = "flaskauth.mail.deliver"
+FREE = "UPDATE outbox SET leased_until = created_at WHERE leased_until IS NOT NULL"
+
+
+def _message(body: bytes, /, task: str = TASK, **more: object) -> bytes:
+    """A message as Celery writes it, around any body."""
+    delivery = {"exchange": "", "routing_key": "flaskauth"}
+    about = {"delivery_mode": 2, "delivery_info": delivery, "delivery_tag": "1", "body_encoding": "base64"}
+    message = {
+        "body": base64.b64encode(body).decode(),
+        "content-encoding": "utf-8",
+        "content-type": "application/json",
+        "headers": {"lang": "py", "task": task, "id": "1"},
+        "properties": {**about, "correlation_id": "1"},
+    }
+    return json.dumps({**message, **more}).encode()
+
+
+def _called(*args: object) -> bytes:
+    return _message(json.dumps([args, {}, {}]).encode())
+
+
+PICKLED = pickle.dumps(((), {}, {}))
+FORGED = {
+    "not JSON": b"\xff\x00 not JSON",
+    "empty": b"",
+    "a number": b"7",
+    "a list": b"[]",
+    "an object": b"{}",
+    "nested": b"[" * 100_000,
+    "no properties": _message(b"[[], {}, {}]", properties={}),
+    "no headers": _message(b"[[], {}, {}]", headers={}),
+    "headers of another kind": _message(b"[[], {}, {}]", headers=[]),
+    "a body that is not base64": _message(b"", body="%%%"),
+    "a body that is not JSON": _message(b"\xff"),
+    "a body of another kind": _message(b"7"),
+    "a pickle": _message(PICKLED, **{"content-type": "application/x-python-serialize", "content-encoding": "binary"}),
+    "YAML": _message(b"[[], {}, {}]", **{"content-type": "application/x-yaml"}),
+    "compressed": _message(b"[[], {}, {}]", headers={"task": TASK, "id": "1", "compression": "zlib"}),
+    "an unknown task": _message(b"[[], {}, {}]", task="os.system"),
+    "nobody's mail": _called(1),
+    "a text": _called("1 OR 1=1"),
+    "nothing": _called(),
+    "too many": _called(1, 2, 3),
+    "null": _called(None),
+    "true": _called(True),
+    "a number below all": _called(-(2**63)),
+    "a number above all": _called(2**200),
+    "a fraction": _called(1.5),
+    "a list of numbers": _called([1]),
+    "far in the future": _message(b"[[1], {}, {}]", headers={"task": TASK, "id": "1", "eta": "9999-12-31T23:59:59"}),
+    "an eta that is none": _message(b"[[1], {}, {}]", headers={"task": TASK, "id": "1", "eta": "soon"}),
+    "an expiry that is none": _message(b"[[1], {}, {}]", headers={"task": TASK, "id": "1", "expires": "soon"}),
+    "a time limit that is none": _message(b"[[1], {}, {}]", headers={"task": TASK, "id": "1", "timelimit": "soon"}),
+    "a callback": _message(json.dumps([[1], {}, {"callbacks": [{"task": "os.system"}], "chain": [7]}]).encode()),
+}
+
+
+def test_a_worker_that_is_killed_loses_no_mail(installation: Installation, meet: Meet) -> None:
+    one, another = meet(), meet()
+    installation.sink.mode = "hang"
+    one.register()
+    installation.worker.wait_until(lambda: installation.execute(LEASED) == 1)
+    installation.worker.close()
+    installation.sink.stop()
+    installation.sink.mode = "ok"
+    installation.sink.start()
+    another.register()
+    time.sleep(0.5)  # the message goes out right after the answer
+    waiting = installation.everything()
+
+    installation.start_worker()
+    another.verify()
+    # The dead worker's lease would be over in a minute.
+    assert installation.execute(FREE) == 1
+    one.verify()
+
+    assert b"flaskauth.mail.deliver" in waiting["key b'flaskauth'"]
+    assert not leaks.leaked(one.secrets | another.secrets | installation.own_secrets(), waiting)
+
+
+def test_people_register_while_redis_is_away_and_have_their_mail_when_it_is_back(
+    installation: Installation, meet: Meet
+) -> None:
+    person = meet()
+    installation.redis.kill()
+
+    began = time.monotonic()
+    person.register()
+    took = time.monotonic() - began
+    person.visitor.get("/health/ready").expect()
+    installation.redis.start()
+
+    assert took < 3
+    person.verify()
+    person.sign_in()
+
+
+@pytest.mark.parametrize("forged", FORGED.values(), ids=FORGED)
+def test_a_forged_message_does_nothing_and_the_worker_goes_on(
+    installation: Installation, meet: Meet, forged: bytes
+) -> None:
+    with Redis.from_url(installation.redis.url) as redis:
+        redis.lpush("flaskauth", forged)
+    time.sleep(0.3)
+
+    meet().join()
+    installation.worker.wait_until(lambda: True)
+
+
+def test_what_is_told_to_end_ends_in_good_order(installation: Installation, meet: Meet) -> None:
+    person = meet()
+    person.join()
+
+    for running, start in (
+        (installation.server, installation.start_server),
+        (installation.worker, installation.start_worker),
+    ):
+        assert running.end(seconds=10) in {0, -15}
+        assert "Traceback" not in running.said
+        start()

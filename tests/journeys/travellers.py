@@ -1,0 +1,104 @@
+"""The road that people take: join, sign in, look around, leave. Whoever goes it notes every secret met on the way."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.journeys.visitors import Answer, Visitor
+from tests.people import PASSWORD, form
+
+
+@dataclass
+class Traveller:
+    """Somebody with an address, on one device."""
+
+    visitor: Visitor
+    code_for: Callable[[str], str]
+    email: str
+    verification_id: str = ""
+    token: str = ""
+    refresh_token: str = ""
+    device_token: str = ""
+    secrets: set[str] = field(default_factory=lambda: {PASSWORD})
+
+    def register(self) -> None:
+        answer = self.visitor.post("/auth/register", form(self.email)).expect()
+        assert answer["success"] is True
+        self.verification_id = answer["verification_id"]
+
+    def read_code(self) -> str:
+        code = self.code_for(self.email)
+        self.secrets.add(code)
+        return code
+
+    def verify(self) -> None:
+        body = {"otp": self.read_code(), "verification_id": self.verification_id}
+        assert self.visitor.post("/auth/verify", body).expect()["success"] is True
+
+    def join(self) -> None:
+        self.register()
+        self.verify()
+
+    def sign_in(self) -> None:
+        answer = self._keep(self.try_password(PASSWORD))
+        self.device_token = answer["device_token"]
+        self.secrets.add(self.device_token)
+        assert answer["user"]["email"] == self.email
+
+    def try_password(self, password: str) -> Answer:
+        known = {"device_token": self.device_token} if self.device_token else {}
+        return self.visitor.post("/auth/login", {"email": self.email, "password": password, **known})
+
+    def refresh(self) -> None:
+        old = self.refresh_token
+        self._keep(self.visitor.post("/auth/refresh", {"refresh_token": old}))
+        assert self.refresh_token != old
+
+    def edit(self) -> None:
+        """See the profile, and change it."""
+        assert self.visitor.get("/users/profile", self.token).expect()["user"]["country"] is None
+        changes = {"first_name": "Amazing", "country": "NG"}
+        edited = self.visitor.post("/users/edit", changes, self.token).expect()["user"]
+        assert (edited["first_name"], edited["country_id"]) == ("Amazing", 566)
+        assert self.visitor.get("/users/profile", self.token).expect()["user"] == edited
+
+    def end_others(self) -> None:
+        """Sign in once more, look at the sessions, and end all but the newest, which takes a fresh token."""
+        first = self.token
+        self.sign_in()
+        self.refresh()
+        assert [session["current"] for session in self._sessions()] == [True, False]
+        assert self.visitor.delete("/auth/sessions", self.token).expect(403)["code"] == "reauthentication_required"
+        self._keep_token(self.visitor.post("/auth/reauthenticate", {"password": PASSWORD}, self.token))
+        self.visitor.delete("/auth/sessions", self.token).expect()
+        assert len(self._sessions()) == 1
+        self.visitor.get("/users/profile", first).expect(401)
+
+    def sign_out(self) -> None:
+        self.visitor.post("/auth/logout", token=self.token).expect()
+        self.visitor.get("/users/profile", self.token).expect(401)
+        self.visitor.post("/auth/refresh", {"refresh_token": self.refresh_token}).expect(401)
+
+    def go_all_the_way(self) -> None:
+        self.join()
+        self.sign_in()
+        self.edit()
+        self.refresh()
+        self.end_others()
+        self.sign_out()
+
+    def _sessions(self) -> list[dict[str, Any]]:
+        sessions: list[dict[str, Any]] = self.visitor.get("/auth/sessions", self.token).expect()["sessions"]
+        return sessions
+
+    def _keep(self, answer: Answer) -> dict[str, Any]:
+        body = self._keep_token(answer)
+        self.refresh_token = body["refresh_token"]
+        self.secrets.add(self.refresh_token)
+        return body
+
+    def _keep_token(self, answer: Answer) -> dict[str, Any]:
+        body: dict[str, Any] = answer.expect()
+        self.token = body["token"]
+        self.secrets.add(self.token)
+        return body
