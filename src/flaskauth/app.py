@@ -3,6 +3,7 @@
 import fcntl
 from collections.abc import Callable
 from datetime import timedelta
+from inspect import iscoroutinefunction
 
 import click
 import structlog
@@ -127,6 +128,8 @@ def bare(settings: Settings) -> Server:
     app.extensions[current.KEY] = settings
     app.extensions[hashing.KEY] = Pool(settings.web_concurrency, settings.database_pool_size)
     db.init_app(app)
+    # It would start an event loop at the end of every request, for asynchronous sessions that nobody opens.
+    app.teardown_appcontext_funcs[:] = [f for f in app.teardown_appcontext_funcs if not iscoroutinefunction(f)]
     server.init_app(app, settings)
     limits.init_app(app, settings)
     return app

@@ -21,7 +21,7 @@ from flaskauth.mail.outbox import Message
 TEN_MINUTES = timedelta(minutes=10)
 GRACE = "grace@example.com"
 ASKED = {"network": "192.0.2.7", "asked_at": "2026-01-10T16:43:48Z"}
-NAMES = {"first_name": "Grace", "last_name": "Hopper"}
+NAMES = {"first_name": "Grace", "last_name": "Hopper", "minutes": "10"}
 
 
 class Held(jobs.Background):

@@ -1,5 +1,4 @@
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -7,8 +6,9 @@ from pathlib import Path
 
 import pytest
 from tests.mail.conftest import MakeOffice
+from tests.mail.odd_servers import Drip, Plain
 from tests.mail.office import Office
-from tests.servers import Certificate, SmtpSink, free_port
+from tests.servers import Certificate, SmtpSink
 from tests.servers.mail import Tls
 
 from flaskauth.mail import smtp
@@ -99,32 +99,6 @@ def test_a_missing_login_is_ours_to_repair_too(make_office: MakeOffice) -> None:
         assert (office.row(mail_id).state, office.row(mail_id).last_error) == (QUEUED, "mail 530")
 
 
-class Drip:
-    """A server that greets without end, one byte at a time, so that no read ever waits too long."""
-
-    def __init__(self) -> None:
-        self.port = free_port()
-        self.heard = b""
-        self._listening = socket.create_server(("127.0.0.1", self.port))
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        self._thread.join(10)
-        self._listening.close()
-
-    def _serve(self) -> None:
-        link, _ = self._listening.accept()
-        with link:
-            link.settimeout(0.05)
-            try:
-                while True:
-                    link.sendall(b"2")
-                    time.sleep(0.02)
-            except OSError:
-                return
-
-
 @pytest.fixture
 def drip() -> Iterator[Drip]:
     server = Drip()
@@ -144,6 +118,15 @@ def test_a_server_that_answers_byte_by_byte_does_not_hold_a_mail_longer_than_its
     assert time.monotonic() - start < 3
 
 
+def test_a_name_that_took_too_long_to_look_up_leads_to_no_conversation() -> None:
+    link, other = socket.socketpair()
+    with other, smtp.Watchdog(0.01) as watchdog:
+        time.sleep(0.2)
+        with pytest.raises(TimeoutError):
+            watchdog.watch(link)
+    assert link.fileno() == -1
+
+
 def test_without_time_left_nothing_is_begun(office: Office) -> None:
     mail = office.row(office.put())
 
@@ -151,6 +134,23 @@ def test_without_time_left_nothing_is_begun(office: Office) -> None:
         smtp.send(render(mail, "BCDF-2345"), mail.recipient, seconds=0)
 
     assert office.sink.messages == []
+
+
+def test_a_server_that_takes_the_message_and_then_says_no_farewell_has_it(
+    make_office: MakeOffice, plain: Plain
+) -> None:
+    office = make_office(MAIL_PORT=str(plain.port))
+    mail_id = office.put()
+
+    office.sweep()
+
+    assert plain.heard[-1] == "quit"
+    assert (office.row(mail_id).state, office.row(mail_id).tries) == (SENT, 1)
+
+
+def test_an_authority_that_cannot_be_read_is_ours_to_repair(make_office: MakeOffice, tmp_path: Path) -> None:
+    office = make_office(MAIL_USE_TLS="true", MAIL_CA_FILE=str(tmp_path / "missing.pem"))
+    assert_nothing_leaves(office, "tls FileNotFoundError")
 
 
 def test_an_address_outside_ascii_goes_to_servers_that_can(office: Office) -> None:
@@ -172,31 +172,6 @@ def test_a_domain_outside_ascii_is_written_so_that_every_server_can(office: Offi
     [received] = office.sink.messages
     assert received.recipients == ("grace@xn--bcher-kva.example",)
     assert received.message["To"] == "grace@xn--bcher-kva.example"
-
-
-class Plain:
-    """The least of mail servers: no extensions, and every command is fine."""
-
-    def __init__(self) -> None:
-        self.port = free_port()
-        self.heard: list[str] = []
-        self._listening = socket.create_server(("127.0.0.1", self.port))
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        self._thread.join(10)
-        self._listening.close()
-
-    def _serve(self) -> None:
-        link, _ = self._listening.accept()
-        with link, link.makefile("rwb") as stream:
-            stream.write(b"220 plain\r\n")
-            stream.flush()
-            for line in stream:
-                self.heard.append(line.decode().strip())
-                stream.write(b"221 bye\r\n" if line.startswith(b"quit") else b"250 fine\r\n")
-                stream.flush()
 
 
 @pytest.fixture

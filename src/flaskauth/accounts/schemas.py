@@ -11,6 +11,7 @@ from flaskauth.accounts.addresses import NotAnAddress
 from flaskauth.foundation.schemas import Schema, Text, Time, fields
 
 FORBIDDEN_IN_NAMES = re.compile(r"[<>]|://|www\.", re.IGNORECASE)
+NO_EMAIL = "Invalid Email!"
 INVISIBLE = {"Cc", "Cf", "Co", "Zl", "Zp"}
 JOINERS = "\u200c\u200d"  # written within names in Persian and in the scripts of India
 MOST_MARKS = 4  # combining marks on one letter
@@ -20,13 +21,14 @@ class EmailField(Text):
     """An email address; loaded, an Address."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(most=254, metadata={"format": "email", "example": "grace@example.com"}, **kwargs)
+        about = {"format": "email", "example": "grace@example.com"}
+        super().__init__(most=254, metadata=about, error_messages={"null": NO_EMAIL}, **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         try:
             return addresses.parse(super()._deserialize(value, attr, data, **kwargs))
         except (NotAnAddress, ValidationError):
-            raise ValidationError("Invalid Email!") from None
+            raise ValidationError(NO_EMAIL) from None
 
 
 class PasswordField(Text):

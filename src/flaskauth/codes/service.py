@@ -3,19 +3,18 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Select, delete, select, update
+from sqlalchemy import Select, select, update
 
 from flaskauth.codes import derive
 from flaskauth.codes.models import OneTimeCode
 from flaskauth.foundation import clock, crypto
-from flaskauth.foundation.db import changed, db
+from flaskauth.foundation.db import changed, db, delete_some
 from flaskauth.foundation.ids import new_secret_id
 
 LIFE = timedelta(minutes=10)  # NIST SP 800-63B-4 section 3.1.3.2
 SAME_WHILE_LEFT = timedelta(minutes=3)
 FIRST_RESEND = timedelta(seconds=60)
 KEPT = timedelta(days=7)
-PURGED = 1000  # rows in one statement
 
 
 @dataclass(frozen=True)
@@ -112,10 +111,8 @@ def shown(code_id: bytes) -> str:
 
 
 def purge() -> int:
-    """Delete codes a week after their end, at most 1,000 at a time; how many went."""
-    before = clock.now() - KEPT
-    ids = db.session.scalars(select(OneTimeCode.id).where(OneTimeCode.ends_at < before).limit(PURGED)).all()
-    return changed(delete(OneTimeCode).where(OneTimeCode.id.in_(ids))) if ids else 0
+    """Delete codes a week after their end, some at a time; how many went."""
+    return delete_some(OneTimeCode.id, OneTimeCode.ends_at < clock.now() - KEPT)
 
 
 def _of(purpose: str, address: str) -> Select[OneTimeCode]:

@@ -9,12 +9,12 @@ from collections.abc import Callable, Hashable
 from typing import Any, NoReturn, TypeVar, TypeVarTuple, cast
 
 from flask_sqlalchemy_lite import SQLAlchemy
-from sqlalchemy import CursorResult, Delete, Insert, Table, Update
+from sqlalchemy import ColumnElement, CursorResult, Delete, Insert, Table, Update, delete, select
 from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.event import listens_for
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, NotSupportedError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.orm import ORMExecuteState, Session
+from sqlalchemy.orm import InstrumentedAttribute, ORMExecuteState, Session
 
 from flaskauth.foundation import crypto
 from flaskauth.foundation.errors import Problem, Unavailable
@@ -23,6 +23,7 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 TRIES = 5
+AT_A_TIME = 1000  # rows that one statement deletes
 PATIENCE = 5.0  # seconds in which a race is run again
 LONGEST_PAUSE = 0.2  # seconds
 LOCKED = "locked"  # SQLite's word for another writer
@@ -96,6 +97,12 @@ def changed(statement: Update | Delete) -> int:
     """Run a conditional UPDATE or DELETE; the number of rows it found decides who won."""
     result = db.session.execute(statement, execution_options={"synchronize_session": False})
     return cast("CursorResult[Any]", result).rowcount
+
+
+def delete_some(key: InstrumentedAttribute[Any], over: ColumnElement[bool]) -> int:
+    """Delete rows that are over, few enough not to be in anybody's way; how many went."""
+    keys = db.session.scalars(select(key).where(over).limit(AT_A_TIME)).all()
+    return changed(delete(key.class_).where(key.in_(keys), over)) if keys else 0
 
 
 def insert_if_absent(table: Table, **values: Any) -> None:

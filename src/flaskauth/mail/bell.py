@@ -1,4 +1,7 @@
-"""The doorbell: says that a mail is waiting. What it misses, the sweep finds."""
+"""The doorbell: says that a mail is waiting.
+
+While the broker is away this process sends it itself; what both miss, the sweep finds.
+"""
 
 import time
 from dataclasses import dataclass
@@ -29,18 +32,19 @@ def ring(mail_id: int) -> None:
 
 
 def _answer(mail_id: int) -> None:
-    if settings().redis_url is None:
+    if settings().redis_url is None or not _publish(mail_id):
         deliver(mail_id)
-    else:
-        _publish(mail_id)
 
 
-def _publish(mail_id: int) -> None:
+def _publish(mail_id: int) -> bool:
+    """Whether the broker has it."""
     broker = current_app.extensions.setdefault(KEY, _Broker())
     if time.monotonic() < broker.away_until:
-        return
+        return False
     try:
         queue(current_app).send_task(TASK, [mail_id], retry=False, ignore_result=True)
     except Exception as error:  # noqa: BLE001 (refused, full, read-only, hanging: whatever it is, the sweep sends the mail)
         broker.away_until = time.monotonic() + LOOK_AGAIN
         log.warning("broker_away", error=type(error).__name__)
+        return False
+    return True

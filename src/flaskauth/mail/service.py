@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.message import EmailMessage
 
-from sqlalchemy import and_, delete, or_, select
+from sqlalchemy import and_, or_, select
 
 from flaskauth.codes.service import shown
 from flaskauth.foundation import clock, crypto
-from flaskauth.foundation.db import changed, db
+from flaskauth.foundation.db import db, delete_some
 from flaskauth.foundation.log import masked
 from flaskauth.mail.models import DEAD, DROPPED, SENT, WITHHELD, OutboxMail
 from flaskauth.mail.rendering import render
@@ -17,7 +17,6 @@ from flaskauth.mail.rendering import render
 MAILBOX_SIZE = 100
 KEPT = timedelta(days=7)
 DEAD_KEPT = timedelta(days=30)
-PURGED = 1000  # rows in one statement
 
 
 @dataclass(frozen=True)
@@ -66,15 +65,14 @@ def mailbox_tag() -> str:
 
 
 def purge() -> int:
-    """Delete what is over, at most 1,000 mails at a time; how many went.
+    """Delete what is over, some at a time; how many went.
 
     Mails that were sent, dropped or withheld stay for 7 days, dead ones for 30; queued ones until they are either.
     """
     now = clock.now()
     over = and_(OutboxMail.state.in_((SENT, DROPPED, WITHHELD)), OutboxMail.created_at < now - KEPT)
     dead = and_(OutboxMail.state == DEAD, OutboxMail.created_at < now - DEAD_KEPT)
-    ids = db.session.scalars(select(OutboxMail.id).where(or_(over, dead)).limit(PURGED)).all()
-    return changed(delete(OutboxMail).where(OutboxMail.id.in_(ids))) if ids else 0
+    return delete_some(OutboxMail.id, or_(over, dead))
 
 
 def _newest(limit: int, state: str | None) -> Sequence[OutboxMail]:

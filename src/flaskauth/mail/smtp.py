@@ -110,7 +110,8 @@ def send(message: EmailMessage, recipient: str, seconds: float) -> None:
 
 @contextlib.contextmanager
 def _connected(given: Settings, watchdog: Watchdog) -> Iterator[Client]:
-    context = _context(given.mail_ca_file)
+    with _stage("tls"):
+        context = _context(given.mail_ca_file)
     with _stage("connect"):
         client = Client(given.mail_server or "", _port(given), watchdog, context if given.mail_use_ssl else None)
     with contextlib.closing(client):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import or_, select, update
 
 from flaskauth import audit
 from flaskauth.accounts import service as accounts
@@ -14,7 +14,7 @@ from flaskauth.codes.doors import TRIES_BY_ID
 from flaskauth.codes.models import OneTimeCode
 from flaskauth.codes.service import Asked
 from flaskauth.foundation import clock
-from flaskauth.foundation.db import changed, db
+from flaskauth.foundation.db import changed, db, delete_some
 from flaskauth.foundation.http import network
 from flaskauth.mail import budget, outbox
 from flaskauth.mail.models import DROPPED, QUEUED, WITHHELD
@@ -25,7 +25,6 @@ from flaskauth.sessions import devices
 PURPOSE = "registration"
 LIFE = timedelta(hours=24)
 KEPT = timedelta(days=1)
-PURGED = 1000  # rows in one statement
 
 
 @dataclass(frozen=True)
@@ -103,7 +102,5 @@ def close(attempt_id: bytes) -> None:
 
 
 def purge() -> int:
-    """Delete attempts a day after their end, at most 1,000 at a time; how many went."""
-    before = clock.now() - KEPT
-    ids = db.session.scalars(select(Registration.id).where(Registration.ends_at < before).limit(PURGED)).all()
-    return changed(delete(Registration).where(Registration.id.in_(ids))) if ids else 0
+    """Delete attempts a day after their end, some at a time; how many went."""
+    return delete_some(Registration.id, Registration.ends_at < clock.now() - KEPT)

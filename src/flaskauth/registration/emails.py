@@ -17,7 +17,12 @@ def prove_address(attempt: Registration, code: OneTimeCode) -> Message:
         template="registration/prove_address",
         to=attempt.email,
         locale=attempt.locale,
-        context={"first_name": attempt.first_name, "last_name": attempt.last_name, **_asked(attempt.network)},
+        context={
+            "first_name": attempt.first_name,
+            "last_name": attempt.last_name,
+            "minutes": str(round((code.expires_at - clock.now()) / timedelta(minutes=1))),
+            **_asked(attempt.network),
+        },
         code_id=code.id,
         expires_at=code.expires_at,
     )

@@ -6,14 +6,13 @@ from datetime import timedelta
 from sqlalchemy import delete, exists, select, update
 
 from flaskauth.foundation import clock, crypto
-from flaskauth.foundation.db import changed, db
+from flaskauth.foundation.db import changed, db, delete_some
 from flaskauth.foundation.ids import new_id
 from flaskauth.sessions.models import Device, Session
 
 KNOWN_DEVICE = timedelta(days=180)
 KNOWN_NETWORK = timedelta(days=30)
 MOST_DEVICES = 50
-PURGED = 1000  # rows in one statement
 
 
 @dataclass(frozen=True)
@@ -61,10 +60,8 @@ def forget_all(user_id: int, but: int | None = None) -> None:
 
 
 def purge() -> int:
-    """Delete devices that were not used for 180 days, at most 1,000 at a time; how many went."""
-    before = clock.now() - KNOWN_DEVICE
-    ids = db.session.scalars(select(Device.id).where(Device.last_used_at < before).limit(PURGED)).all()
-    return changed(delete(Device).where(Device.id.in_(ids), Device.last_used_at < before)) if ids else 0
+    """Delete devices that were not used for 180 days, some at a time; how many went."""
+    return delete_some(Device.id, Device.last_used_at < clock.now() - KNOWN_DEVICE)
 
 
 def _device_of(user_id: int, device_token: str | None) -> int | None:

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import or_, select, update
 
 from flaskauth import audit
 from flaskauth.accounts.models import User
 from flaskauth.foundation import clock, crypto
 from flaskauth.foundation.current import settings
-from flaskauth.foundation.db import changed, db
+from flaskauth.foundation.db import changed, db, delete_some
 from flaskauth.foundation.errors import NotFound, Unauthorized
 from flaskauth.foundation.http import client_ip, network, user_agent
 from flaskauth.foundation.ids import LARGEST, new_id
@@ -23,7 +23,6 @@ from flaskauth.sessions.refresh_tokens import Presented
 
 MOST_SESSIONS = 20
 KEPT = timedelta(days=30)  # as long as a network stays known by it
-PURGED = 1000  # rows in one statement
 
 
 class SignedOut(Unauthorized):
@@ -138,11 +137,9 @@ def end_everybody() -> int:
 
 
 def purge() -> int:
-    """Delete sessions 30 days after their end, at most 1,000 at a time; how many went."""
+    """Delete sessions 30 days after their end, some at a time; how many went."""
     before = clock.now() - KEPT
-    over = (Session.ended_at < before) | (Session.ends_at < before)
-    ids = db.session.scalars(select(Session.id).where(over).limit(PURGED)).all()
-    return changed(delete(Session).where(Session.id.in_(ids))) if ids else 0
+    return delete_some(Session.id, or_(Session.ended_at < before, Session.ends_at < before))
 
 
 def _carry_on(presented: Presented) -> bool:

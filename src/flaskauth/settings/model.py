@@ -47,7 +47,7 @@ class Settings(BaseModel):
     flask_app: str = "flaskauth"
     flask_debug: bool = False
     flask_testing: bool = False
-    sqlalchemy_database_uri: DatabaseUrl | None = None
+    sqlalchemy_database_uri: Annotated[DatabaseUrl | None, Field(repr=False)] = None  # its password is not shown
     mail_server: str | None = None
     mail_port: Port | None = None
     mail_username: str | None = None

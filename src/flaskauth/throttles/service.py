@@ -11,14 +11,13 @@ from sqlalchemy import ColumnElement, Update, case, delete, false, literal, null
 
 from flaskauth.foundation import clock, crypto
 from flaskauth.foundation.columns import Moment
-from flaskauth.foundation.db import changed, db, insert_if_absent
+from flaskauth.foundation.db import changed, db, delete_some, insert_if_absent
 from flaskauth.throttles.models import Budget
 
 FIRST_WAIT = timedelta(seconds=30)
 LONGEST_WAIT = timedelta(hours=1)
 DOUBLINGS = 8  # 30 s, 1, 2, 4, 8, 16, 32 minutes, 1 h
 STRIPES = 10
-PURGED = 1000  # rows in one statement
 
 
 @dataclass(frozen=True)
@@ -104,10 +103,8 @@ def spent(key: bytes) -> int:
 
 
 def purge() -> int:
-    """Delete budgets whose window is over; they are as good as never opened."""
-    old = select(Budget.key).where(Budget.resets_at <= clock.now()).limit(PURGED)
-    keys = db.session.scalars(old).all()
-    return changed(delete(Budget).where(Budget.key.in_(keys), Budget.resets_at <= clock.now())) if keys else 0
+    """Delete budgets whose window is over, some at a time; they are as good as never opened."""
+    return delete_some(Budget.key, Budget.resets_at <= clock.now())
 
 
 def _open_rows(key: bytes) -> Update:

@@ -1,5 +1,7 @@
 """The schema: people, sessions, attempts, codes, budgets, keys, mail, events, places."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -9,6 +11,8 @@ revision = "0001"
 down_revision = None
 branch_labels = None
 depends_on = None
+
+TABLE: dict[str, Any] = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin", "mysql_engine": "InnoDB"}
 
 
 def upgrade() -> None:
@@ -24,9 +28,7 @@ def upgrade() -> None:
         sa.Column("request_id", sa.String(length=64), nullable=True),
         sa.Column("details", columns.Json(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_events")),
-        mysql_charset="utf8mb4",
-        mysql_collate="utf8mb4_bin",
-        mysql_engine="InnoDB",
+        **TABLE,
     )
     op.create_index(op.f("ix_audit_events_at"), "audit_events", ["at"], unique=False)
     op.create_index(op.f("ix_audit_events_user_id_id"), "audit_events", ["user_id", "id"], unique=False)
@@ -37,9 +39,7 @@ def upgrade() -> None:
         sa.Column("resets_at", columns.Moment(), nullable=False),
         sa.Column("waits_until", columns.Moment(), nullable=True),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_budgets")),
-        mysql_charset="utf8mb4",
-        mysql_collate="utf8mb4_bin",
-        mysql_engine="InnoDB",
+        **TABLE,
     )
     op.create_index(op.f("ix_budgets_resets_at"), "budgets", ["resets_at"], unique=False)
     op.create_table(
@@ -60,9 +60,7 @@ def upgrade() -> None:
         sa.Column("created_at", columns.Moment(), nullable=False),
         sa.Column("used_at", columns.Moment(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_one_time_codes")),
-        mysql_charset="utf8mb4",
-        mysql_collate="utf8mb4_bin",
-        mysql_engine="InnoDB",
+        **TABLE,
     )
     op.create_index(op.f("ix_one_time_codes_ends_at"), "one_time_codes", ["ends_at"], unique=False)
     op.create_index(op.f("ix_one_time_codes_lookup"), "one_time_codes", ["lookup"], unique=False)
@@ -85,9 +83,7 @@ def upgrade() -> None:
         sa.Column("message_id", sa.String(length=255), nullable=False),
         sa.Column("last_error", sa.String(length=200), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_outbox")),
-        mysql_charset="utf8mb4",
-        mysql_collate="utf8mb4_bin",
-        mysql_engine="InnoDB",
+        **TABLE,
     )
     op.create_index(op.f("ix_outbox_state_created_at"), "outbox", ["state", "created_at"], unique=False)
     op.create_index(op.f("ix_outbox_state_next_try_at"), "outbox", ["state", "next_try_at"], unique=False)
@@ -100,18 +96,14 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["parent_id"], ["regions.id"], name=op.f("fk_regions_parent_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_regions")),
         sa.UniqueConstraint("code", name=op.f("uq_regions_code")),
-        mysql_charset="utf8mb4",
-        mysql_collate="utf8mb4_bin",
-        mysql_engine="InnoDB",
+        **TABLE,
     )
     op.create_table(
         "scheduled_runs",
         sa.Column("name", columns.Identity(64), nullable=False),
         sa.Column("next_run_at", columns.Moment(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_scheduled_runs")),
-        mysql_charset="utf8mb4",
-        mysql_collate="utf8mb4_bin",
-        mysql_engine="InnoDB",
+        **TABLE,
     )
     op.create_table(
         "signing_keys",
@@ -123,9 +115,7 @@ def upgrade() -> None:
         sa.Column("signs_from", columns.Moment(), nullable=False),
         sa.PrimaryKeyConstraint("ordinal", name=op.f("pk_signing_keys")),
         sa.UniqueConstraint("kid", name=op.f("uq_signing_keys_kid")),
-        mysql_charset="utf8mb4",
-        mysql_collate="utf8mb4_bin",
-        mysql_engine="InnoDB",
+        **TABLE,
     )
     op.create_table(
         "countries",
@@ -137,9 +127,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_countries")),
         sa.UniqueConstraint("code", name=op.f("uq_countries_code")),
         sa.UniqueConstraint("name", name=op.f("uq_countries_name")),
-        mysql_charset="utf8mb4",
-        mysql_collate="utf8mb4_bin",
-        mysql_engine="InnoDB",
+        **TABLE,
     )
     op.create_table(
         "registrations",
@@ -164,9 +152,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_registrations")),
         sa.UniqueConstraint("address", "password", "is_open", name=op.f("uq_registrations_address_password_is_open")),
-        mysql_charset="utf8mb4",
-        mysql_collate="utf8mb4_bin",
-        mysql_engine="InnoDB",
+        **TABLE,
     )
     op.create_index(op.f("ix_registrations_ends_at"), "registrations", ["ends_at"], unique=False)
     op.create_table(
@@ -189,9 +175,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_users")),
         sa.UniqueConstraint("address", name=op.f("uq_users_address")),
-        mysql_charset="utf8mb4",
-        mysql_collate="utf8mb4_bin",
-        mysql_engine="InnoDB",
+        **TABLE,
     )
     op.create_table(
         "devices",
@@ -205,9 +189,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_devices")),
         sa.UniqueConstraint("token_digest", name=op.f("uq_devices_token_digest")),
-        mysql_charset="utf8mb4",
-        mysql_collate="utf8mb4_bin",
-        mysql_engine="InnoDB",
+        **TABLE,
     )
     op.create_index(op.f("ix_devices_last_used_at"), "devices", ["last_used_at"], unique=False)
     op.create_index(op.f("ix_devices_user_id_last_used_at"), "devices", ["user_id", "last_used_at"], unique=False)
@@ -231,9 +213,7 @@ def upgrade() -> None:
             ["user_id"], ["users.id"], name=op.f("fk_sessions_user_id"), onupdate="CASCADE", ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_sessions")),
-        mysql_charset="utf8mb4",
-        mysql_collate="utf8mb4_bin",
-        mysql_engine="InnoDB",
+        **TABLE,
     )
     op.create_index(op.f("ix_sessions_ends_at"), "sessions", ["ends_at"], unique=False)
     op.create_index(
