@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from hypothesis import HealthCheck, settings
 from sqlalchemy import create_engine
 from tests.people import Mailbox, People
 from tests.servers import MariaDB, Redis
@@ -23,6 +24,10 @@ SECRET = "k9Tq3vYx7bNz1mWc5dRf8hJp2sLg6aQe"
 KEPT_TABLES = {"countries", "regions", "alembic_version"}
 
 MakeApp = Callable[..., Flask]
+
+# How long an example takes is the machine's affair.
+settings.register_profile("stories", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("stories")
 
 
 def databases() -> list[str]:

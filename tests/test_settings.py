@@ -1,16 +1,9 @@
 """What can be set: read from the environment, `.env` and files, and refused all at once, in words, without values."""
 
-import os
-import stat
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from flask.testing import FlaskClient
-from tests.conftest import MakeApp
-from tests.inside import refused
 
 from flaskauth.settings import Settings, SettingsError
 
@@ -65,7 +58,12 @@ WRONG = {
 
 
 def test_every_fault_is_told_at_once_by_name_and_without_the_value(tmp_path: Path) -> None:
-    environ = {**WRONG, "FLASKAUTH_TYPO": "hunter2", "MAIL_PASSWORD_FILE": str(tmp_path / "hunter2"), "FLASKAUTH_ENV": "production"}
+    environ = {
+        **WRONG,
+        "FLASKAUTH_TYPO": "hunter2",
+        "MAIL_PASSWORD_FILE": str(tmp_path / "hunter2"),
+        "FLASKAUTH_ENV": "production",
+    }
     told = faults(**environ)
 
     about = [fault.partition(":")[0] for fault in told]
@@ -110,14 +108,16 @@ def test_a_file_that_cannot_hold_text_is_told_by_name(tmp_path: Path) -> None:
 
 def test_an_empty_value_means_not_set(tmp_path: Path) -> None:
     (tmp_path / "empty").write_text("\n")
-    empty = {name: "" for name in WRONG}
+    empty = dict.fromkeys(WRONG, "")
 
     assert load(**DEVELOPMENT, **empty) == load(**DEVELOPMENT)
     assert load(**DEVELOPMENT, MAIL_SERVER_FILE=str(tmp_path / "empty")).mail_server is None
     assert named(**PRODUCTION | {"SECRET_KEY": "", "MAIL_SERVER": ""}) == ["SECRET_KEY", "MAIL_SERVER"]
 
 
-@pytest.mark.parametrize(("text", "meaning"), [("False", False), ("false", False), ("0", False), ("True", True), ("1", True)])
+@pytest.mark.parametrize(
+    ("text", "meaning"), [("False", False), ("false", False), ("0", False), ("True", True), ("1", True)]
+)
 def test_truth_is_written_in_words_or_numbers(text: str, meaning: bool) -> None:
     assert load(**DEVELOPMENT, REFRESH_ROTATION=text).refresh_rotation is meaning
 
@@ -202,15 +202,21 @@ def test_production_demands_more(change: dict[str, str], about: str) -> None:
     assert named(**PRODUCTION | change) == [about]
 
 
-@pytest.mark.parametrize("url", ["http://localhost:5000", "http://127.0.0.1", "http://[::1]:8000", "http://auth.localhost"])
+@pytest.mark.parametrize(
+    "url", ["http://localhost:5000", "http://127.0.0.1", "http://[::1]:8000", "http://auth.localhost"]
+)
 def test_production_on_a_loopback_host_may_speak_http(url: str) -> None:
     assert load(**PRODUCTION | {"PUBLIC_URL": url}).public_url == url
 
 
-def test_who_warns_starts(make_app: MakeApp) -> None:
+def test_who_warns_starts() -> None:
     settings = load(**PRODUCTION, REQUEST_LIMITS="2", REFRESH_ROTATION="false")
 
-    assert [told.partition(":")[0] for told in settings.warnings()] == ["REQUEST_LIMITS", "REFRESH_ROTATION", "MAIL_USE_TLS"]
+    assert [told.partition(":")[0] for told in settings.warnings()] == [
+        "REQUEST_LIMITS",
+        "REFRESH_ROTATION",
+        "MAIL_USE_TLS",
+    ]
     assert load(**PRODUCTION, MAIL_USE_TLS="1").warnings() == []
 
 
@@ -221,8 +227,13 @@ def test_settings_cannot_be_changed() -> None:
 
 
 def test_no_secret_is_shown() -> None:
-    secret = {"MAIL_PASSWORD": "hunter2-mail", "METRICS_TOKEN": "hunter2-metrics-token", "REDIS_URL": "redis://:hunter2@h"}
-    shown = repr(load(**PRODUCTION, **secret, SECRET_KEY_FALLBACKS="hunter2,hunter3", AWS_SECRET_KEY="hunter2"))
+    secret = {
+        "MAIL_PASSWORD": "hunter2-mail",
+        "METRICS_TOKEN": "hunter2-metrics-token",
+        "REDIS_URL": "redis://:hunter2@h",
+    }
+    keys = {"SECRET_KEY_FALLBACKS": "hunter2,hunter3", "AWS_SECRET_KEY": "hunter2"}
+    shown = repr(load(**PRODUCTION, **secret, **keys, SQLALCHEMY_DATABASE_URI="mysql://app:hunter2@db/app"))
 
     assert "hunter" not in shown
     assert GOOD_SECRET not in shown

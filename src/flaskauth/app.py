@@ -53,6 +53,10 @@ PURGES: tuple[Callable[[], int], ...] = (
     devices.purge,
     throttles.purge,
 )
+LOCKED_KEYS = (
+    "A stored signing key was sealed with another SECRET_KEY. Put the old secret into SECRET_KEY_FALLBACKS;"
+    " if it is lost, `flaskauth keys reset` makes a new key and signs everybody out."
+)
 
 events = structlog.get_logger(__name__)
 
@@ -106,10 +110,7 @@ def prepare(app: Server, settings: Settings) -> None:
                 _migrate_embedded(settings)
             keys.maintain()
         except CannotOpen:
-            raise click.ClickException(
-                "A stored signing key was sealed with another SECRET_KEY. Put the old secret into SECRET_KEY_FALLBACKS;"
-                " if it is lost, `flaskauth keys reset` makes a new key and signs everybody out."
-            ) from None
+            raise click.ClickException(LOCKED_KEYS) from None
         except (SQLAlchemyError, Problem) as error:
             events.warning("database_not_ready", reason=type(error).__name__)
         finally:

@@ -1,5 +1,7 @@
 """Celery's entry: `celery -A flaskauth.celery worker --loglevel=INFO --beat`."""
 
+import sys
+
 import click
 from celery import Celery
 from celery.signals import setup_logging, worker_process_init
@@ -9,6 +11,7 @@ from flaskauth.foundation import log
 from flaskauth.foundation.db import db
 from flaskauth.foundation.jobs import Job
 from flaskauth.foundation.queue import queue
+from flaskauth.foundation.server import Server
 from flaskauth.mail.bell import TASK
 from flaskauth.mail.delivery import deliver
 from flaskauth.settings import Settings
@@ -25,6 +28,14 @@ def _settings() -> Settings:
         )
     settings.flaskauth_instance_path.mkdir(mode=0o700, parents=True, exist_ok=True)
     return settings
+
+
+def _start() -> Server:
+    """The application, or the end in words: Celery would show where in its frames an exception passed."""
+    try:
+        return create_app(_settings())
+    except click.ClickException as refusal:
+        sys.exit(f"Error: {refusal.format_message()}")
 
 
 def _register(celery: Celery, job: Job) -> None:
@@ -57,7 +68,7 @@ def _log(**_kwargs: object) -> None:
     log.configure()
 
 
-flask_app = create_app(_settings())
+flask_app = _start()
 app = queue(flask_app)
 app.conf.beat_schedule = {}
 app.task(_deliver, name=TASK)

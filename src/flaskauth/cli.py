@@ -1,16 +1,21 @@
 """The `flaskauth` command."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import click
+from alembic.util import CommandError
 from rich.console import Console
 from rich.table import Table
+from sqlalchemy.exc import SQLAlchemyError
 
 from flaskauth import migrations, serving
-from flaskauth.app import bare
+from flaskauth.app import LOCKED_KEYS, bare
 from flaskauth.foundation import log
 from flaskauth.foundation.clock import stamp
+from flaskauth.foundation.crypto import CannotOpen
 from flaskauth.foundation.db import transaction
+from flaskauth.foundation.errors import Unavailable
 from flaskauth.foundation.server import Server
 from flaskauth.keys import service as keys
 from flaskauth.mail import service as mail_service
@@ -18,8 +23,26 @@ from flaskauth.mail.models import STATES
 from flaskauth.sessions import service as sessions
 from flaskauth.settings import Settings
 
+PIPE_WIDTH = 240  # columns; what reads a pipe wants whole lines
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+
+class Commands(click.Group):
+    """Says in words what the database, Alembic or a sealed key says."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except CannotOpen:
+            raise click.ClickException(LOCKED_KEYS) from None
+        except CommandError as error:
+            raise click.ClickException(str(error)) from None
+        except (SQLAlchemyError, Unavailable) as error:
+            raise click.ClickException(
+                f"The database says: {_reason(error)}\nIs it there, and up to date? flaskauth db upgrade"
+            ) from None
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="flaskauth")
 def main() -> None:
     """A self-hosted authentication server. Settings come from the environment and from .env."""
@@ -110,13 +133,24 @@ def list_mail(state: str | None, limit: int) -> None:
     _show(("Mail", "Template", "To", "State", "Tries", "Made", "Last error"), rows)
 
 
+def _reason(error: Exception) -> object:
+    """The driver's own words, without the statement that caused them."""
+    cause = error.__cause__ if isinstance(error, Unavailable) else error
+    return getattr(cause, "orig", cause)
+
+
 def _app() -> Server:
     log.configure()
     return bare(Settings.load())
 
 
 def _show(headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    table = Table(*headings, box=None, header_style="bold")
+    table = Table(box=None, header_style="bold")
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
     for row in rows:
         table.add_row(*row)
-    Console().print(table if rows else "Nothing yet.")
+    console = Console()
+    if not console.is_terminal:
+        console.width = PIPE_WIDTH
+    console.print(table if rows else "Nothing yet.")

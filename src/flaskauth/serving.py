@@ -1,6 +1,8 @@
 """`flaskauth serve`: granian with a few processes, each with few threads."""
 
 import os
+import signal
+import threading
 import time
 import urllib.request
 from contextlib import suppress
@@ -10,14 +12,16 @@ from granian import Granian
 from granian.constants import Interfaces
 from granian.http import HTTP1Settings
 
-from flaskauth.app import create_app
-from flaskauth.foundation import current, jobs
+from flaskauth.app import bare, create_app, prepare
+from flaskauth.foundation import current, jobs, log
+from flaskauth.foundation.db import db
 from flaskauth.foundation.server import Server
 from flaskauth.settings import Settings, is_loopback
 
 THREADS_PER_CONNECTION = 2  # whoever waits for a hash holds no connection
 READY_WITHIN = 30  # seconds
 HEADERS_WITHIN = 10_000  # milliseconds
+ENDED_WITHIN = 8  # seconds; service managers wait for 10 or more
 
 
 def serve(host: str, port: int, workers: int | None) -> None:
@@ -35,6 +39,7 @@ def serve(host: str, port: int, workers: int | None) -> None:
         raise click.ClickException(
             "Development serves this machine only. Set FLASKAUTH_ENV=production to serve others."
         )
+    _prepare(settings)
     Granian(
         "flaskauth.serving:application",
         factory=True,
@@ -46,19 +51,31 @@ def serve(host: str, port: int, workers: int | None) -> None:
         http1_settings=HTTP1Settings(header_read_timeout=HEADERS_WITHIN),
         websockets=False,
         respawn_failed_workers=True,
+        workers_kill_timeout=ENDED_WITHIN,
         log_enabled=False,
     ).serve()
 
 
+def _prepare(settings: Settings) -> None:
+    """Have what keeps every server process from starting said once, and in words; they inherit no connection."""
+    log.configure()
+    app = bare(settings)
+    prepare(app, settings)
+    with app.app_context():
+        db.engine.dispose()
+
+
 def application() -> Server:
     """What a server process runs: the application with its thread already at work."""
+    # Until granian takes over, the parent's handler is in force, which ends nothing here.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     app = create_app()
     background = app.extensions[jobs.KEY]
     assert isinstance(background, jobs.Background)
     background.start()
     if app.extensions[current.KEY].is_development:
-        # In the worker's thread: a thread in the parent could hold a lock while a worker is forked from it.
-        background.soon(_greet, app.extensions[current.KEY])
+        # In the worker: a thread of the parent could hold a lock while a worker is forked from it.
+        threading.Thread(target=_greet, args=(app.extensions[current.KEY],), daemon=True).start()
     return app
 
 

@@ -16,6 +16,8 @@ from flaskauth.foundation import hashing
 from flaskauth.foundation.errors import Overloaded
 from flaskauth.foundation.hashing import Pool
 
+ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+
 OVERLOADED = (503, "overloaded")
 
 
@@ -90,6 +92,7 @@ def busy(make_app: MakeApp) -> Flask:
     return make_app(DATABASE_POOL_SIZE="2")
 
 
+@ON_SQLITE
 def test_whoever_comes_to_a_full_server_is_told_to_come_again(busy: Flask) -> None:
     person = People(busy).joined()
     with full(busy.extensions[hashing.KEY], 2):
@@ -102,6 +105,7 @@ def test_whoever_comes_to_a_full_server_is_told_to_come_again(busy: Flask) -> No
     assert person.sign_in().status_code == 200
 
 
+@ON_SQLITE
 def test_whoever_was_sent_away_holds_no_connection(busy: Flask) -> None:
     """Hashes outnumber connections: a wait for a hash must not be a wait for the database."""
     person = People(busy).joined()
@@ -111,6 +115,7 @@ def test_whoever_was_sent_away_holds_no_connection(busy: Flask) -> None:
         assert person.client.get("/countries").status_code == 200
 
 
+@ON_SQLITE
 def test_one_password_is_one_hash(app: Flask, people: People) -> None:
     before = hashes(app)
     people.pending()

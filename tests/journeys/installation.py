@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -39,6 +39,7 @@ class Installation:
         self.place = Place(folder, self._settings(mariadb.url(name), authority))
         self.server: Running
         self.worker: Running
+        self._started: list[Running] = []
 
     def _settings(self, database: str, authority: Path) -> Mapping[str, str]:
         return {
@@ -57,17 +58,20 @@ class Installation:
 
     def start_server(self) -> Running:
         words = ("flaskauth", "serve", "--host", "127.0.0.1", "--port", str(self.port), "--workers", "2")
-        visitor = Visitor(self.port)
-        self.server = self.place.start(*words, log="server.log").wait_until(visitor.is_ready)
-        visitor.close()
-        return self.server
+        self.server = self._start(words, "server.log")
+        with closing(Visitor(self.port)) as visitor:
+            return self.server.wait_until(visitor.is_ready)
 
     def start_worker(self) -> Running:
         words = ("celery", "-A", "flaskauth.celery", "worker", "--loglevel=INFO", "--beat", "--concurrency=2")
-        self.worker = self.place.start(*words, log="worker.log").wait_for("ready.")
-        return self.worker
+        self.worker = self._start(words, "worker.log")
+        return self.worker.wait_for("ready.")
 
-    def mail_to(self, email: str, seconds: float = 20) -> Received:
+    def _start(self, words: tuple[str, ...], log: str) -> Running:
+        self._started.append(self.place.start(*words, log=log))
+        return self._started[-1]
+
+    def mail_to(self, email: str, seconds: float = 8) -> Received:
         return self.sink.wait_for(lambda mail: email in mail.recipients, seconds)
 
     def code_for(self, email: str) -> str:
@@ -102,6 +106,8 @@ class Installation:
             yield from key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).splitlines()[1:-1]
 
     def close(self) -> None:
+        for running in self._started:
+            running.close()
         self.engine.dispose()
 
 
@@ -114,7 +120,5 @@ def installed(mariadb: MariaDB, folder: Path) -> Iterator[Installation]:
         found = Installation(mariadb, redis, sink, folder)
         running.callback(found.close)
         found.place.run("flaskauth", "db", "upgrade")
-        running.callback(lambda: found.worker.close())
-        running.callback(lambda: found.server.close())
         together([found.start_worker, found.start_server])
         yield found

@@ -54,7 +54,8 @@ def files(folder: Path) -> Iterator[tuple[str, bytes]]:
             yield f"file {path.relative_to(folder)}", path.read_bytes()
 
 
-def _values(redis: Redis, key: bytes) -> Iterable[Any]:
+def _values(client: Redis, key: bytes) -> Any:
+    redis: Any = client  # its answers are typed for synchronous and asynchronous clients at once
     kind = redis.type(key)
     if kind == b"string":
         return [redis.get(key) or b""]

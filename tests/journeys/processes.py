@@ -87,7 +87,9 @@ class Running:
     def sockets(self) -> dict[int, int]:
         """How many sockets each of its children has open."""
         folders = {pid: Path(f"/proc/{pid}/fd") for pid in self.children()}
-        return {pid: sum("socket:" in os.readlink(link) for link in folder.iterdir()) for pid, folder in folders.items()}
+        return {
+            pid: sum("socket:" in str(link.readlink()) for link in folder.iterdir()) for pid, folder in folders.items()
+        }
 
     def wait_until(self, ready: Callable[[], bool], seconds: float = 30) -> Self:
         deadline = time.monotonic() + seconds
@@ -110,14 +112,15 @@ class Running:
         """Tell it to end, as a service manager does; its code. None of its children may stay."""
         self._process.terminate()
         code = self.wait(seconds)
-        with suppress(ProcessLookupError):
-            os.killpg(self.pid, 0)
-            raise AssertionError("its children outlive it")
+        left = self._left()
         self.close()
+        assert not left, f"{left} outlived it:\n{self.said}"
         return code
 
     def close(self) -> None:
-        """End it and its children as a crash would."""
+        """End it and its children as a crash would. Once: its number may be another's by now."""
+        if self._guard.returncode is not None:
+            return
         with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
@@ -130,6 +133,21 @@ class Running:
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+    def _left(self) -> list[str]:
+        """The processes of its group that are alive (dead ones stay until process 1 takes note of them)."""
+        stats = [_read(stat) for stat in Path("/proc").glob("[0-9]*/stat")]
+        rest = {stat: stat.rpartition(")")[2].split() for stat in stats if stat}
+        return [
+            stat for stat, (state, _parent, group, *_more) in rest.items() if group == str(self.pid) and state != "Z"
+        ]
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:  # it ended meanwhile
+        return ""
 
 
 def _command(words: tuple[str, ...]) -> list[str]:

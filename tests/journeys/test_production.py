@@ -1,6 +1,8 @@
 """The documented production commands, on MariaDB, Redis, Celery and SMTP with STARTTLS: the road, and the stampedes."""
 
 import base64
+import os
+import signal
 from collections import Counter
 from functools import partial
 
@@ -9,11 +11,9 @@ from redis import Redis
 from sqlalchemy import text
 from tests.inside import together
 from tests.journeys import leaks
-from tests.journeys.conftest import Meet, Visit
+from tests.journeys.conftest import Meet
 from tests.journeys.installation import Installation
 from tests.journeys.travellers import Traveller
-
-pytestmark = pytest.mark.xdist_group("production")
 
 WRONG = [f"BCDF-{letter}{other}22" for letter in "BCDFGH" for other in "JKMNP"]
 
@@ -70,6 +70,15 @@ def test_connections_reach_both_server_processes(installation: Installation, mee
 
     after = installation.server.sockets()
     assert [after[pid] > before[pid] for pid in before] == [True, True]
+
+
+def test_a_server_process_that_is_killed_is_replaced(installation: Installation, meet: Meet) -> None:
+    before = installation.server.children()
+    os.kill(before[0], signal.SIGKILL)
+
+    installation.server.wait_until(lambda: len({*installation.server.children()} - {*before}) == 1)
+    people = [meet() for _ in range(8)]
+    together([person.join for person in people])
 
 
 @pytest.mark.parametrize("door", ["verification_id", "email", "alone"])

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,6 +11,9 @@ from ipaddress import IPv4Address
 from itertools import count
 from typing import Any
 
+from tests.people import code_of
+
+IDLE = 5.0  # seconds; the server hangs up after 10
 NETWORKS: Iterator[str] = (str(IPv4Address("198.18.0.0") + number) for number in count(1))
 
 
@@ -36,9 +40,7 @@ class Visitor:
         self.port = port
         self._network = {"X-Forwarded-For": network} if network else {}
         self._connection = HTTPConnection("127.0.0.1", port, timeout=30)
-
-    def connect(self) -> None:
-        self._connection.connect()
+        self._used_at = time.monotonic()
 
     def get(self, path: str, token: str = "") -> Answer:
         return self._ask("GET", path, None, token)
@@ -48,6 +50,15 @@ class Visitor:
 
     def delete(self, path: str, token: str = "") -> Answer:
         return self._ask("DELETE", path, None, token)
+
+    def code_for(self, email: str) -> str:
+        """The code of the newest mail to this address, as the development mailbox shows it."""
+        for _ in range(500):
+            mails = self.get("/dev/mailbox.json").expect()["mails"]
+            if found := next((mail for mail in mails if mail["to"] == email), None):
+                return code_of(found)
+            time.sleep(0.02)
+        raise AssertionError(f"no mail to {email}")
 
     def is_ready(self) -> bool:
         with suppress(OSError, http.client.HTTPException):
@@ -65,7 +76,10 @@ class Visitor:
         if body is not None:
             headers["Content-Type"] = "application/json"
         sent = None if body is None else json.dumps(body).encode()
+        if time.monotonic() - self._used_at > IDLE:
+            self.close()
         self._connection.request(method, path, sent, headers)
         response = self._connection.getresponse()
-        return Answer(response.status, response.headers, response.read())
-
+        answer = Answer(response.status, response.headers, response.read())
+        self._used_at = time.monotonic()
+        return answer

@@ -26,9 +26,9 @@ def test_it_says_who_may_do_what_until_when(app: Flask) -> None:
     said = verified(welcome["token"], public_keys(app))
 
     assert header(welcome["token"]) == {"alg": "ES256", "typ": "at+jwt", "kid": public_keys(app)["keys"][0]["kid"]}
-    assert before - 1 <= said.pop("iat") == said["auth_time"] <= clock.now().timestamp()
-    assert said.pop("exp") == said["auth_time"] + 600 == said.pop("fresh_until")
-    assert isinstance(said.pop("auth_time"), int)
+    made = said.pop("iat")
+    assert before - 1 <= said.pop("auth_time") <= made <= clock.now().timestamp()
+    assert said.pop("exp") == said.pop("fresh_until") == made + 600
     assert re.fullmatch(r"[\w-]{22}", said.pop("jti"))
     assert said == {
         "iss": "http://localhost:5000",

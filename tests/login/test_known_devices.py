@@ -103,6 +103,16 @@ def test_after_a_hundred_in_a_row_only_the_known_are_compared(app: Flask, people
     assert guesser.tries(PASSWORD, device_token=token).status_code == 200
 
 
+def test_the_right_password_ends_the_row(app: Flask, people: People) -> None:
+    people.joined()
+    guesser = Guesser(app)
+    guesser.has_failed_in_a_row(99)
+    assert guesser.tries(PASSWORD).status_code == 200
+
+    assert guesser.fails(2) == [401, 401]
+    assert guesser.tries(PASSWORD, at=strange_network()).status_code == 200
+
+
 def test_whether_it_is_known_is_not_told_to_who_is_wrong(app: Flask, people: People) -> None:
     people.joined().signed_in(at=HERE)
     for email in ("grace@example.com", "nobody@example.com"):

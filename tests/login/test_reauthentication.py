@@ -14,6 +14,8 @@ from werkzeug.test import TestResponse
 
 from flaskauth.foundation import clock
 
+pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+
 ASKED = (403, "reauthentication_required")
 
 
@@ -82,7 +84,6 @@ def test_without_a_session_nothing_is_compared(people: People) -> None:
     assert refused(people.client.post("/auth/reauthenticate", json={"password": PASSWORD})) == (401, "invalid_token")
 
 
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_the_guard_is_asked_before_the_body(client: FlaskClient) -> None:
     assert refused(client.post("/auth/reauthenticate", data=b"{")) == (401, "invalid_token")
     assert refused(client.delete("/auth/sessions", data=b"{")) == (401, "invalid_token")

@@ -194,7 +194,7 @@ def test_the_apps_name_is_only_a_name(make_app: MakeApp, app_name: str, shown: s
 
     [sender] = message["From"].addresses
     assert (sender.display_name, sender.addr_spec) == (shown, "no-reply@auth.example.com")
-    assert message["Subject"] == f"Account Verification on {shown.capitalize()}"
+    assert message["Subject"] == f"Account Verification on {shown}"
     assert f"Nobody of {shown} will" in part(message, "plain")
     assert "Bcc" not in message
 

@@ -1,6 +1,6 @@
 """How a code may be typed: case, spaces and dashes do not matter, everything else does."""
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.inside import refused
 from tests.people import THERE, People
@@ -62,5 +62,8 @@ def test_spaces_and_dashes_may_stand_anywhere(code: str, data: st.DataObject) ->
 
 
 @given(st.text(ALPHABET, min_size=LENGTH, max_size=LENGTH), st.characters(min_codepoint=128))
-def test_no_letter_beyond_ascii_stands_for_one_of_ours(code: str, letter: str) -> None:
-    assert canonical(letter + code[1:]) == canonical(letter + code) == ""
+@example("BCDF2345", LONG_S)
+@example("BCDF2345", "ß")  # in capitals SS
+@example("BCDF2345", "\ufb06")  # in capitals ST
+def test_no_letter_beyond_ascii_stands_for_any_of_ours(code: str, letter: str) -> None:
+    assert {canonical(letter + code[kept:]) for kept in range(3)} == {""}

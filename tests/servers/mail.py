@@ -2,6 +2,7 @@
 
 import asyncio
 import email
+import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ from tests.servers.process import free_port
 
 Mode = Literal["ok", "tempfail", "reject", "hang", "drop"]
 Tls = Literal["none", "starttls", "implicit"]
+
+# What aiosmtpd tells of every connection would outlive the test that listens.
+logging.getLogger("mail.log").setLevel(logging.ERROR)
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ def _options(settings: Settings) -> dict[str, Any]:
     assert settings.redis_url, "Celery needs REDIS_URL"
     return {
         "broker_url": settings.redis_url.get_secret_value(),
+        "broker_transport": "flaskauth.foundation.broker:Transport",
         "broker_connection_retry_on_startup": True,
         "broker_connection_timeout": 2,
         "broker_transport_options": {

@@ -35,7 +35,12 @@ def maintain() -> None:
 
 
 def rotate(*, at_once: bool = False) -> str:
-    """Make the next key; the kid. At once means a leak: it signs from now, and every older key is out of use."""
+    """Make the next key; the kid. At once means a leak: it signs from now, and every older key is out of use.
+
+    Raises:
+        CannotOpen: a stored key was sealed with a secret that is not configured; nothing was made.
+    """
+    ring().load()
     kid = transaction(lambda: _rotate(at_once))
     ring().forget()
     return kid

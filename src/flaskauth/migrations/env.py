@@ -1,21 +1,25 @@
 """Alembic's entry: which database, and the tables of every room."""
 
+from pathlib import Path
 from typing import Any, Literal
 
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
+from alembic.util import CommandError
 from sqlalchemy import URL, create_engine
 
 import flaskauth  # noqa: F401 (every room's tables)
 from flaskauth.foundation.columns import Base
 from flaskauth.foundation.engine import is_sqlite, server_options
-from flaskauth.settings import Settings
+from flaskauth.settings import Settings, SettingsError
 
 PATIENCE = 3600  # seconds that a change of a large table may take
 
 
 def run() -> None:
     url = context.config.attributes.get("database_url") or _configured()
+    if is_sqlite(url) and url.database:
+        Path(url.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     engine = create_engine(url, connect_args={} if is_sqlite(url) else server_options(answer_timeout=PATIENCE))
     with engine.connect() as connection:
         context.configure(
@@ -31,9 +35,10 @@ def run() -> None:
 
 
 def _configured() -> URL:
-    settings = Settings.load()
-    settings.flaskauth_instance_path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return settings.database_url
+    try:
+        return Settings.load().database_url
+    except SettingsError as error:
+        raise CommandError(str(error)) from None
 
 
 def _render(kind: str, thing: Any, autogen_context: AutogenContext) -> str | Literal[False]:

@@ -1,0 +1,143 @@
+"""A client that was written to the tutorial: its .env, its commands, its requests."""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import make_url
+from tests.journeys.processes import Place, Running
+from tests.journeys.visitors import Visitor
+from tests.people import CODE
+from tests.servers import MariaDB, SmtpSink, free_port
+
+# As it stands in the tutorial, but for the database and the mail server, which are the test's, and the last line, which
+# is for clients that keep their first refresh token.
+ENV = """\
+APP_NAME=MyApp
+SECRET_KEY='{secret_key}'
+FLASK_APP=flaskauth
+FLASK_DEBUG=True
+FLASK_TESTING=False
+SQLALCHEMY_DATABASE_URI={database}
+MAIL_SERVER=127.0.0.1
+MAIL_PORT={mail_port}
+MAIL_USERNAME=someone@example.com
+MAIL_PASSWORD=mail password
+MAIL_USE_TLS=False
+MAIL_USE_SSL=False
+MAIL_DEFAULT_SENDER=someone@example.com
+MAIL_DEBUG=True
+SERVER_NAME=127.0.0.1:{port}
+AWS_SECRET_KEY=
+AWS_KEY_ID=
+AWS_BUCKET=
+JWT_DURATION=10080
+REFRESH_TOKEN_DURATION=525600
+
+REFRESH_ROTATION=false
+"""
+PUBLISHED = "7vgtdjh_fgWQgdhLbas9df9409sf6a6ds4f3435fa64\u02c6GggfXV6Miy"
+FORM = {
+    "first_name": "Idris",
+    "last_name": "Babu",
+    "email": "idris@example.com",
+    "password": "quarrelsome blue ladders",
+    "country": "NG",
+}
+
+CREDENTIALS = {name: FORM[name] for name in ("email", "password")}
+REGISTERED = "Registration Successful, check your email for OTP code to verify your account"
+ALEMBIC = Path(__file__).parents[2] / "alembic.ini"
+
+
+@pytest.fixture
+def sink() -> Iterator[SmtpSink]:
+    with SmtpSink(login=("someone@example.com", "mail password")) as found:
+        yield found
+
+
+@pytest.fixture
+def database(mariadb: MariaDB) -> Iterator[str]:
+    """As it is written everywhere: mysql://user:password@host:port/name."""
+    name = f"tutorial_{secrets.token_hex(4)}"
+    mariadb.create(name)
+    yield mariadb.url(name)
+    mariadb.drop(name)
+
+
+@pytest.fixture
+def place(tmp_path: Path, sink: SmtpSink, database: str) -> Place:
+    assert make_url(database).drivername == "mysql"
+    given = {"secret_key": PUBLISHED, "database": database, "mail_port": sink.port, "port": free_port()}
+    (tmp_path / ".env").write_text(ENV.format(**given), encoding="utf-8")
+    return Place(tmp_path)
+
+
+@contextmanager
+def running(place: Place) -> Iterator[tuple[Running, Visitor]]:
+    env = (place.folder / ".env").read_text(encoding="utf-8")
+    port = int(env.partition("SERVER_NAME=127.0.0.1:")[2].split()[0])
+    words = ("flask", "--app", "flaskauth", "run", "--port", str(port))
+    with place.start(*words) as server, closing(Visitor(port)) as visitor:
+        yield server.wait_until(visitor.is_ready), visitor
+
+
+def test_the_tutorials_journey_works_with_its_own_env(place: Place, sink: SmtpSink) -> None:
+    place.run("flaskauth", "db", "upgrade")
+    with running(place) as (server, client):
+        assert client.get("/hello").expect() == {"message": "Hello It Works"}
+        _join(client, sink)
+        login = client.post("/auth/login", CREDENTIALS).expect()
+        _look_around(client, login)
+        _refresh_with_the_first_token(client, login)
+    assert "SECRET_KEY: has been published" in server.said
+    assert "REFRESH_ROTATION: " in server.said
+    assert PUBLISHED not in server.said
+
+
+def test_the_tutorials_env_without_its_secret_starts_too(place: Place) -> None:
+    env = place.folder / ".env"
+    env.write_text(env.read_text(encoding="utf-8").replace(PUBLISHED, ""), encoding="utf-8")
+    place.run("alembic", "-c", str(ALEMBIC), "upgrade", "head")
+    with running(place) as (server, client):
+        assert client.get("/hello").expect() == {"message": "Hello It Works"}
+    assert "SECRET_KEY" not in server.said
+
+
+def _join(client: Visitor, sink: SmtpSink) -> None:
+    for _ in range(2):  # an impatient client
+        registered = client.post("/auth/register", FORM).expect()
+        assert registered["message"] == REGISTERED
+    assert client.post("/auth/login", CREDENTIALS).status == 401
+    verified = client.post("/auth/verify", {"otp": _code(sink)}).expect()
+    assert (verified["status"], verified["message"]) == ("Success", "Verification Successful! Login to your account")
+    assert client.post("/auth/register", FORM).expect()["message"] == REGISTERED
+
+
+def _look_around(client: Visitor, login: dict[str, Any]) -> None:
+    assert login["message"] == "Login Successful, Welcome Back"
+    assert {"token", "refresh_token", "expired_at", "user"} <= login.keys()
+    profile = client.get("/users/profile", login["token"]).expect()
+    assert (profile["message"], profile["user"]) == ("Profile Details", login["user"])
+    changes = {"country_id": 288, "first_name": "Nana", "last_name": "Yaw"}
+    edited = client.post("/users/edit", changes, login["token"]).expect()
+    assert edited["message"] == "Profile Updated"
+    assert changes.items() <= edited["user"].items()
+
+
+def _refresh_with_the_first_token(client: Visitor, login: dict[str, Any]) -> None:
+    for _ in range(4):
+        refreshed = client.post("/auth/refresh", {"refresh_token": login["refresh_token"]}).expect()
+        assert (refreshed["message"], refreshed["id"]) == ("Token Successfully refreshed", login["user"]["id"])
+        assert client.get("/users/profile", refreshed["token"]).expect()["user"]["first_name"] == "Nana"
+
+
+def _code(sink: SmtpSink) -> str:
+    mail = sink.wait_for(lambda mail: mail.message["Subject"].startswith("Account Verification on"))
+    body = mail.message.get_body(("plain",))
+    found = CODE.search(body.get_content().replace("\r\n", "\n")) if body else None
+    assert found
+    return found.group()

@@ -1,0 +1,93 @@
+"""No query that people wait for reads a whole table."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import Engine, event
+from tests.people import HERE, PASSWORD, Mailbox, People, bearer, network
+
+from flaskauth.foundation import jobs
+from flaskauth.foundation.db import db
+
+# Small tables that are read whole on purpose, and the mailbox of development.
+READ_WHOLE = {"signing_keys", "countries", "regions", "outbox"}
+READING = re.compile(r"^\s*(SELECT|UPDATE|DELETE)\b", re.IGNORECASE)
+
+pytestmark = pytest.mark.parametrize("database", ["mariadb"], indirect=True)
+
+Asked = list[tuple[str, Any]]
+
+
+@contextmanager
+def asked(engine: Engine) -> Iterator[Asked]:
+    """Every statement with its values."""
+    found: Asked = []
+
+    def note(_connection: object, _cursor: object, statement: str, parameters: Any, *_more: object) -> None:
+        if READING.match(statement):
+            found.append((statement, parameters))
+
+    event.listen(engine, "before_cursor_execute", note)
+    yield found
+    event.remove(engine, "before_cursor_execute", note)
+
+
+def live(app: Flask, mailbox: Mailbox) -> None:
+    """Everything that people do often."""
+    people = People(app)
+    verification_id = people.pending()
+    client, here = people.client, network(HERE)
+    client.post("/auth/resend", json={"verification_id": verification_id}, headers=here)
+    client.post("/auth/resend", json={"email": "grace@example.com"}, headers=here)
+    for proof in ({"otp": "BBBB-BBBB"}, {"otp": "BBBB-BBBB", "email": "grace@example.com"}):
+        client.post("/auth/verify", json=proof, headers=here)
+    code = mailbox.code("grace@example.com")
+    client.post("/auth/verify", json={"otp": code, "verification_id": verification_id}, headers=here)
+    body = {"email": "grace@example.com", "password": PASSWORD}
+    client.post("/auth/login", json={**body, "password": "wrong"}, headers=here)
+    welcome = client.post("/auth/login", json=body, headers=here).get_json()
+    again = client.post("/auth/login", json={**body, "device_token": welcome["device_token"]}, headers=here).get_json()
+    for _ in range(2):
+        client.post("/auth/refresh", json={"refresh_token": again["refresh_token"]}, headers=here)
+    token = bearer(welcome["token"])
+    client.get("/users/profile", headers=token)
+    client.post("/users/edit", json={"country": "NG"}, headers=token)
+    client.get("/auth/sessions", headers=token)
+    client.post("/auth/reauthenticate", json={"password": PASSWORD}, headers={**token, **here})
+    client.delete("/auth/sessions", headers=token)
+    client.post("/auth/logout", headers=token)
+
+
+def test_what_people_do_often_reads_no_table_whole(app: Flask, mailbox: Mailbox) -> None:
+    app.test_client().get("/hello")
+    with app.app_context():
+        engine = db.engine
+    with asked(engine) as found:
+        live(app, mailbox)
+    app.extensions[jobs.KEY].stop()
+
+    plans = {re.sub(r"\s+", " ", statement): plan for statement, plan in explained(engine, found)}
+    whole = {statement: table for statement, plan in plans.items() for table in read_whole(plan)}
+    assert len(plans) > 25
+    assert whole == {}
+
+
+def explained(engine: Engine, found: Asked) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    with engine.connect() as connection:
+        for statement, parameters in {statement: (statement, parameters) for statement, parameters in found}.values():
+            plan = connection.exec_driver_sql(f"EXPLAIN {statement}", parameters)
+            yield statement, [dict(row) for row in plan.mappings()]
+        connection.rollback()
+
+
+def read_whole(plan: list[dict[str, Any]]) -> list[str]:
+    """The tables that no index could be used for."""
+    return [
+        row["table"]
+        for row in plan
+        if row["type"] == "ALL" and not row["possible_keys"] and row["table"] not in READ_WHOLE
+    ]
