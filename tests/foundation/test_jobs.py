@@ -94,6 +94,8 @@ def test_stopping_finishes_what_is_being_done(app: Flask) -> None:
     begun.wait(5)
     background.stop()
     assert done.is_set()
+    assert background._thread
+    assert not background._thread.is_alive()
 
 
 def test_more_than_it_can_remember_is_left_to_the_sweep(app: Flask) -> None:

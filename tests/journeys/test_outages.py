@@ -4,6 +4,7 @@ import base64
 import json
 import pickle
 import time
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
 from redis import Redis
 from tests.journeys import leaks
@@ -69,15 +70,23 @@ FORGED = {
 }
 
 
-def test_a_server_that_is_told_to_end_ends_in_good_order(installation: Installation, meet: Meet) -> None:
-    meet().join()
-
-    code = installation.server.end(seconds=10)
+def test_a_server_that_is_told_to_end_answers_who_asked_and_ends(installation: Installation, meet: Meet) -> None:
+    people = [meet() for _ in range(8)]
+    for person in people:
+        person.visitor.get("/health/live").expect()
+    with ThreadPoolExecutor(len(people)) as pool:
+        asked = [pool.submit(person.register) for person in people]
+        wait(asked, return_when=FIRST_COMPLETED)
+        code = installation.server.end(seconds=10)
 
     said = installation.server.said
     installation.start_server()
     assert code in {0, -15}
     assert "Traceback" not in said
+    for person, answer in zip(people, asked, strict=True):
+        answer.result()
+        person.visitor.close()  # the server has hung up
+        person.verify()
 
 
 def test_a_worker_that_is_told_to_end_ends_in_good_order(installation: Installation, meet: Meet) -> None:
@@ -123,12 +132,13 @@ def test_people_register_while_redis_is_away_and_have_their_mail_when_it_is_back
     began = time.monotonic()
     person.register()
     took = time.monotonic() - began
-    person.visitor.get("/health/ready").expect()
+    assert person.visitor.get("/health/ready").expect()["degraded"] == ["broker"]
     installation.redis.start()
 
     assert took < 3
     person.verify()
-    person.sign_in()
+    installation.worker.wait_until(lambda: _reads(installation.redis.url))
+    assert person.visitor.get("/health/ready").expect()["degraded"] == []
 
 
 def test_a_forged_message_does_nothing_and_the_worker_goes_on(installation: Installation, meet: Meet) -> None:
@@ -138,3 +148,11 @@ def test_a_forged_message_does_nothing_and_the_worker_goes_on(installation: Inst
         installation.worker.wait_until(lambda: redis.llen("flaskauth") == 0)
 
     meet().join()
+
+
+def _reads(url: str) -> bool:
+    """Whether the worker takes what is put into its queue."""
+    with Redis.from_url(url) as redis:
+        redis.lpush("flaskauth", b"nobody's message")
+        time.sleep(0.1)
+        return not redis.llen("flaskauth")
