@@ -104,16 +104,14 @@ class Running:
         """Wait until it has said so."""
         return self.wait_until(lambda: words in self.said)
 
-    def wait(self, seconds: float) -> int:
-        """The code that it ends with by itself, in so many seconds."""
-        return self._process.wait(seconds)
-
     def end(self, seconds: float = 10) -> int:
         """Tell it to end, as a service manager does; its code. None of its children may stay."""
         self._process.terminate()
-        code = self.wait(seconds)
-        left = self._left()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(seconds)
+        code, left = self._process.poll(), self._left()
         self.close()
+        assert code is not None, f"not ended in {seconds} seconds, {left}:\n{self.said}"
         assert not left, f"{left} outlived it:\n{self.said}"
         return code
 
