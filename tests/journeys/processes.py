@@ -13,7 +13,7 @@ from typing import Self
 
 COMMANDS = Path(sys.executable).parent
 # Ends with the tests, whichever way they end: the pipe closes, and what is left of the process group goes.
-GUARD = 'read -r _; kill -9 -- "-$1" 2>/dev/null'
+GUARD = 'read -r _; kill -s KILL -- "-$1" 2>/dev/null'
 
 
 @dataclass(frozen=True)
