@@ -10,6 +10,7 @@ import pytest
 from flask import Flask
 from tests.conftest import MakeApp
 from tests.inside import hashes, refused
+from tests.passwords.asking import asked_for, reset
 from tests.people import PASSWORD, People, form
 
 from flaskauth.foundation import hashing
@@ -103,6 +104,18 @@ def test_whoever_comes_to_a_full_server_is_told_to_come_again(busy: Flask) -> No
 
     assert [refused(answer) for answer in sent_away] == [OVERLOADED] * 2
     assert person.sign_in().status_code == 200
+
+
+@ON_SQLITE
+def test_a_code_that_came_to_a_full_server_keeps_its_tries(busy: Flask) -> None:
+    people = People(busy)
+    people.joined()
+    asked = asked_for(people)
+    with full(busy.extensions[hashing.KEY], 2):
+        sent_away = [reset(people.client, asked.code, reset_id=asked.id) for _ in range(6)]
+
+    assert [refused(answer) for answer in sent_away] == [OVERLOADED] * 6
+    assert reset(people.client, asked.code, reset_id=asked.id).status_code == 200
 
 
 @ON_SQLITE

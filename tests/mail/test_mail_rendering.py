@@ -27,11 +27,15 @@ CONTEXTS = {
     "registration/prove_address": {**NAMES, **ASKED},
     "registration/already_registered": ASKED,
     "sessions/token_reused": REUSED,
+    "passwords/reset_code": {**ASKED, "minutes": NAMES["minutes"]},
+    "passwords/password_changed": ASKED,
 }
 SUBJECTS = {
     "registration/prove_address": "Account Verification on Flaskauth",
     "registration/already_registered": "You already have an account on flaskauth",
     "sessions/token_reused": "We ended a session on flaskauth",
+    "passwords/reset_code": "A new password on flaskauth",
+    "passwords/password_changed": "Your password on flaskauth was changed",
 }
 
 
@@ -215,7 +219,7 @@ def test_the_sender_may_be_set(make_app: MakeApp, setting: str, name: str, addre
 
 
 @pytest.mark.usefixtures("app")
-@pytest.mark.parametrize("locale", ["de", "pt-BR", "../../../mail", "", "x/y", "en_US.UTF-8"])
+@pytest.mark.parametrize("locale", ["de", "ja-JP", "../../../mail", "", "x/y", "en_US.UTF-8"])
 def test_a_language_that_is_not_there_is_english(locale: str) -> None:
     message = as_sent(render(mail(locale=locale), CODE))
 
@@ -226,3 +230,4 @@ def test_a_language_that_is_not_there_is_english(locale: str) -> None:
 @pytest.mark.usefixtures("app")
 def test_a_region_of_a_language_that_is_there_is_that_language() -> None:
     assert render(mail(locale="en-GB"), CODE)["Content-Language"] == "en"
+    assert render(mail(locale="PT-br"), CODE)["Content-Language"] == "pt"

@@ -1,5 +1,6 @@
 """The same password for the same address again is the same attempt."""
 
+import time
 from datetime import timedelta
 from functools import partial
 
@@ -50,6 +51,7 @@ def click_until_served(client: FlaskClient, at: str) -> str:
     """Ask to join; a busy server says when to ask again."""
     answer = register(client, at=at)
     while answer.status_code == 503:
+        time.sleep(answer.get_json()["retry_after"])
         answer = register(client, at=at)
     return id_of(answer)
 

@@ -35,6 +35,9 @@ def _register(password: str) -> Ask:
 PASSWORDS = ("eleven blue lanterns", "seventeen red anvils", "nine tall ladders", "forty small bridges")
 VERIFY, RESEND = _post("/auth/verify", {"otp": NOT_IT}), _post("/auth/resend", {})
 LOGIN = _post("/auth/login", {"password": PASSWORD + "?"})
+FORGOT, RESET = _post("/auth/forgot-password", {}), _post("/auth/reset-password", {"otp": NOT_IT, "password": PASSWORD})
+
+RANDOM = {"verification_id", "reset_id"}
 
 # What is asked one after another, after which pauses, and how it ends: with a mail that is withheld, or with a 429.
 STORIES: dict[str, tuple[list[tuple[int, Ask]], int]] = {
@@ -43,6 +46,8 @@ STORIES: dict[str, tuple[list[tuple[int, Ask]], int]] = {
     "verify": ([(0, VERIFY)] * 6, 429),
     "resend": ([(pause, RESEND) for pause in (0, 60, 120, 240, 480)], 200),
     "login": ([(0, LOGIN)] * 6, 429),
+    "forget again and again": ([(0, FORGOT)] * 5, 200),
+    "reset": ([(0, FORGOT), *[(0, RESET)] * 6], 429),
 }
 
 
@@ -59,7 +64,7 @@ def addresses(people: People) -> list[str]:
 
 def told(answer: TestResponse) -> tuple[Any, ...]:
     """What can be seen of an answer, but for what is random in it and the second in which a wait began."""
-    body = {name: value for name, value in answer.get_json().items() if name != "verification_id"}
+    body = {name: value for name, value in answer.get_json().items() if name not in RANDOM}
     wait = body.pop("retry_after", 0)
     return answer.status_code, body, round(wait, -2), sorted(answer.headers.keys()), answer.headers["Content-Length"]
 
@@ -84,7 +89,7 @@ def test_known_unknown_pending_and_decoy_are_answered_alike_throttled_or_not(
     assert alike[0][0][0] == last
 
 
-@pytest.mark.parametrize("ask", [_register(PASSWORDS[0]), VERIFY, RESEND, LOGIN])
+@pytest.mark.parametrize("ask", [_register(PASSWORDS[0]), VERIFY, RESEND, LOGIN, FORGOT, RESET])
 def test_an_answer_says_nothing_of_whether_somebody_is_there(client: FlaskClient, people: People, ask: Ask) -> None:
     email = people.joined().email
     answer = ask(client, email, elsewhere())

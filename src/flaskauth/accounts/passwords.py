@@ -2,11 +2,11 @@
 
 import re
 import threading
-import unicodedata
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any, ClassVar
 
+from flaskauth.foundation import hashing
 from flaskauth.foundation.current import settings
 from flaskauth.foundation.errors import Problem
 
@@ -39,7 +39,7 @@ def demand_strong(password: str, about: Iterable[str]) -> None:
     Raises:
         WeakPassword
     """
-    normal = unicodedata.normalize("NFKC", password)
+    normal = hashing.normal(password)
     least = settings().password_min_length
     if len(normal) < least:
         raise WeakPassword(f"Must be at least {least} characters long.")

@@ -21,7 +21,7 @@ class EmailField(Text):
     """An email address; loaded, an Address."""
 
     def __init__(self, **kwargs: Any) -> None:
-        about = {"format": "email", "example": "grace@example.com"}
+        about = {"format": "email", "example": "grace@example.com", "description": "Compared without regard to case"}
         super().__init__(most=254, metadata=about, error_messages={"null": NO_EMAIL}, **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
@@ -35,7 +35,11 @@ class PasswordField(Text):
     """A password as it was typed: never trimmed, never echoed."""
 
     def __init__(self, **kwargs: Any) -> None:
-        about = {"format": "password", "example": "seven green kettles"}
+        about = {
+            "format": "password",
+            "example": "seven green kettles",
+            "description": f"As typed; at most {passwords.LONGEST_BYTES} bytes of UTF-8",
+        }
         super().__init__(most=passwords.LONGEST, metadata=about, load_only=True, **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
@@ -49,7 +53,7 @@ class NameField(Text):
     """A name: it goes into mails, so nothing in it may look like a link, a tag or another line."""
 
     def __init__(self, example: str, **kwargs: Any) -> None:
-        super().__init__(most=100, metadata={"example": example}, **kwargs)
+        super().__init__(most=100, metadata={"example": example, "description": "For mails and the profile"}, **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         name = value.strip() if isinstance(value, str) else value
@@ -63,7 +67,12 @@ class LocaleField(Text):
     """A language tag such as en or pt-BR (RFC 5646)."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(least=2, most=16, metadata={"example": "en"}, **kwargs)
+        super().__init__(
+            least=2,
+            most=16,
+            metadata={"example": "en", "description": "Language of mails, as a tag (RFC 5646)"},
+            **kwargs,
+        )
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         tag = super()._deserialize(value, attr, data, **kwargs)
@@ -93,7 +102,7 @@ class UserSchema(Schema):
 
 def country_code(**kwargs: Any) -> Text:
     """The field of an ISO 3166-1 alpha-2 code."""
-    return Text(least=2, most=2, metadata={"example": "NG"}, **kwargs)
+    return Text(least=2, most=2, metadata={"example": "NG", "description": "ISO 3166-1 alpha-2"}, **kwargs)
 
 
 def _has_odd_letters(text: str) -> bool:

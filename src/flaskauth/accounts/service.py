@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from flaskauth.accounts.models import User
 from flaskauth.foundation import clock
-from flaskauth.foundation.db import db
+from flaskauth.foundation.db import changed, db
 from flaskauth.foundation.errors import InvalidInput
 from flaskauth.foundation.ids import new_id
 from flaskauth.places import service as places
@@ -42,6 +42,18 @@ def create(**about: Any) -> User:
     db.session.add(user)
     db.session.flush()
     return user
+
+
+def change_password(stored: Credentials, hashed: str) -> bool:
+    """Whether the person still had the password that was compared, and has this one now."""
+    same = update(User).where(User.id == stored.user_id, User.password == stored.password)
+    return changed(same.values(password=hashed)) == 1
+
+
+def reset_password(user_id: int, address: str, hashed: str) -> bool:
+    """Whether the person still has the address that was proven, and has this password now."""
+    same = update(User).where(User.id == user_id, User.address == address)
+    return changed(same.values(password=hashed, is_verified=True)) == 1
 
 
 def edit(user: User, **changes: Any) -> User:

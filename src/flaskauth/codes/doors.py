@@ -54,32 +54,37 @@ class Brought:
 
 @dataclass(frozen=True)
 class Opened:
-    """A row that the code opens, and the tries to give back for it."""
+    """A row as it was when the code opened it, and the tries to give back for it."""
 
-    row: OneTimeCode
-    spent: tuple[Spending, ...] = ()
+    code_id: bytes
+    nonce: bytes
+    address: str
+    spent: tuple[Spending, ...] | None  # None at the door of the id, whose tries the row counts
 
-    def redeem(self) -> OneTimeCode:
+    def redeem(self) -> None:
         """Use the code up, in the caller's transaction.
 
         Raises:
-            WrongCode: somebody else was first.
+            WrongCode: somebody else was first, or it ended meanwhile.
         """
         now = clock.now()
         good = update(OneTimeCode).where(
-            OneTimeCode.id == self.row.id,
-            OneTimeCode.nonce == self.row.nonce,
+            OneTimeCode.id == self.code_id,
+            OneTimeCode.nonce == self.nonce,
             OneTimeCode.used_at.is_(None),
+            OneTimeCode.is_decoy.is_(False),
             OneTimeCode.expires_at > now,
         )
         if not changed(good.values(used_at=now, ends_at=now)):
             raise WrongCode
-        self.give_back()
-        return self.row
 
     def give_back(self) -> None:
-        for spending in self.spent:
+        """The code was right: its try does not count."""
+        for spending in self.spent or ():
             throttles.give_back(spending)
+        if self.spent is None:
+            counted = update(OneTimeCode).where(OneTimeCode.id == self.code_id, OneTimeCode.tries > 0)
+            changed(counted.values(tries=OneTimeCode.tries - 1))
 
 
 def by_id(brought: Brought, code_id: bytes) -> Opened:
@@ -94,14 +99,14 @@ def by_id(brought: Brought, code_id: bytes) -> Opened:
         raise TooManyRequests(retry_after=(row.ends_at - clock.now()).total_seconds())
     if not row or not counted or not _opens(row, brought.code):
         raise WrongCode
-    return Opened(row)
+    return _opened(row, None)
 
 
 def by_address(brought: Brought, address: str) -> Opened:
-    """The one live row of this address, when the code is its own.
+    """The live row of this address whose code it is.
 
     Raises:
-        WrongCode, TooManyRequests, VerificationContested
+        WrongCode, TooManyRequests
     """
     spent = at_once(_count_by_address, brought.purpose, address, brought.network)
     _refuse(spent)
@@ -113,7 +118,7 @@ def alone(brought: Brought) -> Opened:
     """The one live row that has this code.
 
     Raises:
-        WrongCode, TooManyRequests, VerificationContested
+        WrongCode, TooManyRequests
     """
     spent, only_from_here = at_once(_count_alone, brought.purpose, brought.network)
     _refuse(spent)
@@ -122,15 +127,26 @@ def alone(brought: Brought) -> Opened:
     return _only([row for row in rows if row.network == brought.network or not only_from_here], spent)
 
 
+def demand_uncontested(purpose: str, opened: Opened) -> None:
+    """Where each row of an address stands for something of its own, a code without its id needs the only live one.
+
+    Raises:
+        VerificationContested
+    """
+    if len(_live(purpose, opened.address)) > 1:
+        opened.give_back()
+        raise VerificationContested
+
+
 def _only(opened: Sequence[OneTimeCode], spent: tuple[Spending, ...]) -> Opened:
     """Two live rows with one code are both refused: nobody can tell whose it is."""
     if len(opened) != 1:
         raise WrongCode
-    found = Opened(opened[0], spent)
-    if len(_live(found.row.purpose, found.row.address)) > 1:
-        found.give_back()
-        raise VerificationContested
-    return found
+    return _opened(opened[0], spent)
+
+
+def _opened(row: OneTimeCode, spent: tuple[Spending, ...] | None) -> Opened:
+    return Opened(row.id, row.nonce, row.address, spent)
 
 
 def _live(purpose: str, address: str) -> list[OneTimeCode]:

@@ -92,6 +92,11 @@ def renew(row: OneTimeCode) -> None:
     row.is_withheld = False
 
 
+def minutes_left(row: OneTimeCode) -> str:
+    """For how many minutes the code is still good, as its mail says it."""
+    return str(round((row.expires_at - clock.now()) / timedelta(minutes=1)))
+
+
 def end_all(purpose: str, address: str) -> None:
     """End every code of this purpose and address. Their doors stand on as decoys, so who opened one learns nothing."""
     unused = update(OneTimeCode).where(OneTimeCode.purpose == purpose, OneTimeCode.address == address)

@@ -12,8 +12,9 @@ from flask import current_app
 from pwdlib import PasswordHash
 from pwdlib.exceptions import UnknownHashError
 from pwdlib.hashers.argon2 import Argon2Hasher
+from werkzeug.security import check_password_hash
 
-from flaskauth.foundation import db
+from flaskauth.foundation import crypto, db
 from flaskauth.foundation.errors import Overloaded
 
 T = TypeVar("T")
@@ -23,7 +24,11 @@ FIRST_GUESS = 0.05  # seconds a hash takes, until measured
 KEY = "flaskauth.hashing"
 
 # OWASP Password Storage Cheat Sheet: Argon2id with 19 MiB, two passes, one lane. ASVS 11.4.2.
-_HASHES = PasswordHash((Argon2Hasher(memory_cost=19456, time_cost=2, parallelism=1, hash_len=32, salt_len=16),))
+_ARGON2 = Argon2Hasher(memory_cost=19456, time_cost=2, parallelism=1, hash_len=32, salt_len=16)
+_HASHES = PasswordHash((_ARGON2,))
+# What werkzeug wrote for the tutorial: verified as typed, and hashed anew at the next sign-in. Until then the time that
+# a wrong password takes differs from others'.
+_WERKZEUGS = ("scrypt:", "pbkdf2:")
 # Stands in where nobody is known, so that the work is the same.
 _NOBODY = "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5bm9ib2R5bm9ibw$ytaH46meWY8lmL7GvISeF34nSYdizucq0l76z3Y8lWA"
 
@@ -73,13 +78,31 @@ class Pool:
 def hash_password(password: str, salt: bytes | None = None) -> str:
     """The hash to store, with a salt of its own unless one is given."""
     db.release()
-    return pool().run(lambda: _HASHES.hash(_normal(password), salt=salt))
+    return pool().run(lambda: _HASHES.hash(normal(password), salt=salt))
 
 
 def verify(password: str, stored: str | None) -> bool:
     """Whether the password is the stored one; costs the same where nothing is stored, or nothing we can read."""
     db.release()
-    return pool().run(lambda: _verify(_normal(password), stored or _NOBODY)) and bool(stored)
+    return pool().run(lambda: _verify(password, stored or _NOBODY)) and bool(stored)
+
+
+def renewed(password: str, stored: str) -> str | None:
+    """The hash to store instead, where this one is of another kind than today's; none while the queue is long.
+
+    Its salt follows from the old hash: of two sign-ins at once both make the same.
+    """
+    if _ARGON2.identify(stored) and not _ARGON2.check_needs_rehash(stored):
+        return None
+    try:
+        return hash_password(password, crypto.mac("renewed hash", stored)[:16])
+    except Overloaded:
+        return None
+
+
+def normal(password: str) -> str:
+    """NFKC, so that one keyboard's letters equal another's (NIST SP 800-63B-4 section 3.1.1.2)."""
+    return unicodedata.normalize("NFKC", password)
 
 
 def pool() -> Pool:
@@ -91,12 +114,9 @@ def pool() -> Pool:
 
 def _verify(password: str, stored: str) -> bool:
     try:
-        return _HASHES.verify(password, stored)
-    except UnknownHashError:
-        _HASHES.verify(password, _NOBODY)
+        if stored.startswith(_WERKZEUGS):
+            return check_password_hash(stored, password)
+        return _HASHES.verify(normal(password), stored)
+    except (UnknownHashError, ValueError):
+        _HASHES.verify(normal(password), _NOBODY)
         return False
-
-
-def _normal(password: str) -> str:
-    """NFKC, so that one keyboard's letters equal another's (NIST SP 800-63B-4 section 3.1.1.2)."""
-    return unicodedata.normalize("NFKC", password)

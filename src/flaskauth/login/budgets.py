@@ -62,6 +62,12 @@ def give_back(asked: Asked, tried: Try) -> None:
     throttles.clear(_key("pair", asked.address, asked.network))
 
 
+def clear(address: str, network: str) -> None:
+    """The address was proven anew: its row of wrong passwords ends, and so do its waits and those of this network."""
+    for key in (_key("row", address), _key("address", address), _key("pair", address, network)):
+        throttles.clear(key)
+
+
 def note_failure() -> None:
     """Count a failed sign-in among all; far above the usual it raises an alarm, and refuses nobody."""
     if not limits.within(FLOOD, "failed sign-ins") and limits.within("1/minute", "sign-in alarm"):

@@ -17,10 +17,10 @@ class LoginRequest(Form):
 
 class LoginReply(Reply):
     message = sentence("Login Successful, Welcome Back")
-    token = fields.String(required=True)
-    refresh_token = fields.String(required=True)
+    token = fields.String(required=True, metadata={"description": "The access token, a JWT"})
+    refresh_token = fields.String(required=True, metadata={"description": "For POST /auth/refresh, once"})
     expired_at = Time(required=True, metadata={"description": "When the refresh token ends if it is not used."})
-    device_token = fields.String(required=True)
+    device_token = fields.String(required=True, metadata={"description": "To send at the next sign-in from here"})
     user = fields.Nested(UserSchema, required=True)
 
 
@@ -30,5 +30,5 @@ class ReauthenticateRequest(Form):
 
 class ReauthenticateReply(Reply):
     message = sentence("Thank you")
-    token = fields.String(required=True)
-    fresh_until = Time(required=True)
+    token = fields.String(required=True, metadata={"description": "An access token that is fresh"})
+    fresh_until = Time(required=True, metadata={"description": "When it stops being fresh"})

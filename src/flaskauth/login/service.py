@@ -1,6 +1,6 @@
 """Sign in, and prove again that it is you."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NoReturn
 
@@ -61,6 +61,18 @@ class Fresh:
     fresh_until: datetime
 
 
+@dataclass(frozen=True)
+class Right:
+    """A password that was right: whose, and what to give back once nothing more is to be hashed."""
+
+    asked: Asked
+    stored: Credentials
+    tried: Try
+
+    def give_back(self) -> None:
+        budgets.give_back(self.asked, self.tried)
+
+
 def sign_in(brought: Credential) -> Welcome:
     """A session for who brings the right password of a proven address.
 
@@ -70,7 +82,7 @@ def sign_in(brought: Credential) -> Welcome:
     stored = accounts.credentials(brought.email.key)
     known = devices.known(stored.user_id, network(), brought.device_token)
     asked = Asked(brought.email.key, network(), known.device_id, is_known=bool(known))
-    demand_password(asked, stored, brought.password)
+    stored = _up_to_date(demand_password(asked, stored, brought.password), brought.password)
     device_token = brought.device_token if known.device_id else None
     return finish(stored, known.device_id, device_token)
 
@@ -98,17 +110,13 @@ def reauthenticate(who: SignedIn, password: str) -> Fresh:
     Raises:
         WrongCredentials, TooManyRequests, Overloaded
     """
-    user_id, session = who.user.id, who.session
-    stored = Credentials(user_id, who.user.password)
-    # The session's own device is known: whoever guesses from elsewhere cannot keep its owner from proving it.
-    asked = Asked(who.user.address, network(), session.device_id, is_known=True)
-    session_id, auth_time = session.id, session.created_at
-    demand_password(asked, stored, password)
+    user_id, session_id, auth_time = who.user.id, who.session.id, who.session.created_at
+    demand_password_of(who, password).give_back()
     audit.record("reauthenticated", user_id=user_id, session_id=session_id)
     return Fresh(tokens.issue(user_id, session_id, auth_time, fresh=True), clock.now() + FRESH_FOR)
 
 
-def demand_password(asked: Asked, stored: Credentials, password: str) -> None:
+def demand_password(asked: Asked, stored: Credentials, password: str) -> Right:
     """Compare the password, within the budgets that every call with a password shares.
 
     Raises:
@@ -118,7 +126,29 @@ def demand_password(asked: Asked, stored: Credentials, password: str) -> None:
     is_right = tried.hashes and hashing.verify(password, stored.password if tried.compares else None)
     if not is_right:
         _fail(tried, stored)
-    budgets.give_back(asked, tried)
+    return Right(asked, stored, tried)
+
+
+def demand_password_of(who: SignedIn, password: str) -> Right:
+    """Compare the password of who is signed in.
+
+    Raises:
+        WrongCredentials, TooManyRequests, Overloaded
+    """
+    # The session's own device is known: whoever guesses from elsewhere cannot keep its owner from proving it.
+    asked = Asked(who.user.address, network(), who.session.device_id, is_known=True)
+    return demand_password(asked, Credentials(who.user.id, who.user.password), password)
+
+
+def _up_to_date(right: Right, password: str) -> Credentials:
+    """What is stored now: a hash of an older kind gives way to one of today's."""
+    stored = right.stored
+    hashed = hashing.renewed(password, stored.password or "")
+    right.give_back()
+    if hashed is None:
+        return stored
+    accounts.change_password(stored, hashed)
+    return replace(stored, password=hashed)
 
 
 def _fail(tried: Try, stored: Credentials) -> NoReturn:

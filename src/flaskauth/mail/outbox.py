@@ -24,6 +24,11 @@ class Message:
     locale: str = "en"
 
 
+def asked(network: str) -> dict[str, str]:
+    """From where and when a mail was asked for, as its reader sees it."""
+    return {"network": network, "asked_at": clock.now().strftime("%Y-%m-%d %H:%M UTC")}
+
+
 def put(message: Message, state: str = QUEUED) -> None:
     """Have the mail sent once the transaction is safe.
 

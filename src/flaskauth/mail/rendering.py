@@ -13,24 +13,35 @@ from jinja2 import BaseLoader, Environment, PackageLoader, PrefixLoader, StrictU
 from flaskauth.foundation.current import settings
 from flaskauth.mail.addresses import address, sender
 from flaskauth.mail.models import OutboxMail
-from flaskauth.mail.text import one_line
+from flaskauth.mail.text import isolated, one_line
 
 PACKAGE = "flaskauth"
 FOLDER = "templates/mail"
 FALLBACK = "en"
+RIGHT_TO_LEFT = {"ar", "dv", "fa", "he", "ps", "ug", "ur", "yi"}
 
 
 def render(mail: OutboxMail, code: str) -> EmailMessage:
     """The message, ready to be sent; the same row gives the same message each time."""
     locale = _locale(mail.template, mail.locale)
     context = {name: one_line(value) for name, value in mail.context.items()}
-    context |= {"app_name": one_line(settings().app_name), "code": code, "locale": locale}
+    context |= {"app_name": one_line(settings().app_name), "code": code}
+    context |= {"locale": locale, "direction": "rtl" if locale in RIGHT_TO_LEFT else "ltr"}
+    context["subject"] = one_line(_fill(mail.template, locale, ".subject.txt", context))
     message = _envelope(mail)
-    message["Subject"] = one_line(_fill(mail.template, locale, ".subject.txt", context))
+    message["Subject"] = context["subject"]
     message.set_content(_fill(mail.template, locale, ".txt", context))
     message.add_alternative(_inliner().inline(_fill(mail.template, locale, ".html", context)), subtype="html")
     message["Content-Language"] = locale  # the last, as setting content clears all fields of this kind
     return message
+
+
+@lru_cache(maxsize=1)
+def languages() -> tuple[str, ...]:
+    """The languages that mails are written in, English first: one for each folder of templates."""
+    folders = (files(PACKAGE).joinpath(room, FOLDER) for room in _rooms())
+    found = {entry.name for folder in folders for entry in folder.iterdir() if entry.is_dir()}
+    return (FALLBACK, *sorted(found - {FALLBACK}))
 
 
 def _envelope(mail: OutboxMail) -> EmailMessage:
@@ -53,18 +64,21 @@ def _fill(template: str, locale: str, ending: str, context: dict[str, str]) -> s
 def _locale(template: str, wanted: str) -> str:
     """The language that the template is there in: "pt-BR", else "pt", else English."""
     room, _, name = template.partition("/")
-    choices = [f"{room}/{locale}/{name}.txt" for locale in (wanted, wanted.partition("-")[0], FALLBACK)]
+    tag = wanted.lower()
+    choices = [f"{room}/{locale}/{name}.txt" for locale in (tag, tag.partition("-")[0], FALLBACK)]
     return str(_templates().select_template(choices).name).split("/")[-2]
 
 
 @lru_cache(maxsize=1)
 def _templates() -> Environment:
     loaders: dict[str, BaseLoader] = {room: PackageLoader(PACKAGE, f"{room}/{FOLDER}") for room in _rooms()}
-    return Environment(
+    found = Environment(
         loader=PrefixLoader(loaders),
         autoescape=select_autoescape(enabled_extensions=("html",), default=False),
         undefined=StrictUndefined,
     )
+    found.filters["isolated"] = isolated
+    return found
 
 
 def _rooms() -> Iterator[str]:

@@ -6,6 +6,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from email.message import EmailMessage
 from functools import lru_cache
 from pathlib import Path
@@ -34,6 +35,7 @@ class Undelivered(Exception):
 
     def __init__(self, stage: str, reason: int | str) -> None:
         super().__init__(f"{stage} {reason}")
+        self.stage = stage
 
 
 class Rejected(Undelivered):
@@ -108,6 +110,24 @@ def send(message: EmailMessage, recipient: str, seconds: float) -> None:
             _say_goodbye(client)
 
 
+def knock(seconds: float) -> datetime | None:
+    """Connect, prove each other and log in as for a mail, and leave without one; when their certificate ends, in TLS.
+
+    Raises:
+        Undelivered: a mail would not come so far; its cause, where there is one, says more.
+    """
+    with Watchdog(seconds) as watchdog, _connected(settings(), watchdog) as client:
+        ends_at = _certificate_ends_at(client)
+        with contextlib.suppress(OSError):
+            _say_goodbye(client)
+    return ends_at
+
+
+def _certificate_ends_at(client: Client) -> datetime | None:
+    shown = client.sock.getpeercert() if isinstance(client.sock, ssl.SSLSocket) else None
+    return datetime.fromtimestamp(ssl.cert_time_to_seconds(str(shown["notAfter"])), UTC) if shown else None
+
+
 @contextlib.contextmanager
 def _connected(given: Settings, watchdog: Watchdog) -> Iterator[Client]:
     with _stage("tls"):
@@ -166,7 +186,7 @@ def _stage(name: str) -> Iterator[None]:
         _take(name, error.smtp_code)
         raise Undelivered(name, error.smtp_code) from None
     except (OSError, ValueError) as error:  # ValueError: a host name that IDNA cannot write, a password outside ASCII
-        raise Undelivered(name, type(error).__name__) from None
+        raise Undelivered(name, type(error).__name__) from error
 
 
 def _take(stage: str, code: int) -> None:

@@ -3,9 +3,10 @@
 from datetime import timedelta
 
 from flaskauth.accounts.models import User
+from flaskauth.codes import service as codes
 from flaskauth.codes.models import OneTimeCode
 from flaskauth.foundation import clock
-from flaskauth.mail.outbox import Message
+from flaskauth.mail.outbox import Message, asked
 from flaskauth.registration.models import Registration
 
 WORTH_SENDING = timedelta(days=1)
@@ -20,8 +21,8 @@ def prove_address(attempt: Registration, code: OneTimeCode) -> Message:
         context={
             "first_name": attempt.first_name,
             "last_name": attempt.last_name,
-            "minutes": str(round((code.expires_at - clock.now()) / timedelta(minutes=1))),
-            **_asked(attempt.network),
+            "minutes": codes.minutes_left(code),
+            **asked(attempt.network),
         },
         code_id=code.id,
         expires_at=code.expires_at,
@@ -34,7 +35,7 @@ def already_registered(owner: User, network: str) -> Message:
         template="registration/already_registered",
         to=owner.email,
         locale=owner.locale,
-        context=_asked(network),
+        context=asked(network),
         expires_at=clock.now() + WORTH_SENDING,
     )
 
@@ -42,9 +43,5 @@ def already_registered(owner: User, network: str) -> Message:
 def to_nobody(email: str) -> Message:
     """Stands where nobody is to be mailed, so that the work is the same."""
     return Message(
-        template="registration/already_registered", to=email, context=_asked(""), expires_at=clock.now() + WORTH_SENDING
+        template="registration/already_registered", to=email, context=asked(""), expires_at=clock.now() + WORTH_SENDING
     )
-
-
-def _asked(network: str) -> dict[str, str]:
-    return {"network": network, "asked_at": clock.now().strftime("%Y-%m-%d %H:%M UTC")}

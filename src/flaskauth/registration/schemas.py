@@ -5,26 +5,13 @@ from typing import Any
 from marshmallow import ValidationError
 
 from flaskauth.accounts.schemas import EmailField, LocaleField, NameField, PasswordField, country_code
-from flaskauth.foundation import crypto
-from flaskauth.foundation.schemas import Form, Reply, Text, fields, sentence, validates_schema
+from flaskauth.codes.schemas import CodeField, DoorField
+from flaskauth.foundation.http import preferred_language
+from flaskauth.foundation.schemas import Form, Reply, fields, sentence, validates_schema
+from flaskauth.mail.rendering import languages
 from flaskauth.registration.service import Joining, Proof
 
-LONGEST_ID = 64  # characters
-ID_BYTES = 16
-
-
-class VerificationId(Text):
-    """22 letters that stand for 128 bits; loaded, the bytes. What was not made here is an id of nothing."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(most=LONGEST_ID, metadata={"example": "5f0mZ3u6T1yq2VxwQJ4b8A"}, **kwargs)
-
-    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> str:
-        return crypto.encode(value)
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
-        raw = crypto.decode(super()._deserialize(value, attr, data, **kwargs))
-        return raw if len(raw) == ID_BYTES else b""
+ATTEMPT = "Of this attempt to join"
 
 
 class RegisterRequest(Form):
@@ -35,19 +22,19 @@ class RegisterRequest(Form):
     first_name = NameField("Grace", required=True)
     last_name = NameField("Hopper", required=True)
     country = country_code()
-    locale = LocaleField()
+    locale = LocaleField(load_default=lambda: preferred_language(languages()))
 
 
 class RegisterReply(Reply):
     message = sentence("Registration Successful, check your email for OTP code to verify your account")
-    verification_id = VerificationId(required=True)
+    verification_id = DoorField(ATTEMPT, required=True)
 
 
 class VerifyRequest(Form):
     makes = Proof
 
-    otp = Text(required=True, most=64, metadata={"example": "BCDF-2345"})
-    verification_id = VerificationId()
+    otp = CodeField(required=True)
+    verification_id = DoorField(ATTEMPT)
     email = EmailField()
 
     @validates_schema
@@ -61,7 +48,7 @@ class VerifyReply(Reply):
 
 
 class ResendRequest(Form):
-    verification_id = VerificationId()
+    verification_id = DoorField(ATTEMPT)
     email = EmailField()
 
     @validates_schema

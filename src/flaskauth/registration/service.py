@@ -73,9 +73,10 @@ def verify(proof: Proof) -> User:
     """
     try:
         opened = _bring(proof)
-        attempt = db.session.get_one(Registration, opened.row.id)
+        attempt = db.session.get_one(Registration, opened.code_id)
         _demand_free(attempt.address)
         opened.redeem()
+        opened.give_back()
     except WrongCode:
         audit.record("wrong_code", purpose=PURPOSE)
         raise
@@ -98,7 +99,9 @@ def _bring(proof: Proof) -> Opened:
     brought = Brought(PURPOSE, proof.otp, network())
     if proof.verification_id is not None:
         return doors.by_id(brought, proof.verification_id)
-    return doors.by_address(brought, proof.email.key) if proof.email else doors.alone(brought)
+    opened = doors.by_address(brought, proof.email.key) if proof.email else doors.alone(brought)
+    doors.demand_uncontested(PURPOSE, opened)
+    return opened
 
 
 def _demand_free(address: str) -> None:

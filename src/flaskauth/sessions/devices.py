@@ -8,6 +8,7 @@ from sqlalchemy import delete, exists, select, update
 from flaskauth.foundation import clock, crypto
 from flaskauth.foundation.db import changed, db, delete_some
 from flaskauth.foundation.ids import new_id
+from flaskauth.mail import budget
 from flaskauth.sessions.models import Device, Session
 
 KNOWN_DEVICE = timedelta(days=180)
@@ -38,6 +39,11 @@ def is_known_network(user_id: int, network: str) -> bool:
         Session.user_id == user_id, Session.network == network, Session.created_at > since
     )
     return bool(db.session.scalar(select(exists(visits))))
+
+
+def take_mail(address: str, user_id: int, network: str) -> bool:
+    """Whether one more mail may go to this address, whose person (0 for nobody) may be known where it is asked for."""
+    return budget.take(address, network, is_known=is_known_network(user_id, network))
 
 
 def remember(user_id: int, device_id: int | None, device_token: str | None) -> tuple[int, str]:

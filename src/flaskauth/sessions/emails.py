@@ -17,7 +17,7 @@ def token_reused(user: User, session: Session) -> Message:
         to=user.email,
         locale=user.locale,
         context={
-            "device": session.device or "unknown",
+            "device": session.device,
             "network": session.network,
             "started_at": clock.stamp(session.created_at),
             "noticed_at": clock.stamp(clock.now()),

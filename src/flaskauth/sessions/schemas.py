@@ -3,23 +3,28 @@
 from flaskauth.foundation.schemas import Form, Reply, Schema, Text, Time, fields, sentence
 from flaskauth.sessions import refresh_tokens
 
-EXAMPLE = "7592083456.1.q1w2e3r4t5y6u7i8o9p0a1s2d3f4g5h6j7k8l9z0x1c"
+ABOUT = {
+    "example": "7592083456.1.q1w2e3r4t5y6u7i8o9p0a1s2d3f4g5h6j7k8l9z0x1c",
+    "description": "The newest of the session",
+}
 
 
 class RefreshRequest(Form):
-    refresh_token = Text(required=True, most=refresh_tokens.LONGEST * 4, metadata={"example": EXAMPLE})
+    refresh_token = Text(required=True, most=refresh_tokens.LONGEST * 4, metadata=ABOUT)
 
 
 class RefreshReply(Reply):
     message = sentence("Token Successfully refreshed")
-    token = fields.String(required=True)
-    refresh_token = fields.String(required=True)
-    expired_at = Time(required=True)
+    token = fields.String(required=True, metadata={"description": "The access token, a JWT"})
+    refresh_token = fields.String(required=True, metadata={"description": "The next one"})
+    expired_at = Time(required=True, metadata={"description": "When it ends if it is not used."})
     id = fields.Integer(required=True, metadata={"description": "The person's id."})
 
 
 class LogoutRequest(Form):
-    refresh_token = Text(most=refresh_tokens.LONGEST * 4, metadata={"example": EXAMPLE})
+    refresh_token = Text(
+        most=refresh_tokens.LONGEST * 4, metadata={**ABOUT, "description": "Any of the session, instead of Bearer"}
+    )
 
 
 class SignedOutReply(Reply):

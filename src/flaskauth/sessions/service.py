@@ -123,11 +123,17 @@ def end_one(user_id: int, session_id: int) -> None:
     audit.record("signed_out", user_id=user_id, session_id=session_id)
 
 
+def end_all(user_id: int, but: Session | None = None) -> int:
+    """End all sessions, but perhaps this one, and make all devices but its own unknown; how many ended."""
+    live = update(Session).where(Session.user_id == user_id, Session.ended_at.is_(None))
+    ended = changed(live.where(Session.id != (but.id if but else 0)).values(ended_at=clock.now()))
+    devices.forget_all(user_id, but=but.device_id if but else None)
+    return ended
+
+
 def end_others(user_id: int, but: Session) -> None:
-    """End all sessions but this one, and make all devices but its own unknown."""
-    others = update(Session).where(Session.user_id == user_id, Session.id != but.id, Session.ended_at.is_(None))
-    ended = changed(others.values(ended_at=clock.now()))
-    devices.forget_all(user_id, but=but.device_id)
+    """End all sessions but this one, at its owner's wish."""
+    ended = end_all(user_id, but)
     audit.record("signed_out_everywhere", user_id=user_id, session_id=but.id, ended=ended)
 
 

@@ -17,7 +17,7 @@ let timer = null;
 async function look() {
   clearTimeout(timer);
   try {
-    const answer = await fetch("/dev/mailbox.json", { headers: { "If-None-Match": tag } });
+    const answer = await fetch(document.body.dataset.mails, { headers: { "If-None-Match": tag } });
     if (answer.status !== 304 && !answer.ok) throw new Error(answer.statusText);
     if (answer.status !== 304) {
       tag = answer.headers.get("ETag") ?? "";
@@ -60,8 +60,10 @@ function row(mail) {
   item.ariaSelected = String(mail.id === shown);
   item.classList.toggle("new", !seen.has(mail.id));
   const line = document.createElement("div");
+  const subject = element("p", mail.subject);
+  subject.dir = "auto";
   line.append(element("b", mail.to), time(mail.sent_at));
-  item.append(line, element("p", mail.subject));
+  item.append(line, subject);
   item.addEventListener("click", () => show(mail.id));
   return item;
 }
@@ -179,7 +181,7 @@ at("back").addEventListener("click", () => {
 });
 at("copy").addEventListener("click", () => copy(at("code").textContent, at("copied")));
 at("copy-curl").addEventListener("click", () => copy(at("curl").textContent, at("copy-curl")));
-at("curl").textContent = at("curl").textContent.replace(/http\S+(?=\/auth)/, location.origin);
+at("curl").textContent = at("curl").textContent.replace(/http\S+(?=\/auth)/, location.origin + document.body.dataset.root);
 document.addEventListener("visibilitychange", () => document.hidden ? clearTimeout(timer) : look());
 
 look();
