@@ -1,18 +1,23 @@
 """The `flaskauth` command."""
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
 import click
 from alembic.util import CommandError
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 from sqlalchemy.exc import SQLAlchemyError
 
 from flaskauth import migrations, serving
 from flaskauth.app import LOCKED_KEYS, bare
-from flaskauth.foundation import log
+from flaskauth.doctor import report
+from flaskauth.doctor.examination import examine
+from flaskauth.foundation import clock, log
 from flaskauth.foundation.clock import stamp
+from flaskauth.foundation.complaints import lacks_schema, of_driver
 from flaskauth.foundation.crypto import CannotOpen
 from flaskauth.foundation.db import transaction
 from flaskauth.foundation.errors import Unavailable
@@ -22,8 +27,6 @@ from flaskauth.mail import service as mail_service
 from flaskauth.mail.models import STATES
 from flaskauth.sessions import service as sessions
 from flaskauth.settings import Settings
-
-PIPE_WIDTH = 240  # columns; what reads a pipe wants whole lines
 
 
 class Commands(click.Group):
@@ -37,26 +40,47 @@ class Commands(click.Group):
         except CommandError as error:
             raise click.ClickException(str(error)) from None
         except (SQLAlchemyError, Unavailable) as error:
-            raise click.ClickException(
-                f"The database says: {_reason(error)}\nIs it there, and up to date? flaskauth db upgrade"
-            ) from None
+            raise click.ClickException(_of_database(error)) from None
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="flaskauth")
 def main() -> None:
-    """A self-hosted authentication server. Settings come from the environment and from .env."""
+    """A self-hosted authentication server.
+
+    With nothing set, `flaskauth serve` answers on this machine, on SQLite, with a mailbox in the browser. Settings
+    come from the environment and from .env; `flaskauth doctor` says what to make of them.
+    """
 
 
 @main.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
 @click.option("--port", default=5000, show_default=True, type=click.IntRange(1, 65535), help="Port to listen at.")
-@click.option(
-    "--workers", default=None, type=click.IntRange(1, 256), help="Server processes. [default: 1, or WEB_CONCURRENCY]"
-)
+@click.option("--workers", type=click.IntRange(1, 256), show_default="WEB_CONCURRENCY or 1", help="Server processes.")
 def serve(host: str, port: int, workers: int | None) -> None:
     """Serve, in development or production, as the settings say."""
     serving.serve(host, port, workers)
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="For scripts.")
+@click.option("--strict", is_flag=True, help="End with 1 for warnings too.")
+@click.pass_context
+def doctor(ctx: click.Context, as_json: bool, strict: bool) -> None:
+    """Look at everything, and say what to mend.
+
+    Settings, database, Redis, worker, mail server, keys and mails; nothing is changed and nothing is sent. Ends with 1
+    where something failed, with 0 where there are warnings at most.
+    """
+    log.configure(logging.CRITICAL)
+    with report.progress():
+        findings = examine(bare)
+    ok = report.is_ok(findings, strict=strict)
+    if as_json:
+        click.echo(report.as_json(findings, ok=ok))
+    else:
+        report.show(findings)
+    ctx.exit(0 if ok else 1)
 
 
 @main.group()
@@ -68,9 +92,12 @@ def db() -> None:
 @click.option("--to", default="head", show_default=True, help="The revision to go to.")
 def upgrade(to: str) -> None:
     """Bring the database up to date: schema, countries and regions."""
-    settings = Settings.load()
-    migrations.upgrade(settings.database_url, to)
-    click.echo(f"The database is at revision {migrations.head() if to == 'head' else to}.")
+    url = Settings.load().database_url
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        revisions = bar.add_task("Revisions", total=migrations.pending(url, to))
+        migrations.upgrade(url, to, lambda: bar.advance(revisions))
+    click.echo(f"The database {url} is at revision {migrations.revision(url)}.")
 
 
 @main.group("keys")
@@ -81,16 +108,24 @@ def signing_keys() -> None:
 @signing_keys.command()
 @click.option("--now", is_flag=True, help="After a leak: sign with the new key at once and refuse every older one.")
 def rotate(now: bool) -> None:
-    """Make the next signing key; it signs in an hour, once other services have read it."""
+    """Make the next signing key.
+
+    It signs in an hour, once other services have read it. Without this command a key is made every 30 days.
+    """
     with _app().app_context():
         kid = keys.rotate(at_once=now)
-    click.echo(f"Key {kid} " + ("signs now; older tokens are refused within a minute." if now else "signs in an hour."))
+        signs_from = {key.kid: key.signs_from for key in keys.listing()}[kid]
+    told = "signs in an hour." if signs_from > clock.now() else "signs now."
+    click.echo(f"Key {kid} {told}" + (" Older tokens are refused within a minute." if now else ""))
 
 
 @signing_keys.command()
 @click.confirmation_option(prompt="This signs everybody out. Go on?")
 def reset() -> None:
-    """For a lost SECRET_KEY: drop every key, make a new one, end every session."""
+    """Make a new key and sign everybody out.
+
+    For a SECRET_KEY that is lost: every key that it sealed is dropped, and every session ends.
+    """
     with _app().app_context():
         kid = keys.reset()
         ended = transaction(sessions.end_everybody)
@@ -133,10 +168,14 @@ def list_mail(state: str | None, limit: int) -> None:
     _show(("Mail", "Template", "To", "State", "Tries", "Made", "Last error"), rows)
 
 
-def _reason(error: Exception) -> object:
-    """The driver's own words, without the statement that caused them."""
-    cause = error.__cause__ if isinstance(error, Unavailable) else error
-    return getattr(cause, "orig", cause)
+def _of_database(error: Exception) -> str:
+    """The driver's own words, without the statement that caused them, and what to do."""
+    said = of_driver(error)
+    if lacks_schema(error):
+        return f"The database is not up to date ({said}). Run: flaskauth db upgrade"
+    return (
+        f"The database says: {said}\nDoes it run, and is SQLALCHEMY_DATABASE_URI right? flaskauth doctor looks closer."
+    )
 
 
 def _app() -> Server:
@@ -150,7 +189,4 @@ def _show(headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
         table.add_column(heading, overflow="fold")
     for row in rows:
         table.add_row(*row)
-    console = Console()
-    if not console.is_terminal:
-        console.width = PIPE_WIDTH
-    console.print(table if rows else "Nothing yet.")
+    report.console().print(table if rows else "Nothing yet.")

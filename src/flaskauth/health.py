@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, TypeVar
 
 import structlog
@@ -166,15 +166,27 @@ def _schema(connection: Connection) -> Check:
 def _clocks(connection: Connection) -> Check:
     if connection.dialect.name == "sqlite":
         return Check(ok=True, detail="the same")
-    theirs = connection.execute(text("SELECT UTC_TIMESTAMP(6)")).scalar_one().replace(tzinfo=UTC)
-    apart = abs(clock.now() - theirs)
+    apart = clocks_apart(connection)
     return Check(apart <= CLOCKS_APART, f"{apart.total_seconds():.1f} s apart")
 
 
+def clocks_apart(connection: Connection) -> timedelta:
+    """How far this machine's clock is from that of MySQL or MariaDB."""
+    theirs: datetime = connection.execute(text("SELECT UTC_TIMESTAMP(6)")).scalar_one()
+    return abs(clock.now() - theirs.replace(tzinfo=UTC))
+
+
 def _outbox(connection: Connection) -> Check:
-    oldest = connection.scalar(select(func.min(OutboxMail.next_try_at)).where(OutboxMail.state == QUEUED))
-    late = clock.now() - oldest if oldest else timedelta()
-    return Check(late <= MAIL_LATE, f"{max(0, int(late.total_seconds()))} s late")
+    late = mail_is_late_by(connection)
+    return Check(late <= MAIL_LATE, f"{int(late.total_seconds())} s late")
+
+
+def mail_is_late_by(connection: Connection) -> timedelta:
+    """How long ago the longest waiting mail was due."""
+    oldest: datetime | None = connection.scalar(
+        select(func.min(OutboxMail.next_try_at)).where(OutboxMail.state == QUEUED)
+    )
+    return max(timedelta(), clock.now() - oldest) if oldest else timedelta()
 
 
 def _ask_broker(url: SecretStr | None) -> dict[str, Check]:

@@ -1,11 +1,14 @@
 """`flaskauth serve`: granian with a few processes, each with few threads."""
 
+import json
 import os
 import signal
+import socket
 import threading
 import time
 import urllib.request
 from contextlib import suppress
+from urllib.error import HTTPError
 
 import click
 from granian import Granian
@@ -30,16 +33,17 @@ def serve(host: str, port: int, workers: int | None) -> None:
     Raises:
         SettingsError, ClickException: it cannot; says why.
     """
-    if port != 5000 and not (os.environ.get("PUBLIC_URL") or os.environ.get("SERVER_NAME")):
-        os.environ["PUBLIC_URL"] = f"http://localhost:{port}"
     if workers:
         os.environ["WEB_CONCURRENCY"] = str(workers)
-    settings = Settings.load()
+    settings = Settings.load(port=port)
+    os.environ["PUBLIC_URL"] = settings.public_url  # for its processes, which do not know the port
     if settings.is_development and not is_loopback(host):
         raise click.ClickException(
             "Development serves this machine only. Set FLASKAUTH_ENV=production to serve others."
         )
+    _make_sure_of(host, port)
     _prepare(settings)
+    _let_workers_end()
     Granian(
         "flaskauth.serving:application",
         factory=True,
@@ -56,6 +60,17 @@ def serve(host: str, port: int, workers: int | None) -> None:
     ).serve()
 
 
+def _make_sure_of(host: str, port: int) -> None:
+    """Granian would say with a traceback that it cannot listen there."""
+    try:
+        socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
+    except OSError as error:
+        reason = str(error.strerror).partition(" (")[0]
+        raise click.ClickException(
+            f"Nobody can listen at {host}, port {port}: {reason}. Choose another with --host and --port."
+        ) from None
+
+
 def _prepare(settings: Settings) -> None:
     """Have what keeps every server process from starting said once, and in words; they inherit no connection."""
     log.configure()
@@ -65,10 +80,24 @@ def _prepare(settings: Settings) -> None:
         db.engine.dispose()
 
 
+def _let_workers_end() -> None:
+    """A worker is forked with granian's handler, which ends nothing there: until it has its own, SIGTERM ends it."""
+    term = {signal.SIGTERM}
+
+    def begin_afresh() -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, term)
+
+    # Blocked meanwhile, as a signal that comes to a worker before its first step would be forgotten.
+    os.register_at_fork(
+        before=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, term),
+        after_in_parent=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, term),
+        after_in_child=begin_afresh,
+    )
+
+
 def application() -> Server:
     """What a server process runs: the application with its thread already at work."""
-    # Until granian takes over, the parent's handler is in force, which ends nothing here.
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     app = create_app()
     background = app.extensions[jobs.KEY]
     assert isinstance(background, jobs.Background)
@@ -83,14 +112,27 @@ def _greet(settings: Settings) -> None:
     """Say where to look, once it answers."""
     end = time.monotonic() + READY_WITHIN
     while time.monotonic() < end:
-        with suppress(OSError), urllib.request.urlopen(f"{settings.public_url}/health/live", timeout=2):  # noqa: S310
-            click.echo(_greeting(settings))
+        with suppress(OSError):
+            click.echo(_greeting(settings, _trouble(settings.public_url)))
             return
         time.sleep(0.1)
 
 
-def _greeting(settings: Settings) -> str:
+def _trouble(url: str) -> str:
+    """Why it is not ready, in a line for each reason; nothing where it is."""
+    try:
+        with urllib.request.urlopen(f"{url}/health/ready", timeout=5):  # noqa: S310
+            return ""
+    except HTTPError as error:
+        checks = json.load(error).get("checks", {})
+        told = [f"  {name}: {check['detail']}" for name, check in checks.items() if not check["ok"]]
+        return "\n".join([*told, "  flaskauth doctor looks closer."])
+
+
+def _greeting(settings: Settings, trouble: str) -> str:
     url = settings.public_url
+    if trouble:
+        return f"\n{settings.app_name} is started at {url} ({settings.flaskauth_env}), but not ready:\n{trouble}\n"
     lines = [
         f"{settings.app_name} answers at {url} ({settings.flaskauth_env})",
         f"  API and a page to try it: {url}/docs",
