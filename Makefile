@@ -10,10 +10,10 @@ python := $(or $(PYTHON),python3)
 export UV_SYSTEM_CERTS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup test lint lock clean
+.PHONY: help run setup test test-mysql lint docs wheel lock clean
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 19
 
 run: .venv/ready-to-run ## serve on http://127.0.0.1:5000 (PORT=...), with nothing else to install or set
 	@exec $(bin)/flaskauth serve --host 127.0.0.1 --port $(PORT)
@@ -25,22 +25,40 @@ test: setup ## lint, then every test, with MariaDB and Redis of their own (ARGS=
 	@$(MAKE) --no-print-directory lint
 	$(bin)/python -m pytest -n 2 $(ARGS)
 
+test-mysql: setup ## what needs a database, on MySQL 9, by PyMySQL and by mysqlclient (TEST_MYSQL_URL names one of yours)
+	@$(bin)/python -m tests.servers install
+	@UV_DEFAULT_INDEX="$(index)" $(bin)/python -m tests.servers install-mysql
+	TEST_DATABASES=mysql $(bin)/python -m pytest -n 2 $(ARGS)
+	TEST_DATABASES="mysql mariadb" $(with_mysqlclient) $(bin)/python -m pytest -n 2 $(ARGS)
+
 lint: setup ## ruff, mypy --strict, and the order of the rooms
 	$(bin)/ruff check $(ours)
 	$(bin)/ruff format --check $(ours)
 	$(bin)/mypy
 	$(bin)/lint-imports
 
+docs: setup ## write what the pages take from the code again, and build/docs/index.html
+	@$(bin)/python -m docs.generate 2>/dev/null
+	$(bin)/sphinx-build -q -W --keep-going -n docs build/docs
+
+wheel: setup ## dist/flaskauth-*.whl
+	@$(uv) build --quiet --wheel --no-build-isolation --python $(bin)/python
+	@ls dist/*.whl
+
 lock: $(bin)/python ## write both requirements files again (ARGS=--upgrade for newer versions)
 	@echo "Writing requirements.txt and requirements-dev.txt"
 	@$(build_needs) | $(compile) --output-file requirements.txt pyproject.toml -
 	@$(build_needs) | $(compile) --constraints requirements.txt --group dev --output-file requirements-dev.txt pyproject.toml -
+	@printf 'mysqlclient>=2.2\nsetuptools\n' | $(compile) --no-header --output-file tests/servers/mysqlclient.txt -
 
 clean: ## remove what make built; the data in instance/ stays
 	rm -rf .venv .uv .servers build dist .*_cache .hypothesis
 
 # Ruff knows what git ignores, but not in a copy without git.
 ours = --config 'extend-exclude = [".uv", ".servers"]'
+
+# The faster driver, which has to be compiled, lies beside .venv.
+with_mysqlclient = $(bin)/python -m tests.servers with-mysqlclient
 
 # --- how .venv is made ---
 

@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from hypothesis import HealthCheck, settings
 from sqlalchemy import create_engine
 from tests.people import Mailbox, People
-from tests.servers import MariaDB, Redis
+from tests.servers import GIVEN, MariaDB, MySQL, PrivateSqlServer, Redis, SqlServer, mysql_server
 
 from flaskauth import create_app, migrations
 from flaskauth.foundation import clock, jobs
@@ -21,6 +21,9 @@ from flaskauth.foundation.db import db
 from flaskauth.settings import Settings, with_driver
 
 SECRET = "k9Tq3vYx7bNz1mWc5dRf8hJp2sLg6aQe"
+CHOICE = "TEST_DATABASES"
+SERVERS: dict[str, type[PrivateSqlServer]] = {"mariadb": MariaDB, "mysql": MySQL}
+DRIVERS = {"mysql+pymysql": "pymysql", "mysql+mysqldb": "mysqlclient"}
 KEPT_TABLES = {"countries", "regions", "alembic_version"}
 
 MakeApp = Callable[..., Flask]
@@ -31,13 +34,51 @@ settings.load_profile("stories")
 
 
 def databases() -> list[str]:
-    """Which databases the stories run on; TEST_MYSQL_URL adds a MySQL that is there already."""
-    return ["sqlite", "mariadb", *(["mysql"] if os.environ.get("TEST_MYSQL_URL") else [])]
+    """Which databases the stories run on: TEST_DATABASES="mysql mariadb" names others."""
+    return os.environ.get(CHOICE, "sqlite mariadb").split()
+
+
+def servers() -> list[str]:
+    """Those of them that are servers."""
+    return [name for name in databases() if name != "sqlite"]
+
+
+def private_servers() -> list[str]:
+    """Those that are started here, so that they may be stopped and given options."""
+    return [name for name in servers() if name != "mysql" or GIVEN not in os.environ]
+
+
+def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
+    """Tell the driver beside the database: mysql-mysqlclient."""
+    return f"{val}-{DRIVERS[with_driver('mysql://').drivername]}" if val in list(SERVERS) else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where databases were named, leave out what runs on none of them: `make test` has run it."""
+    if CHOICE not in os.environ:
+        return
+    left_out = {item for item in items if not _is_on(databases(), item)}
+    config.hook.pytest_deselected(items=[*left_out])
+    items[:] = [item for item in items if item not in left_out]
+
+
+def _is_on(names: list[str], item: pytest.Item) -> bool:
+    return (
+        isinstance(item, pytest.Function)
+        and hasattr(item, "callspec")
+        and any(value in names for value in item.callspec.params.values())
+    )
 
 
 @pytest.fixture(scope="session")
 def mariadb() -> Iterator[MariaDB]:
     with MariaDB() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mysql() -> Iterator[SqlServer]:
+    with mysql_server() as server:
         yield server
 
 
@@ -55,18 +96,13 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def mariadb_url(mariadb: MariaDB) -> str:
-    name = f"stories_{secrets.token_hex(4)}"
-    mariadb.create(name)
-    migrations.upgrade(with_driver(mariadb.url(name)))
-    return mariadb.url(name)
+def mariadb_url(mariadb: MariaDB) -> Iterator[str]:
+    yield from _migrated(mariadb)
 
 
 @pytest.fixture(scope="session")
-def mysql_url() -> str:
-    url = os.environ["TEST_MYSQL_URL"]
-    migrations.upgrade(with_driver(url))
-    return url
+def mysql_url(mysql: SqlServer) -> Iterator[str]:
+    yield from _migrated(mysql)
 
 
 @pytest.fixture(params=databases())
@@ -93,6 +129,7 @@ def make_app(database: str, tmp_path: Path) -> Iterator[MakeApp]:
             "FLASKAUTH_INSTANCE_PATH": str(tmp_path),
             "SQLALCHEMY_DATABASE_URI": database,
             "TRUSTED_PROXIES": "127.0.0.1",
+            "DATABASE_POOL_SIZE": "32",  # a burst of 30 waits for none, on a slow machine either
             **given,
         }
         made.append(create_app(Settings.load(environ, tmp_path / "no.env")))
@@ -131,6 +168,14 @@ def real_time() -> Iterator[None]:
     """Whatever a test did to the clock, the next one starts at the real time."""
     yield
     clock.travel(-clock._offset)
+
+
+def _migrated(server: SqlServer) -> Iterator[str]:
+    name = f"stories_{secrets.token_hex(4)}"
+    server.create(name)
+    migrations.upgrade(with_driver(server.url(name)))
+    yield server.url(name)
+    server.drop(name)
 
 
 def _empty(url: str) -> None:

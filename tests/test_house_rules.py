@@ -15,6 +15,7 @@ from tests.reference.reading import operations, refused, routes
 from flaskauth.audit import EVENTS
 from flaskauth.foundation.errors import Problem
 from flaskauth.foundation.http import refusals
+from flaskauth.mail.rendering import languages
 
 ROOT = Path(__file__).parents[1]
 SRC = ROOT / "src" / "flaskauth"
@@ -164,12 +165,14 @@ def test_every_refusal_that_there_is_is_some_routes_answer(app: Flask) -> None:
     assert of_rooms - declared == set()
 
 
-def test_every_mail_that_the_code_writes_has_a_subject_a_text_and_an_html_part_and_no_other_is_there() -> None:
-    """That each renders is held beside the rendering."""
+def test_every_mail_that_the_code_writes_is_there_in_each_language_and_no_other() -> None:
+    """With a subject, a text and an HTML part; that each renders is held beside the rendering."""
     written = {call.value.value for _, tree in trees() for call in ast.walk(tree) if is_template(call)}
     parts = {f"{name}{ending}" for name in written for ending in (".subject.txt", ".txt", ".html")}
 
-    assert {f"{path.parents[3].name}/{path.name}" for path in SRC.glob("*/templates/mail/en/*")} == parts
+    for language in languages():
+        found = SRC.glob(f"*/templates/mail/{language}/*")
+        assert {f"{path.parents[3].name}/{path.name}" for path in found} == parts, language
 
 
 def is_template(node: ast.AST) -> TypeGuard[Any]:

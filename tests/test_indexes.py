@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from flask import Flask
 from sqlalchemy import Engine, event
-from tests.people import HERE, PASSWORD, Mailbox, People, bearer, network
+from tests.conftest import servers
+from tests.people import HERE, PASSWORD, Mailbox, People, bearer, code_of, network
 
 from flaskauth.foundation import jobs
 from flaskauth.foundation.db import db
@@ -17,7 +18,7 @@ from flaskauth.foundation.db import db
 READ_WHOLE = {"signing_keys", "countries", "regions", "outbox"}
 READING = re.compile(r"^\s*(SELECT|UPDATE|DELETE)\b", re.IGNORECASE)
 
-pytestmark = pytest.mark.parametrize("database", ["mariadb"], indirect=True)
+pytestmark = pytest.mark.parametrize("database", servers(), indirect=True)
 
 Asked = list[tuple[str, Any]]
 
@@ -58,8 +59,15 @@ def live(app: Flask, mailbox: Mailbox) -> None:
     client.post("/users/edit", json={"country": "NG"}, headers=token)
     client.get("/auth/sessions", headers=token)
     client.post("/auth/reauthenticate", json={"password": PASSWORD}, headers={**token, **here})
+    change = {"current_password": PASSWORD, "password": "nine purple umbrellas"}
+    client.post("/auth/change-password", json=change, headers={**token, **here})
     client.delete("/auth/sessions", headers=token)
     client.post("/auth/logout", headers=token)
+    mailbox.wait(2)
+    reset_id = client.post("/auth/forgot-password", json={"email": body["email"]}, headers=here).get_json()["reset_id"]
+    code = code_of(mailbox.wait(3)[0])
+    for door in ({"email": body["email"], "otp": "BBBB-BBBB"}, {"reset_id": reset_id, "otp": code}):
+        client.post("/auth/reset-password", json={"password": PASSWORD, **door}, headers=here)
 
 
 def test_what_people_do_often_reads_no_table_whole(app: Flask, mailbox: Mailbox) -> None:
@@ -79,7 +87,7 @@ def test_what_people_do_often_reads_no_table_whole(app: Flask, mailbox: Mailbox)
 def explained(engine: Engine, found: Asked) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     with engine.connect() as connection:
         for statement, parameters in {statement: (statement, parameters) for statement, parameters in found}.values():
-            plan = connection.exec_driver_sql(f"EXPLAIN {statement}", parameters)
+            plan = connection.exec_driver_sql(f"EXPLAIN FORMAT=TRADITIONAL {statement}", parameters)
             yield statement, [dict(row) for row in plan.mappings()]
         connection.rollback()
 

@@ -1,6 +1,5 @@
 """The schema's history goes up and down, and ends at what the models say, on every database."""
 
-import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,13 +21,8 @@ def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of a database without tables."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path}/history.db"
-    elif request.param == "mysql":
-        url = os.environ["TEST_MYSQL_URL"]
-        migrations.downgrade(with_driver(url), "base")
-        yield url
-        migrations.upgrade(with_driver(url))  # as the stories expect it
     else:
-        server, name = request.getfixturevalue("mariadb"), f"history_{secrets.token_hex(4)}"
+        server, name = request.getfixturevalue(request.param), f"history_{secrets.token_hex(4)}"
         server.create(name)
         yield server.url(name)
         server.drop(name)

@@ -13,24 +13,25 @@ from pathlib import Path
 import pytest
 import redis
 from sqlalchemy import Engine, NullPool, create_engine, text
-from tests.servers import Certificate, MariaDB, Redis, SmtpSink
+from tests.conftest import SERVERS, private_servers
+from tests.servers import Certificate, PrivateSqlServer, Redis, SmtpSink
 from tests.servers.mail import Mode
 
 
-@pytest.fixture(scope="module")
-def mariadb() -> Iterator[MariaDB]:
-    with MariaDB() as server:
-        yield server
+@pytest.fixture(scope="module", params=private_servers())
+def server(request: pytest.FixtureRequest) -> Iterator[PrivateSqlServer]:
+    with SERVERS[request.param]() as found:
+        yield found
 
 
 @pytest.fixture
-def notes(mariadb: MariaDB) -> Iterator[Engine]:
+def notes(server: PrivateSqlServer) -> Iterator[Engine]:
     """A table in a database of its own, as the user that the product is given."""
-    mariadb.create("some_notes")
-    engine = create_engine(mariadb.url("some_notes").replace("mysql:", "mysql+pymysql:"), poolclass=NullPool)
-    write(engine, "CREATE TABLE notes (words VARCHAR(20))")
+    server.create("some_notes")
+    engine = create_engine(server.url("some_notes").replace("mysql:", "mysql+pymysql:"), poolclass=NullPool)
+    write(engine, "CREATE TABLE notes (words VARCHAR(20)) CHARACTER SET utf8mb4")
     yield engine
-    mariadb.drop("some_notes")
+    server.drop("some_notes")
 
 
 @pytest.fixture
@@ -68,48 +69,49 @@ def answers(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def test_a_killed_mariadb_keeps_what_was_committed(mariadb: MariaDB, notes: Engine) -> None:
+def test_a_killed_database_keeps_what_was_committed(server: PrivateSqlServer, notes: Engine) -> None:
     write(notes, "INSERT INTO notes VALUES ('before')")
 
-    mariadb.kill()
-    mariadb.start()
+    server.kill()
+    server.start()
 
     write(notes, "INSERT INTO notes VALUES ('then ä 🐈')")
     assert words(notes) == ["before", "then ä 🐈"]
 
 
-def test_a_restarted_mariadb_is_found_at_the_same_address(mariadb: MariaDB, notes: Engine) -> None:
-    address = mariadb.url("some_notes")
+def test_a_restarted_database_is_found_at_the_same_address(server: PrivateSqlServer, notes: Engine) -> None:
+    address = server.url("some_notes")
 
-    mariadb.restart()
+    server.restart()
 
-    assert mariadb.url("some_notes") == address
+    assert server.url("some_notes") == address
     assert words(notes) == []
 
 
-def test_a_paused_mariadb_answers_when_it_is_resumed(mariadb: MariaDB, notes: Engine) -> None:
-    mariadb.pause()
+def test_a_paused_database_answers_when_it_is_resumed(server: PrivateSqlServer, notes: Engine) -> None:
+    server.pause()
     with ThreadPoolExecutor() as pool:
         answer = pool.submit(words, notes)
         time.sleep(0.2)
         assert not answer.done()
-        mariadb.resume()
+        server.resume()
         assert answer.result(10) == []
 
 
-def test_the_user_of_a_database_has_no_business_in_another(mariadb: MariaDB, notes: Engine) -> None:
-    mariadb.create("somexnotes")
+def test_the_user_of_a_database_has_no_business_in_another(server: PrivateSqlServer, notes: Engine) -> None:
+    server.create("somexnotes")
 
     with pytest.raises(Exception, match="denied"):
         write(notes, "DROP DATABASE mysql")
     with pytest.raises(Exception, match="denied"):
         write(notes, "SET GLOBAL read_only=1")
 
-    mariadb.drop("somexnotes")
+    server.drop("somexnotes")
 
 
-def test_a_server_that_does_not_start_shows_the_end_of_its_log() -> None:
-    server = MariaDB("--no-such-option")
+@pytest.mark.parametrize("name", private_servers())
+def test_a_server_that_does_not_start_shows_the_end_of_its_log(name: str) -> None:
+    server = SERVERS[name]("--no-such-option")
     with pytest.raises(RuntimeError, match="no-such-option"):
         server.start()
     server.close()

@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.tutorial import PUBLISHED
 
 from flaskauth.settings import Settings, SettingsError
 
 NO_FILE = Path("no.env")
 GOOD_SECRET = "9QJ0dYBt3rC8mKxV5nPzL2sWfHgT7aUe"
-PUBLISHED = "7vgtdjh_fgWQgdhLbas9df9409sf6a6ds4f3435fa64\u02c6GggfXV6Miy"
 PRODUCTION = {
     "FLASKAUTH_ENV": "production",
     "SECRET_KEY": GOOD_SECRET,
@@ -104,6 +104,42 @@ def test_a_file_that_cannot_hold_text_is_told_by_name(tmp_path: Path) -> None:
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
 
     assert faults(**DEVELOPMENT, MAIL_PASSWORD_FILE=str(tmp_path / "binary")) == ["MAIL_PASSWORD_FILE: cannot be read"]
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        (b"APP_NAME=\xff\xfe", ".env: cannot be read (it must be UTF-8)"),
+        (b"MAIL_PORT=25\nAPP_NAME='Library\n", ".env: line 2 is not NAME=value; is a quote left open?"),
+    ],
+)
+def test_a_dotenv_that_cannot_be_read_is_told(tmp_path: Path, text: bytes, fault: str) -> None:
+    (tmp_path / ".env").write_bytes(text)
+
+    with pytest.raises(SettingsError) as refusal:
+        Settings.load(DEVELOPMENT, tmp_path / ".env")
+    assert refusal.value.faults == [fault]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("METRICS_TOKEN", "hunter2", "needs 16 characters or more"),
+        ("MAIL_USE_TLS", "starttls", "must be true or false"),
+        ("JWT_DURATION", "ten", "must be a whole number"),
+        ("SQLALCHEMY_DATABASE_URI", "mysql://app:p@ss@h/d", "holds an @ too many: in a password @ is written %40, "),
+    ],
+)
+def test_a_fault_says_what_would_be_right(name: str, value: str, told: str) -> None:
+    [fault] = faults(**{**DEVELOPMENT, name: value})
+
+    assert fault.startswith(f"{name}: {told}")
+
+
+def test_a_secret_that_cannot_be_kept_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    assert named(FLASKAUTH_INSTANCE_PATH=str(tmp_path / "file" / "instance")) == ["FLASKAUTH_INSTANCE_PATH"]
 
 
 def test_an_empty_value_means_not_set(tmp_path: Path) -> None:

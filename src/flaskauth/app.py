@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from flaskauth import health, migrations, reference
 from flaskauth.codes import service as codes
 from flaskauth.foundation import current, engine, hashing, jobs, limits, log, server
+from flaskauth.foundation.complaints import ANOTHER_SCHEMA, in_words
 from flaskauth.foundation.crypto import CannotOpen
 from flaskauth.foundation.db import db, transaction
 from flaskauth.foundation.errors import Problem
@@ -25,6 +26,7 @@ from flaskauth.login import routes as login_routes
 from flaskauth.mail import delivery
 from flaskauth.mail import routes as mail_routes
 from flaskauth.mail import service as mail
+from flaskauth.passwords import routes as password_routes
 from flaskauth.places import routes as place_routes
 from flaskauth.profile import routes as profile_routes
 from flaskauth.registration import attempts
@@ -39,6 +41,7 @@ BLUEPRINTS = (
     registration_routes.bp,
     login_routes.bp,
     session_routes.bp,
+    password_routes.bp,
     profile_routes.bp,
     place_routes.bp,
     key_routes.bp,
@@ -109,12 +112,19 @@ def prepare(app: Server, settings: Settings) -> None:
             if settings.sqlalchemy_database_uri is None:
                 _migrate_embedded(settings)
             keys.maintain()
+            _compare_schema()
         except CannotOpen:
             raise click.ClickException(LOCKED_KEYS) from None
         except (SQLAlchemyError, Problem) as error:
-            events.warning("database_not_ready", reason=type(error).__name__)
+            events.warning("database_not_ready", reason=in_words(error), more="flaskauth doctor")
         finally:
             db.session.rollback()
+
+
+def _compare_schema() -> None:
+    with db.engine.connect() as connection:
+        if not migrations.is_current(connection):
+            events.warning("database_not_ready", reason=ANOTHER_SCHEMA)
 
 
 def bare(settings: Settings) -> Server:

@@ -9,11 +9,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from flask import Flask
 from flask.testing import FlaskClient
-from tests.conftest import SECRET
+from tests.conftest import SECRET, SERVERS, private_servers
 from tests.inside import refused
 from tests.keys.forging import joined, with_ecdsa
 from tests.people import PASSWORD, People, bearer, form
-from tests.servers import MariaDB
+from tests.servers import PrivateSqlServer
 from werkzeug.test import TestResponse
 
 from flaskauth import Settings, create_app, migrations
@@ -25,13 +25,13 @@ UNAVAILABLE = (503, "unavailable")
 RECOVERY = 5.0  # seconds
 
 
-@pytest.fixture
-def server() -> Iterator[MariaDB]:
-    with MariaDB() as found:
+@pytest.fixture(params=private_servers())
+def server(request: pytest.FixtureRequest) -> Iterator[PrivateSqlServer]:
+    with SERVERS[request.param]() as found:
         yield found
 
 
-def empty_database(server: MariaDB) -> str:
+def empty_database(server: PrivateSqlServer) -> str:
     name = f"away_{secrets.token_hex(4)}"
     server.create(name)
     return server.url(name)
@@ -86,7 +86,7 @@ def soon(client: FlaskClient) -> bool:
 
 
 def test_while_the_database_is_away_nothing_is_believed_and_afterwards_all_goes_on(
-    server: MariaDB, tmp_path: Path
+    server: PrivateSqlServer, tmp_path: Path
 ) -> None:
     url = empty_database(server)
     migrations.upgrade(with_driver(url))
@@ -108,7 +108,7 @@ def test_while_the_database_is_away_nothing_is_believed_and_afterwards_all_goes_
     close(app)
 
 
-def test_a_server_that_starts_before_its_database_needs_no_restart(server: MariaDB, tmp_path: Path) -> None:
+def test_a_server_that_starts_before_its_database_needs_no_restart(server: PrivateSqlServer, tmp_path: Path) -> None:
     """Neither the schema nor a signing key is there when it starts."""
     url = empty_database(server)
     server.stop()
@@ -130,7 +130,7 @@ def made_elsewhere() -> str:
     return with_ecdsa(joined(head, {"sub": "1"}), ec.generate_private_key(ec.SECP256R1()))
 
 
-def test_a_connection_that_the_server_dropped_is_made_anew_in_silence(server: MariaDB, tmp_path: Path) -> None:
+def test_a_connection_that_the_server_dropped_is_made_anew_in_silence(server: PrivateSqlServer, tmp_path: Path) -> None:
     url = empty_database(server)
     migrations.upgrade(with_driver(url))
     app = app_on(url, tmp_path)
@@ -141,7 +141,9 @@ def test_a_connection_that_the_server_dropped_is_made_anew_in_silence(server: Ma
     close(app)
 
 
-def test_a_database_that_only_reads_signs_nobody_in_and_shows_profiles(server: MariaDB, tmp_path: Path) -> None:
+def test_a_database_that_only_reads_signs_nobody_in_and_shows_profiles(
+    server: PrivateSqlServer, tmp_path: Path
+) -> None:
     url = empty_database(server)
     migrations.upgrade(with_driver(url))
     app = app_on(url, tmp_path)

@@ -202,7 +202,7 @@ def test_nothing_starts_on_a_key_that_was_altered(holder: Holder, app: Flask, ma
     change(app, update(SigningKey).values(kid=encode(bytes(32))))
     with pytest.raises(click.ClickException):
         make_app()
-    change(app, update(SigningKey).values(kid=row.kid, sealed=row.sealed[:-1] + b"\0"))
+    change(app, update(SigningKey).values(kid=row.kid, sealed=row.sealed[:-1] + bytes([row.sealed[-1] ^ 1])))
     with pytest.raises(click.ClickException):
         make_app()
 

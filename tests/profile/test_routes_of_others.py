@@ -4,8 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask
+from apiflask import APIBlueprint
+from flask import Blueprint, Flask, abort
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 from tests.conftest import MakeApp
 from tests.inside import refused, rows
 from tests.people import People, bearer
@@ -16,6 +18,8 @@ from flaskauth.accounts.models import User
 from flaskauth.foundation import jobs
 from flaskauth.foundation.db import db
 from flaskauth.foundation.errors import NotFound
+from flaskauth.foundation.http import public
+from flaskauth.places.models import Region
 
 INVALID = (401, "invalid_token")
 
@@ -44,7 +48,28 @@ def app(make_app: MakeApp) -> Flask:
             raise RuntimeError
         return {"name": db.session.get_one(User, user.id).first_name}
 
+    @app.get("/abort/<int:status>")
+    @public
+    def leave(status: int) -> str:
+        abort(status, "Told by the route.")
+
     return app
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    ("status", "code", "message"),
+    [
+        (409, "conflict", "Told by the route."),
+        (403, "forbidden", "Told by the route."),
+        (418, "im_a_teapot", "Told by the route."),
+        (404, "not_found", "There is nothing here."),
+    ],
+)
+def test_what_such_a_route_aborts_with_keeps_its_status(app: Flask, status: int, code: str, message: str) -> None:
+    answer = app.test_client().get(f"/abort/{status}")
+
+    assert (refused(answer), answer.get_json()["message"]) == ((status, code), message)
 
 
 def test_the_person_is_the_first_argument_and_the_path_follows(app: Flask) -> None:
@@ -95,6 +120,41 @@ def test_what_such_a_route_writes_is_one_transaction(app: Flask, name: str, stat
     assert [person.first_name for person in rows(app, select(User))] == [after]
 
 
+def test_a_duplicate_key_that_such_a_route_expects_is_caught_in_a_savepoint(app: Flask) -> None:
+    """The rest of what it wrote is kept, and it is not run again."""
+    runs: list[str] = []
+
+    @app.post("/regions")
+    @auth_required
+    def region(user: User) -> dict[str, Any]:
+        runs.append(user.first_name)
+        user.first_name = "Amazing"
+        try:
+            with db.session.begin_nested():
+                db.session.add(Region(id=999, code="001", name="Another world"))
+        except IntegrityError:
+            return {"duplicate": True}
+        return {"duplicate": False}
+
+    holder = Holder.of(app)
+    answer = holder.client.post("/regions", headers=bearer(holder.token))
+
+    assert (answer.get_json(), runs) == ({"duplicate": True}, ["Grace"])
+    assert [person.first_name for person in rows(app, select(User))] == ["Amazing"]
+
+
+def test_a_savepoint_of_such_a_route_is_part_of_its_transaction(app: Flask) -> None:
+    @app.post("/regions")
+    @public
+    def region() -> str:
+        with db.session.begin_nested():
+            db.session.add(Region(id=999, code="999", name="Another world"))
+        raise RuntimeError
+
+    assert app.test_client().post("/regions").status_code == 500
+    assert rows(app, select(Region).filter_by(id=999)) == []
+
+
 def test_such_an_app_is_made_from_settings(tmp_path: Path) -> None:
     app = create_app(Settings.load({"FLASKAUTH_INSTANCE_PATH": str(tmp_path)}, tmp_path / "no.env"))
     app.add_url_rule("/mine", view_func=auth_required(lambda user: {"id": user.id}))
@@ -103,6 +163,19 @@ def test_such_an_app_is_made_from_settings(tmp_path: Path) -> None:
     app.extensions[jobs.KEY].stop()
     with app.app_context():
         db.engine.dispose()
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_such_blueprints_of_apiflask_are_described_and_those_of_flask_are_not(make_app: MakeApp) -> None:
+    app = make_app()
+    for kind in (APIBlueprint, Blueprint):
+        bp = kind(kind.__name__, __name__)
+        bp.add_url_rule(f"/of/{kind.__name__}", view_func=auth_required(lambda user: {"id": user.id}))
+        app.register_blueprint(bp)
+
+    paths = app.test_client().get("/openapi.json").get_json()["paths"]
+    assert paths["/of/APIBlueprint"]["get"]["security"] == [{"bearer": []}]
+    assert "/of/Blueprint" not in paths
 
 
 def test_a_person_who_joins_meets_them_too(app: Flask) -> None:

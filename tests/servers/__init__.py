@@ -4,6 +4,25 @@ from tests.servers.binaries import Binaries, Missing, binaries
 from tests.servers.certificates import Certificate
 from tests.servers.databases import MariaDB, Redis
 from tests.servers.mail import Received, SmtpSink
+from tests.servers.mysql import GIVEN, MySQL, mysql_server
 from tests.servers.process import free_port
+from tests.servers.proxy import Nginx
+from tests.servers.sql import PrivateSqlServer, SqlServer
 
-__all__ = ["Binaries", "Certificate", "MariaDB", "Missing", "Received", "Redis", "SmtpSink", "binaries", "free_port"]
+__all__ = [
+    "GIVEN",
+    "Binaries",
+    "Certificate",
+    "MariaDB",
+    "Missing",
+    "MySQL",
+    "Nginx",
+    "PrivateSqlServer",
+    "Received",
+    "Redis",
+    "SmtpSink",
+    "SqlServer",
+    "binaries",
+    "free_port",
+    "mysql_server",
+]

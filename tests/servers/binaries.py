@@ -18,6 +18,7 @@ class Missing(LookupError):
 class Binaries:
     mariadbd: Path
     redis_server: Path
+    nginx: Path
     system_tables: tuple[Path, ...]
     """The SQL that MariaDB ships to fill an empty data folder."""
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
@@ -36,7 +37,7 @@ def binaries() -> Binaries:
     found = None if os.environ.get("TEST_SERVERS") == "own" else _in(SYSTEM)
     found = found or own()
     if found is None:
-        raise Missing("MariaDB (mariadbd) and Redis (redis-server) are not here: `make test` installs them.")
+        raise Missing("MariaDB (mariadbd), Redis (redis-server) and nginx are not here: `make test` installs them.")
     return found
 
 
@@ -51,10 +52,11 @@ def _in(folders: Iterable[str], environment: Mapping[str, str] | None = None) ->
     path = os.pathsep.join(folders)
     mariadbd = shutil.which("mariadbd", path=path)
     redis_server = shutil.which("redis-server", path=path) or shutil.which("valkey-server", path=path)
+    nginx = shutil.which("nginx", path=path)
     tables = _system_tables(Path(mariadbd)) if mariadbd else ()
-    if not (mariadbd and redis_server and tables):
+    if not (mariadbd and redis_server and nginx and tables):
         return None
-    return Binaries(Path(mariadbd), Path(redis_server), tables, environment or dict(os.environ))
+    return Binaries(Path(mariadbd), Path(redis_server), Path(nginx), tables, environment or dict(os.environ))
 
 
 def _system_tables(mariadbd: Path) -> tuple[Path, ...]:

@@ -39,9 +39,13 @@ class Certificate:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         with TemporaryDirectory() as folder:
             file = Path(folder) / "server.pem"
-            file.write_bytes(self._key_and_leaf())
+            self.write(file)
             context.load_cert_chain(file)
         return context
+
+    def write(self, file: Path) -> None:
+        """Key and certificate, for a server that reads them by itself."""
+        file.write_bytes(self._key_and_leaf())
 
     def for_client(self) -> ssl.SSLContext:
         return ssl.create_default_context(cadata=self.authority)

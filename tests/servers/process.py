@@ -7,11 +7,12 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
-from tests.servers.binaries import binaries
+from tests.servers.binaries import Binaries, binaries
 
 # Reads the process id to look after, one line for each start (an empty one after a stop). The pipe closes when the
 # tests end, even by `kill -9`: then it ends the server and removes its folder. No signal handler and no parent-death
@@ -47,7 +48,6 @@ class Server:
     patience = 30.0
 
     def __init__(self) -> None:
-        self.binaries = binaries()
         self.port = free_port()
         self.home = short_folder(self.name)
         self.log = self.home / "log"
@@ -55,6 +55,14 @@ class Server:
         self._guard = subprocess.Popen(
             ["/bin/sh", "-c", GUARD, "guard", self.home], stdin=subprocess.PIPE, bufsize=0, start_new_session=True
         )
+
+    @cached_property
+    def binaries(self) -> Binaries:
+        return binaries()
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        return self.binaries.environment
 
     def command(self) -> Sequence[str | Path]:
         raise NotImplementedError
@@ -67,7 +75,7 @@ class Server:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 self.command(),
-                env=self.binaries.environment,
+                env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

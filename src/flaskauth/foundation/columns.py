@@ -4,8 +4,9 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import DateTime, Dialect, LargeBinary, MetaData, Text
+from sqlalchemy import DateTime, Dialect, LargeBinary, MetaData, Table, Text
 from sqlalchemy.dialects import mysql
+from sqlalchemy.event import listens_for
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -13,7 +14,7 @@ MYSQL = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": 
 
 
 class Base(DeclarativeBase):
-    """The base of all tables; on MySQL and MariaDB each names its engine and a collation that both have."""
+    """The base of all tables, and of yours beside them."""
 
     metadata = MetaData(
         naming_convention={
@@ -24,10 +25,13 @@ class Base(DeclarativeBase):
         }
     )
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        given = cls.__dict__.get("__table_args__", ())
-        cls.__table_args__ = (*given, dict(MYSQL))
-        super().__init_subclass__(**kwargs)
+
+@listens_for(Table, "after_parent_attach")
+def _name_engine(table: Table, parent: object) -> None:
+    """On MySQL and MariaDB each names its engine and a collation that both have, unless it says otherwise."""
+    if parent is Base.metadata:
+        for name, value in MYSQL.items():
+            table.dialect_kwargs.setdefault(name, value)
 
 
 class Moment(TypeDecorator[datetime]):

@@ -17,6 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import InstrumentedAttribute, ORMExecuteState, Session
 
 from flaskauth.foundation import crypto
+from flaskauth.foundation.complaints import NO_SUCH_TABLE
 from flaskauth.foundation.errors import Problem, Unavailable
 
 T = TypeVar("T")
@@ -153,7 +154,8 @@ def _give_up(error: Exception) -> NoReturn:
 
 
 def _is_our_fault(error: Exception) -> bool:
-    return isinstance(error, ProgrammingError | DataError | NotSupportedError)
+    is_ours = isinstance(error, ProgrammingError | DataError | NotSupportedError)
+    return is_ours and _code(error) != NO_SUCH_TABLE  # that is before the schema is there
 
 
 def _is_lost_race(error: Exception) -> bool:

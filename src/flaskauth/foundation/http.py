@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any, ParamSpec, Protocol, TypeVar, cast
 
@@ -12,6 +12,7 @@ from flask import Response, current_app, g, make_response, request
 from flaskauth.foundation.current import settings
 from flaskauth.foundation.errors import Problem
 from flaskauth.foundation.ids import new_secret_id
+from flaskauth.settings import Network
 
 P = ParamSpec("P")
 V = TypeVar("V", bound=Callable[..., Any])
@@ -77,8 +78,22 @@ def request_id() -> str:
 def client_ip() -> str:
     """The address that asks: the right-most hop that is not a trusted proxy."""
     if "client_ip" not in g:
-        g.client_ip = _right_most_untrusted([*_forwarded(), request.remote_addr or ""])
+        hops = [*_forwarded(), request.remote_addr or ""]
+        g.client_ip = right_most_untrusted(hops, settings().trusted_proxies)
     return str(g.client_ip)
+
+
+def right_most_untrusted(hops: Sequence[str], trusted: Sequence[Network]) -> str:
+    """Whom to believe of the addresses that a request came by, the nearest of them last."""
+    believed = NOBODY
+    for hop in reversed(hops):
+        address = _address(hop)
+        if address is None:
+            return believed
+        believed = str(address)
+        if not any(address in network for network in trusted):
+            return believed
+    return believed
 
 
 def network() -> str:
@@ -105,20 +120,17 @@ def user_agent() -> str:
     return "".join(letter for letter in request.headers.get("User-Agent", "") if letter.isprintable())[:255]
 
 
+def preferred_language(offered: Sequence[str]) -> str:
+    """The one of those offered that the request asks for most: "pt-BR" finds "pt". If there is none, the first."""
+    for tag, quality in request.accept_languages:
+        for choice in (tag.lower(), tag.lower().partition("-")[0]):
+            if quality and choice in offered:
+                return choice
+    return offered[0]
+
+
 def _forwarded() -> list[str]:
     return [hop for line in request.headers.getlist("X-Forwarded-For") for hop in line.split(",")]
-
-
-def _right_most_untrusted(hops: list[str]) -> str:
-    believed = NOBODY
-    for hop in reversed(hops):
-        address = _address(hop)
-        if address is None:
-            return believed
-        believed = str(address)
-        if not any(address in trusted for trusted in settings().trusted_proxies):
-            return believed
-    return believed
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -15,15 +15,18 @@ from typing import Any
 
 import structlog
 from flask import Flask, current_app
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from flaskauth.foundation import clock
 from flaskauth.foundation.columns import Base, Identity, Moment
-from flaskauth.foundation.db import at_once, changed, insert_if_absent, transaction
+from flaskauth.foundation.complaints import in_words
+from flaskauth.foundation.db import at_once, changed, db, insert_if_absent, transaction
 
 KEY = "flaskauth.jobs"
 MOST_WAITING = 10_000
+PULSE = "schedule"  # the row that shows that somebody keeps the schedule, server or Celery
+PULSE_EVERY = timedelta(seconds=30)
 
 log = structlog.get_logger(__name__)
 
@@ -47,7 +50,8 @@ class Job:
     shared: bool = False
 
     def run(self) -> None:
-        """Do it, unless another process has it."""
+        """Do it, unless another process has it; either way it was this one's turn to look."""
+        transaction(lambda: at_once(_claim, PULSE, PULSE_EVERY))
         if self.shared or transaction(lambda: at_once(_claim, self.name, self.every)):
             self.work()
 
@@ -61,6 +65,7 @@ class Background:
     _waiting: queue.Queue[tuple[Callable[..., object], tuple[Any, ...]]] = field(
         default_factory=lambda: queue.Queue(MOST_WAITING)
     )
+    _failing: dict[str, str] = field(default_factory=dict)
     _pid: int = 0
     _stopping: bool = False
     _thread: threading.Thread | None = None
@@ -95,9 +100,10 @@ class Background:
         due = {job: time.monotonic() for job in self.jobs}
         while not self._stopping:
             for job in [job for job, moment in due.items() if moment <= time.monotonic()]:
-                self._do(job.run, ())
+                self._do(job.name, job.run, ())
                 due[job] = time.monotonic() + min(job.every.total_seconds(), 60)
-            self._do(*self._next(min(due.values(), default=time.monotonic() + 1)))
+            work, args = self._next(min(due.values(), default=time.monotonic() + 1))
+            self._do(work.__name__, work, args)
 
     def _next(self, until: float) -> tuple[Callable[..., object], tuple[Any, ...]]:
         try:
@@ -105,12 +111,20 @@ class Background:
         except queue.Empty:
             return _nothing, ()
 
-    def _do(self, work: Callable[..., object], args: tuple[Any, ...]) -> None:
+    def _do(self, name: str, work: Callable[..., object], args: tuple[Any, ...]) -> None:
         try:
             with self.app.app_context():
                 work(*args)
-        except Exception as error:
-            log.error("job_failed", job=getattr(work, "__qualname__", "?"), exc_info=error)
+            self._failing.pop(name, None)
+        except Exception as error:  # noqa: BLE001 (whatever one job meets must not end the others)
+            self._tell(name, error)
+
+    def _tell(self, name: str, error: Exception) -> None:
+        """Once, and not every two seconds, for as long as it fails in one way."""
+        reason = in_words(error)
+        if self._failing.get(name) != reason:
+            self._failing[name] = reason
+            log.error("job_failed", job=name, reason=reason, exc_info=error)
 
 
 def init_app(app: Flask, jobs: Sequence[Job]) -> Background:
@@ -129,6 +143,9 @@ def soon(work: Callable[..., object], *args: Any) -> None:
 
 def _claim(name: str, every: timedelta) -> bool:
     now = clock.now()
+    known = db.session.scalar(select(ScheduledRun.next_run_at).where(ScheduledRun.name == name))
+    if known and known > now:
+        return False
     insert_if_absent(ScheduledRun.__table__, name=name, next_run_at=now)  # type: ignore[arg-type]
     due = update(ScheduledRun).where(ScheduledRun.name == name, ScheduledRun.next_run_at <= now)
     return changed(due.values(next_run_at=now + every)) == 1

@@ -38,8 +38,14 @@ def configure(level: int = logging.INFO) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=level, force=True)
-    for noisy in ("werkzeug", "alembic", "celery.app.trace", "kombu", "amqp"):
+    logging.getLogger("werkzeug").addFilter(_says_where)
+    for noisy in ("alembic", "celery.app.trace", "kombu", "amqp"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def _says_where(record: logging.LogRecord) -> bool:
+    """Of what Flask's development server says, its address and what is wrong; requests are told by us."""
+    return record.levelno > logging.INFO or "Running on" in record.getMessage()
 
 
 def masked(address: str) -> str:

@@ -34,6 +34,7 @@ def _options(settings: Settings) -> dict[str, Any]:
         "broker_url": settings.redis_url.get_secret_value(),
         "broker_transport": "flaskauth.foundation.broker:Transport",
         "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,  # for ever
         "broker_connection_timeout": 2,
         "broker_transport_options": {
             "visibility_timeout": RETURNED_AFTER,

@@ -20,6 +20,8 @@ log = structlog.get_logger(__name__)
 
 STRICT = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 
+OURS = {kind.status: kind for kind in (errors.BadRequest, errors.NotFound, MethodNotAllowed, errors.TooLarge)}
+
 
 class Json(JSONProvider):
     """orjson: UTF-8, compact, and several times faster than the standard library."""
@@ -91,11 +93,15 @@ def is_loopback_peer(peer: str) -> bool:
 def _http_error(error: HTTPException) -> Response | HTTPException:
     if error.code is None or error.code < 400:
         return error
-    kind = {400: errors.BadRequest, 404: errors.NotFound, 405: MethodNotAllowed, 413: errors.TooLarge}.get(error.code)
-    response = refusal((kind or errors.BadRequest)())
-    if kind is MethodNotAllowed:
+    response = refusal((OURS.get(error.code) or _aborted(error))())
+    if error.code == MethodNotAllowed.status:
         response.headers["Allow"] = ", ".join(sorted(getattr(error, "valid_methods", None) or []))
     return response
+
+
+def _aborted(error: HTTPException) -> type[Problem]:
+    """What a route of yours answers by `abort(409, "Sold out.")`."""
+    return type(type(error).__name__, (Problem,), {"status": error.code, "message": error.description})
 
 
 def _accident(error: Exception) -> Response:

@@ -10,7 +10,7 @@ from sqlalchemy import URL, create_engine
 
 import flaskauth  # noqa: F401 (every room's tables)
 from flaskauth.foundation.columns import Base
-from flaskauth.foundation.engine import is_sqlite, server_options
+from flaskauth.foundation.engine import Embedded, is_sqlite, server_options
 from flaskauth.settings import Settings, SettingsError
 
 PATIENCE = 3600  # seconds that a change of a large table may take
@@ -20,7 +20,8 @@ def run() -> None:
     url = context.config.attributes.get("database_url") or _configured()
     if is_sqlite(url) and url.database:
         Path(url.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    engine = create_engine(url, connect_args={} if is_sqlite(url) else server_options(answer_timeout=PATIENCE))
+    options = {"factory": Embedded} if is_sqlite(url) else server_options(answer_timeout=PATIENCE)
+    engine = create_engine(url, connect_args=options)
     with engine.connect() as connection:
         context.configure(
             connection=connection,
@@ -28,6 +29,7 @@ def run() -> None:
             compare_type=True,
             render_as_batch=is_sqlite(engine.url),
             render_item=_render,
+            on_version_apply=lambda **_step: context.config.attributes.get("told", bool)(),
         )
         with context.begin_transaction():
             context.run_migrations()

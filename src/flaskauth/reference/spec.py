@@ -12,6 +12,7 @@ from apispec import APISpec, BasePlugin
 from apispec.ext.marshmallow import MarshmallowPlugin
 from apispec.ext.marshmallow.common import resolve_schema_instance
 from flask import current_app
+from werkzeug.routing import Rule
 
 from flaskauth.foundation.http import view_of
 from flaskauth.foundation.schemas import Form, Refusal, fields
@@ -92,7 +93,8 @@ class House(BasePlugin):
 
 def finish(document: Json) -> Json:
     """The document with each route's guard and refusals, without what is only for development."""
-    document["paths"] = {path: item for path, item in document["paths"].items() if not path.startswith(HIDDEN)}
+    paths = document["paths"]
+    document["paths"] = {path: paths[path] for path, _rule in _rules() if path in paths and not path.startswith(HIDDEN)}
     schemas, used = document["components"]["schemas"], set()
     for path, view, operation in _operations(document["paths"]):
         required = _require_body(operation, schemas)
@@ -106,11 +108,17 @@ def finish(document: Json) -> Json:
 
 
 def _operations(paths: Json) -> Iterator[tuple[str, Callable[..., Any], Json]]:
-    for rule in current_app.url_map.iter_rules():
-        path = re.sub(r"<(?:[^<:]+:)?([^>]+)>", r"{\1}", rule.rule)
+    for path, rule in _rules():
         for method in rule.methods or ():
             if operation := paths.get(path, {}).get(method.lower()):
                 yield path, view_of(rule.endpoint), operation
+
+
+def _rules() -> Iterator[tuple[str, Rule]]:
+    """Every path with its rule, in the order in which the rooms registered them."""
+    order = {endpoint: number for number, endpoint in enumerate(current_app.view_functions)}
+    for rule in sorted(current_app.url_map.iter_rules(), key=lambda rule: order.get(rule.endpoint, len(order))):
+        yield re.sub(r"<(?:[^<:]+:)?([^>]+)>", r"{\1}", rule.rule), rule
 
 
 def _require_body(operation: Json, schemas: Json) -> list[str]:

@@ -1,15 +1,21 @@
-"""The guards of routes, ours and those that others add: who asks is passed as the first positional argument."""
+"""The guards of routes, ours and those that others add: who asks is passed as the first positional argument.
+
+In an application that a server is mounted in, they ask that server.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from flask import g, request
+from flask import Flask, g, request
 from sqlalchemy import select
+from sqlalchemy.orm import joinedload
+from sqlalchemy.sql.base import ExecutableOption
 
 from flaskauth.accounts.models import User
-from flaskauth.foundation.db import db
+from flaskauth.foundation import current
+from flaskauth.foundation.db import db, transaction
 from flaskauth.foundation.errors import Forbidden, Unauthorized
 from flaskauth.foundation.http import refuses
 from flaskauth.keys import tokens
@@ -58,7 +64,7 @@ def auth_optional(view: Callable[Concatenate[User | None, P], T]) -> Callable[P,
 
     @wraps(view)
     def answer(*args: P.args, **kwargs: P.kwargs) -> T:
-        return view(signed_in().user if "Authorization" in request.headers else None, *args, **kwargs)
+        return view(_user_if_any(), *args, **kwargs)
 
     return _guarded(answer, access="optional")
 
@@ -93,9 +99,9 @@ def signed_in() -> SignedIn:
     Raises:
         TokenRequired, InvalidToken
     """
-    if "signed_in" not in g:
-        g.signed_in = _look_up(bearer())
-    found = g.signed_in
+    if "flaskauth_signed_in" not in g:
+        g.flaskauth_signed_in = _look_up(bearer()) if current.is_server() else _ask(current.mounted())
+    found = g.flaskauth_signed_in
     assert isinstance(found, SignedIn)
     return found
 
@@ -106,17 +112,40 @@ def bearer() -> Claims:
     Raises:
         TokenRequired, InvalidToken
     """
+    return tokens.read(_token())
+
+
+def _token() -> str:
     kind, _, token = request.headers.get("Authorization", "").partition(" ")
     if not kind:
         raise TokenRequired
     if kind.lower() != "bearer":
         raise InvalidToken
-    return tokens.read(token.strip())
+    return token.strip()
 
 
-def _look_up(claims: Claims) -> SignedIn:
+def _user_if_any() -> User | None:
+    if not current.is_server():
+        current.mounted()  # or it says that there is none, to strangers too
+    return signed_in().user if "Authorization" in request.headers else None
+
+
+def _ask(server: Flask) -> SignedIn:
+    """Look up in the mounted server's database; what comes back is complete, and for reading."""
+    token = _token()  # before the server's context, which need not know of a request
+    with server.app_context():
+        return transaction(lambda: _let_go(_look_up(tokens.read(token), joinedload(User.country))))
+
+
+def _let_go(found: SignedIn) -> SignedIn:
+    """Out of the transaction, whose commit would have every row read again."""
+    db.session.expunge_all()
+    return found
+
+
+def _look_up(claims: Claims, *loading: ExecutableOption) -> SignedIn:
     found = select(Session, User).join(User, User.id == Session.user_id).where(Session.id == claims.session_id)
-    row = db.session.execute(found).first()
+    row = db.session.execute(found.options(*loading)).first()
     if row is None or row.User.id != claims.user_id or not row.Session.is_live:
         raise InvalidToken
     return SignedIn(row.User, row.Session, claims)

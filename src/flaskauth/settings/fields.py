@@ -39,7 +39,7 @@ def _has_host(url: str) -> bool:
 def _http_url(value: str) -> str:
     parts = urlsplit(value)
     if parts.scheme not in {"http", "https"} or not _has_host(value) or parts.query or parts.fragment:
-        raise ValueError("must look like https://auth.example.com")
+        raise ValueError("must look like https://example.com")
     return value.rstrip("/")
 
 
@@ -50,6 +50,8 @@ def _database(value: str) -> str:
         raise ValueError("must look like mysql://user:password@host/database") from None
     if backend not in {"sqlite", "mysql", "mariadb"}:
         raise ValueError("must start with mysql://, mariadb:// or sqlite://")
+    if value.partition("?")[0].count("@") > 1:
+        raise ValueError("holds an @ too many: in a password @ is written %40, : %3A, / %2F and % %25")
     return value
 
 

@@ -1,31 +1,26 @@
-"""The settings by their names, and what may not stand together."""
+"""The settings as one object: how they are read, what may not stand together, what follows from them."""
 
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import click
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import SecretStr, ValidationError
 from sqlalchemy import URL
 
 from flaskauth.settings import reading
-from flaskauth.settings.fields import (
-    DatabaseUrl,
-    Minutes,
-    Networks,
-    Port,
-    RedisUrl,
-    Secrets,
-    Sender,
-    Url,
-    Urls,
-    is_loopback,
-)
+from flaskauth.settings.fields import is_loopback
+from flaskauth.settings.values import Address, Keys, Limits, Mail, Pictures, Process, Stores, Tokens
 
 PUBLISHED_SECRETS = {"7vgtdjh_fgWQgdhLbas9df9409sf6a6ds4f3435fa64\u02c6GggfXV6Miy", "changeme", "secret", "dev"}
 SECRET_LENGTH = 32
+WORDS = {
+    "bool_parsing": "must be true or false",
+    "int_parsing": "must be a whole number",
+    "too_short": "needs {min_length} characters or more",
+}
 
 
 class SettingsError(click.ClickException):
@@ -36,71 +31,47 @@ class SettingsError(click.ClickException):
         self.faults = faults
 
 
-class Settings(BaseModel):
-    """The settings by their names in lower case. `Settings.load()` reads them; durations are in minutes unless said."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=str.upper, validate_by_name=True)
-
-    # The tutorial's.
-    app_name: Annotated[str, Field(max_length=60, pattern=r"^[^\x00-\x1f<>]+$")] = "flaskauth"
-    secret_key: SecretStr = SecretStr("")
-    flask_app: str = "flaskauth"
-    flask_debug: bool = False
-    flask_testing: bool = False
-    sqlalchemy_database_uri: Annotated[DatabaseUrl | None, Field(repr=False)] = None  # its password is not shown
-    mail_server: str | None = None
-    mail_port: Port | None = None
-    mail_username: str | None = None
-    mail_password: SecretStr | None = None
-    mail_use_tls: bool = False
-    mail_use_ssl: bool = False
-    mail_default_sender: Sender | None = None
-    mail_debug: bool = False
-    server_name: str | None = None
-    aws_secret_key: SecretStr | None = None
-    aws_key_id: str | None = None
-    aws_bucket: str | None = None
-    jwt_duration: Annotated[int, Field(ge=1, le=10_080)] = 10
-    refresh_token_duration: Minutes = 43_200
-
-    # Ours.
-    flaskauth_env: Literal["development", "production"] = "production"
-    flaskauth_instance_path: Path = Path("instance")
-    redis_url: RedisUrl | None = None
-    public_url: Url = ""
-    trusted_proxies: Networks = ()
-    secret_key_fallbacks: Secrets = ()
-    refresh_grace: Annotated[int, Field(ge=0, le=60)] = 30
-    refresh_rotation: bool = True
-    session_idle_duration: Minutes = 20_160
-    jwt_audience: str | None = None
-    password_min_length: Annotated[int, Field(ge=8, le=64)] = 8
-    cors_origins: Urls = ()
-    metrics_token: Annotated[SecretStr, Field(min_length=16)] | None = None
-    request_limits: Annotated[float, Field(gt=0, le=1_000_000)] = 1.0
-    mail_ca_file: Path | None = None
-    web_concurrency: Annotated[int, Field(ge=1, le=256)] = 1
-    database_pool_size: Annotated[int, Field(ge=1, le=200)] = 16
+class Settings(Process, Address, Keys, Stores, Mail, Tokens, Limits, Pictures):
+    """The settings by their names in lower case. `Settings.load()` reads them."""
 
     @classmethod
-    def load(cls, environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env")) -> Self:
-        """Settings from the environment and, where that says nothing, from `.env`.
+    def load(
+        cls, environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env"), port: int = reading.PORT
+    ) -> Self:
+        """Settings from the environment and, where that says nothing, from `.env`; `port` is where it will serve.
 
         Raises:
             SettingsError: one or more values cannot be used; it names every one of them.
         """
-        values, faults = reading.read(os.environ if environ is None else environ, dotenv, names(cls))
+        settings, faults = cls.examine(environ, dotenv, port)
+        if faults:
+            raise SettingsError(faults)
+        if settings.secret_key.get_secret_value():
+            return settings
+        try:
+            kept = reading.kept_secret(settings.flaskauth_instance_path)
+        except OSError as error:
+            folder = settings.flaskauth_instance_path.absolute()
+            raise SettingsError(
+                [
+                    f"FLASKAUTH_INSTANCE_PATH: no secret can be kept in {folder} ({error.strerror});"
+                    " start in a folder of yours, or name one"
+                ]
+            ) from None
+        return settings.model_copy(update={"secret_key": SecretStr(kept)})
+
+    @classmethod
+    def examine(
+        cls, environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env"), port: int = reading.PORT
+    ) -> tuple[Self, list[str]]:
+        """What could be read, with defaults for what cannot be used, and every fault; makes nothing."""
+        values, faults = reading.read(os.environ if environ is None else environ, dotenv, names(cls), port)
         wrong = _wrong(cls, values)
         settings = cls.model_validate({name: value for name, value in values.items() if name not in wrong})
         faults += [f"{name}: {told}" for name, told in wrong.items()]
         if "FLASKAUTH_ENV" not in wrong:
             faults += [fault for fault in settings.faults() if fault.partition(":")[0] not in wrong]
-        if faults:
-            raise SettingsError(faults)
-        if settings.secret_key.get_secret_value():
-            return settings
-        kept = reading.kept_secret(settings.flaskauth_instance_path)
-        return settings.model_copy(update={"secret_key": SecretStr(kept)})
+        return settings, faults
 
     @property
     def is_development(self) -> bool:
@@ -186,5 +157,7 @@ def _wrong(cls: type[Settings], values: Mapping[str, str]) -> dict[str, str]:
 
 
 def _in_words(detail: Any) -> str:
+    if words := WORDS.get(detail["type"]):
+        return words.format(**detail.get("ctx", {}))
     told: str = detail["msg"]
     return told.removeprefix("Value error, ").removeprefix("Input ")

@@ -5,23 +5,25 @@ import os
 import secrets
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
+from io import StringIO
 from pathlib import Path
 
-from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 from sqlalchemy import URL, make_url
 
 from flaskauth.settings.fields import is_loopback
 
 PREFIX = "FLASKAUTH_"
-FOR_THIS_MACHINE = "http://localhost:5000"
+PORT = 5000  # where it serves unless told otherwise
 
 
-def read(environ: Mapping[str, str], dotenv: Path, names: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+def read(environ: Mapping[str, str], dotenv: Path, names: Sequence[str], port: int) -> tuple[dict[str, str], list[str]]:
     """The values by their names, and the faults of reading them. An empty value means not set."""
-    found = {**dotenv_values(dotenv, interpolate=False), **environ}
-    values, faults = _with_files({name: value for name, value in found.items() if value}, names)
+    kept, wrong = _dotenv(dotenv)
+    values, faults = _with_files({name: value for name, value in {**kept, **environ}.items() if value}, names)
+    faults += wrong
     faults += [f"{name}: no such setting" for name in values if name.startswith(PREFIX) and name not in names]
-    return {"FLASKAUTH_ENV": _environment(values), "PUBLIC_URL": _public_url(values), **values}, faults
+    return {"FLASKAUTH_ENV": _environment(values), "PUBLIC_URL": _public_url(values, port), **values}, faults
 
 
 def kept_secret(folder: Path) -> str:
@@ -44,7 +46,22 @@ def with_driver(text: str) -> URL:
         return url
     if url.drivername in {"mysql", "mariadb"}:
         url = url.set(drivername="mysql+mysqldb" if find_spec("MySQLdb") else "mysql+pymysql")
+    if url.drivername == "mysql+mysqldb" and "ssl_ca" in url.query:
+        # By itself it would send the password to any server, or in clear where none offers TLS. PyMySQL does neither.
+        url = url.set(query={"ssl_mode": "VERIFY_IDENTITY", **url.query})
     return url.update_query_dict({"charset": "utf8mb4"})
+
+
+def _dotenv(path: Path) -> tuple[Mapping[str, str | None], list[str]]:
+    try:
+        text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    except (OSError, UnicodeDecodeError) as error:
+        return {}, [f"{path.name}: cannot be read ({getattr(error, 'strerror', 'it must be UTF-8')})"]
+    lines = list(parse_stream(StringIO(text)))
+    odd = [line.original.line for line in lines if line.error]
+    return {line.key: line.value for line in lines if line.key}, [
+        f"{path.name}: line {number} is not NAME=value; is a quote left open?" for number in odd
+    ]
 
 
 def _with_files(values: Mapping[str, str | None], names: Sequence[str]) -> tuple[dict[str, str], list[str]]:
@@ -65,8 +82,6 @@ def _environment(values: Mapping[str, str]) -> str:
     return "development" if embedded or debug else "production"
 
 
-def _public_url(values: Mapping[str, str]) -> str:
-    name = values.get("SERVER_NAME")
-    if name is None:
-        return FOR_THIS_MACHINE
+def _public_url(values: Mapping[str, str], port: int) -> str:
+    name = values.get("SERVER_NAME", f"localhost:{port}")
     return f"{'http' if is_loopback(name.rsplit(':', 1)[0]) else 'https'}://{name}"
