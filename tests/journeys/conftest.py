@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator
 from itertools import count
 
 import pytest
+from tests.conftest import servers
 from tests.journeys.installation import Installation, installed
 from tests.journeys.travellers import Traveller
 from tests.journeys.visitors import NETWORKS, Visitor
-from tests.servers import MariaDB
 
 Visit = Callable[[], Visitor]
 Meet = Callable[[], Traveller]
@@ -15,9 +15,9 @@ Meet = Callable[[], Traveller]
 NUMBERS = count(1)
 
 
-@pytest.fixture(scope="session")
-def installation(mariadb: MariaDB, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    with installed(mariadb, tmp_path_factory.mktemp("installation")) as found:
+@pytest.fixture(scope="session", params=servers())
+def installation(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    with installed(request.getfixturevalue(request.param), tmp_path_factory.mktemp("installation")) as found:
         yield found
 
 

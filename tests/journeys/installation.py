@@ -1,8 +1,9 @@
-"""A production installation: MariaDB, Redis, a mail server, server processes and a Celery worker."""
+"""A production installation: MariaDB or MySQL, Redis, a mail server, server processes and a Celery worker."""
 
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -13,7 +14,7 @@ from tests.journeys import leaks
 from tests.journeys.processes import Place, Running
 from tests.journeys.visitors import Visitor
 from tests.people import code_of
-from tests.servers import MariaDB, Received, Redis, SmtpSink, free_port
+from tests.servers import Received, Redis, SmtpSink, SqlServer, free_port
 
 from flaskauth.app import bare
 from flaskauth.foundation.db import db
@@ -26,17 +27,18 @@ LOGIN = ("mailer", "Zk4-a-password-for-mail-9Qx")
 class Installation:
     """What the documentation says to install, on ports of its own."""
 
-    def __init__(self, mariadb: MariaDB, redis: Redis, sink: SmtpSink, folder: Path) -> None:
+    def __init__(self, database: SqlServer, redis: Redis, sink: SmtpSink, folder: Path) -> None:
         name = f"journeys_{secrets.token_hex(4)}"
-        mariadb.create(name)
+        database.create(name)
+        self._drop = partial(database.drop, name)
         self.redis = redis
         self.sink = sink
         self.port = free_port()
         self.secret = secrets.token_urlsafe(48)
-        self.engine = create_engine(with_driver(mariadb.url(name)))
+        self.engine = create_engine(with_driver(database.url(name)))
         authority = folder / "authority.pem"
         authority.write_text(sink.certificate.authority)
-        self.place = Place(folder, self._settings(mariadb.url(name), authority))
+        self.place = Place(folder, self._settings(database.url(name), authority))
         self.server: Running
         self.worker: Running
         self._started: list[Running] = []
@@ -71,12 +73,13 @@ class Installation:
         self._started.append(self.place.start(*words, log=log))
         return self._started[-1]
 
-    def mail_to(self, email: str, seconds: float = 8) -> Received:
-        return self.sink.wait_for(lambda mail: email in mail.recipients, seconds)
+    def mail_to(self, email: str, seconds: float = 8, subject: str = "") -> Received:
+        """The first mail to this address (about something)."""
+        return self.sink.wait_for(lambda mail: email in mail.recipients and subject in mail.message["Subject"], seconds)
 
-    def code_for(self, email: str) -> str:
+    def code_for(self, email: str, subject: str = "") -> str:
         """The code of the mail to this address, as its text part shows it."""
-        body = self.mail_to(email).message.get_body(("plain",))
+        body = self.mail_to(email, subject=subject).message.get_body(("plain",))
         assert body
         return code_of({"text": body.get_content().replace("\r\n", "\n")})
 
@@ -109,15 +112,16 @@ class Installation:
         for running in self._started:
             running.close()
         self.engine.dispose()
+        self._drop()
 
 
 @contextmanager
-def installed(mariadb: MariaDB, folder: Path) -> Iterator[Installation]:
+def installed(database: SqlServer, folder: Path) -> Iterator[Installation]:
     """As the documentation says: migrate, then start the server and the worker."""
     with ExitStack() as running:
         redis = running.enter_context(Redis())
         sink = running.enter_context(SmtpSink(tls="starttls", login=LOGIN))
-        found = Installation(mariadb, redis, sink, folder)
+        found = Installation(database, redis, sink, folder)
         running.callback(found.close)
         found.place.run("flaskauth", "db", "upgrade")
         together([found.start_worker, found.start_server])

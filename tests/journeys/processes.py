@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from tests.servers import mysqlclient
+
 COMMANDS = Path(sys.executable).parent
 # Ends with the tests, whichever way they end: the pipe closes, and what is left of the process group goes.
 GUARD = 'read -r _; kill -s KILL -- "-$1" 2>/dev/null'
@@ -26,7 +28,8 @@ class Place:
     @property
     def environment(self) -> dict[str, str]:
         # A time zone far from UTC: no command may care.
-        return {"PATH": "/usr/bin:/bin", "HOME": str(self.folder), "TZ": "Asia/Kathmandu", **self.settings}
+        driver = mysqlclient.environment_in_use()
+        return {"PATH": "/usr/bin:/bin", "HOME": str(self.folder), "TZ": "Asia/Kathmandu", **driver, **self.settings}
 
     def having(self, **settings: str) -> "Place":
         """The same place with other settings; an empty one is not set."""

@@ -3,16 +3,18 @@
 import re
 import secrets
 import shutil
+import socket
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from tests.conftest import databases
 from tests.journeys import leaks
 from tests.journeys.processes import Place
 from tests.journeys.travellers import Traveller
 from tests.journeys.visitors import Visitor
-from tests.servers import MariaDB, free_port
+from tests.servers import MariaDB, SqlServer, free_port
 
 CLONE = Path(__file__).parents[2]
 MIGRATIONS = "src/flaskauth/migrations"
@@ -31,7 +33,7 @@ def place(tmp_path: Path) -> Place:
     return Place(tmp_path, {"SECRET_KEY": SECRET})
 
 
-@pytest.fixture(params=["sqlite", "mariadb"])
+@pytest.fixture(params=databases())
 def clone(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     """What Alembic needs of a clone, with an empty database."""
     shutil.copy(CLONE / "alembic.ini", tmp_path)
@@ -39,11 +41,11 @@ def clone(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     if request.param == "sqlite":
         yield Place(tmp_path)
         return
-    mariadb: MariaDB = request.getfixturevalue("mariadb")
+    server: SqlServer = request.getfixturevalue(request.param)
     name = f"commands_{secrets.token_hex(4)}"
-    mariadb.create(name)
-    yield Place(tmp_path, {"SQLALCHEMY_DATABASE_URI": mariadb.url(name), "FLASKAUTH_ENV": "development"})
-    mariadb.drop(name)
+    server.create(name)
+    yield Place(tmp_path, {"SQLALCHEMY_DATABASE_URI": server.url(name), "FLASKAUTH_ENV": "development"})
+    server.drop(name)
 
 
 @contextmanager
@@ -74,11 +76,83 @@ def test_a_worker_without_redis_says_what_to_set(place: Place) -> None:
     assert "Traceback" not in said
 
 
+@pytest.mark.parametrize(
+    ("dotenv", "issuer"),
+    [
+        ("", "http://localhost:{port}"),
+        ("PUBLIC_URL=http://localhost:5000", "http://localhost:5000"),
+        ("PUBLIC_URL_FILE=url", "https://from-a-file.example.com"),
+        ("SERVER_NAME=named.example.com", "https://named.example.com"),
+    ],
+)
+def test_the_issuer_is_what_the_settings_say_else_where_it_serves(place: Place, dotenv: str, issuer: str) -> None:
+    (place.folder / ".env").write_text(dotenv)
+    (place.folder / "url").write_text("https://from-a-file.example.com")
+    with served(place) as visitor:
+        [server] = visitor.get("/openapi.json").expect()["servers"]
+
+    assert server["url"] == issuer.format(port=visitor.port)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_a_port_that_is_taken_is_told_in_words(place: Place, host: str) -> None:
+    with socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as taken:
+        port = str(taken.getsockname()[1])
+        said = place.run("flaskauth", "serve", "--host", host, "--port", port, expect=1)
+
+    assert f"port {port}: Address already in use. Choose another with --host and --port." in said
+    assert "Traceback" not in said
+
+
 def test_a_database_that_is_not_there_yet_is_told_in_words(place: Place) -> None:
     said = place.run("flaskauth", "keys", "list", expect=1)
 
     assert "flaskauth db upgrade" in said
     assert "Traceback" not in said
+
+
+def test_a_server_without_a_schema_says_what_to_do_and_serves_once_it_is_there(place: Place, mariadb: MariaDB) -> None:
+    name, port = f"empty_{secrets.token_hex(4)}", free_port()
+    mariadb.create(name)
+    place = place.having(SQLALCHEMY_DATABASE_URI=mariadb.url(name), FLASKAUTH_ENV="development")
+    with place.start("flaskauth", "serve", "--port", str(port)) as server, closing(Visitor(port)) as visitor:
+        server.wait_for("not ready:").wait_for('"job_failed"')
+        assert "flaskauth db upgrade" in server.said
+        wrong = {"email": EMAIL, "password": "quarrelsome blue ladders"}
+        assert visitor.post("/auth/login", wrong).expect(503)["code"] == "unavailable"
+        place.run("flaskauth", "db", "upgrade")
+        server.wait_until(visitor.is_ready)
+        visitor.post("/auth/login", wrong).expect(401)
+        assert server.said.count('"mail.sweep"') == 1
+    mariadb.drop(name)
+
+
+def test_the_very_first_key_signs_now(place: Place) -> None:
+    place.run("flaskauth", "db", "upgrade")
+
+    assert "signs now." in place.run("flaskauth", "keys", "rotate")
+    assert "signs in an hour." in place.run("flaskauth", "keys", "rotate")
+
+
+@pytest.mark.parametrize("words", [("db", "upgrade"), ("keys", "list"), ("mail", "list")], ids=" ".join)
+def test_a_database_that_is_away_is_told_in_words(place: Place, words: tuple[str, ...]) -> None:
+    away = place.having(
+        SQLALCHEMY_DATABASE_URI=f"mysql://app:hunter2@127.0.0.1:{free_port()}/x", FLASKAUTH_ENV="development"
+    )
+
+    said = away.run("flaskauth", *words, expect=1)
+
+    assert "Does it run, and is SQLALCHEMY_DATABASE_URI right? flaskauth doctor looks closer." in said
+    assert "Traceback" not in said
+    assert "hunter2" not in said
+
+
+def test_an_upgrade_says_where_the_database_stands_whatever_was_asked(place: Place) -> None:
+    assert "is at revision 0001." in place.run("flaskauth", "db", "upgrade", "--to", "0001")
+    assert "Can't locate revision" in place.run("flaskauth", "db", "upgrade", "--to", "nothing", expect=1)
+    newest = place.run("flaskauth", "db", "upgrade")
+
+    assert place.run("flaskauth", "db", "upgrade", "--to", "0001") == newest
 
 
 def test_a_key_is_rotated_with_an_hour_for_others_to_read_it(place: Place) -> None:
@@ -129,7 +203,7 @@ def test_a_changed_secret_is_refused_until_the_old_one_is_named(place: Place) ->
         kept = _known(visitor)
 
     changed = place.having(SECRET_KEY=ANOTHER)
-    for words in (COMMANDS["serve"], ("flaskauth", "keys", "rotate")):
+    for words in ((*COMMANDS["serve"], "--port", str(free_port())), ("flaskauth", "keys", "rotate")):
         said = changed.run(*words, expect=1)
         assert said.count("SECRET_KEY_FALLBACKS") == 1
         assert "Traceback" not in said
@@ -142,7 +216,7 @@ def test_a_changed_secret_is_refused_until_the_old_one_is_named(place: Place) ->
 
 def test_migrations_go_up_once_and_know_every_table(clone: Place) -> None:
     for _ in range(2):
-        assert "The database is at revision" in clone.run("flaskauth", "db", "upgrade")
+        assert " is at revision 0002." in clone.run("flaskauth", "db", "upgrade")
 
     by_hand = _revision(clone, "hats")
     clone.run("alembic", "upgrade", "head")

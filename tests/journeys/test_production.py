@@ -36,6 +36,21 @@ def test_the_whole_journey_leaves_no_secret_behind(installation: Installation, m
     person.sign_out()
 
 
+def test_who_forgot_the_password_sets_another_and_is_told(installation: Installation, meet: Meet) -> None:
+    person = meet()
+    person.join()
+    person.sign_in()
+    person.forget()
+    code = installation.code_for(person.email, "A new password")
+    person.secrets.add(code)
+    assert not leaks.leaked(person.secrets | installation.own_secrets(), installation.everything())
+
+    person.reset(code)
+    installation.mail_to(person.email, subject="was changed")
+    person.change_password_back()
+    assert not leaks.leaked(person.secrets | installation.own_secrets(), installation.everything())
+
+
 def test_a_secret_left_anywhere_in_any_dress_would_be_found(installation: Installation, meet: Meet) -> None:
     person = meet()
     person.join()

@@ -8,38 +8,12 @@ from typing import Any
 
 import pytest
 from sqlalchemy import make_url
+from tests import tutorial
 from tests.journeys.processes import Place, Running
 from tests.journeys.visitors import Visitor
 from tests.people import CODE
 from tests.servers import MariaDB, SmtpSink, free_port
 
-# As it stands in the tutorial, but for the database and the mail server, which are the test's, and the last line, which
-# is for clients that keep their first refresh token.
-ENV = """\
-APP_NAME=MyApp
-SECRET_KEY='{secret_key}'
-FLASK_APP=flaskauth
-FLASK_DEBUG=True
-FLASK_TESTING=False
-SQLALCHEMY_DATABASE_URI={database}
-MAIL_SERVER=127.0.0.1
-MAIL_PORT={mail_port}
-MAIL_USERNAME=someone@example.com
-MAIL_PASSWORD=mail password
-MAIL_USE_TLS=False
-MAIL_USE_SSL=False
-MAIL_DEFAULT_SENDER=someone@example.com
-MAIL_DEBUG=True
-SERVER_NAME=127.0.0.1:{port}
-AWS_SECRET_KEY=
-AWS_KEY_ID=
-AWS_BUCKET=
-JWT_DURATION=10080
-REFRESH_TOKEN_DURATION=525600
-
-REFRESH_ROTATION=false
-"""
-PUBLISHED = "7vgtdjh_fgWQgdhLbas9df9409sf6a6ds4f3435fa64\u02c6GggfXV6Miy"
 FORM = {
     "first_name": "Idris",
     "last_name": "Babu",
@@ -71,8 +45,9 @@ def database(mariadb: MariaDB) -> Iterator[str]:
 @pytest.fixture
 def place(tmp_path: Path, sink: SmtpSink, database: str) -> Place:
     assert make_url(database).drivername == "mysql"
-    given = {"secret_key": PUBLISHED, "database": database, "mail_port": sink.port, "port": free_port()}
-    (tmp_path / ".env").write_text(ENV.format(**given), encoding="utf-8")
+    # The last line is for clients that keep their first refresh token.
+    text = tutorial.env(database, free_port(), sink.port) + "REFRESH_ROTATION=false\n"
+    (tmp_path / ".env").write_text(text, encoding="utf-8")
     return Place(tmp_path)
 
 
@@ -95,12 +70,12 @@ def test_the_tutorials_journey_works_with_its_own_env(place: Place, sink: SmtpSi
         _refresh_with_the_first_token(client, login)
     assert "SECRET_KEY: has been published" in server.said
     assert "REFRESH_ROTATION: " in server.said
-    assert PUBLISHED not in server.said
+    assert tutorial.PUBLISHED not in server.said
 
 
 def test_the_tutorials_env_without_its_secret_starts_too(place: Place) -> None:
     env = place.folder / ".env"
-    env.write_text(env.read_text(encoding="utf-8").replace(PUBLISHED, ""), encoding="utf-8")
+    env.write_text(env.read_text(encoding="utf-8").replace(tutorial.PUBLISHED, ""), encoding="utf-8")
     place.run("alembic", "-c", str(ALEMBIC), "upgrade", "head")
     with running(place) as (server, client):
         assert client.get("/hello").expect() == {"message": "Hello It Works"}

@@ -8,6 +8,7 @@ from tests.journeys.visitors import Answer, Visitor
 from tests.people import form
 
 PASSWORD = "quarrelsome blue ladders"  # not the documentation's, which stands in the log of a server that starts
+NEWER = "eleven patient lighthouses"
 
 
 @dataclass
@@ -21,7 +22,8 @@ class Traveller:
     token: str = ""
     refresh_token: str = ""
     device_token: str = ""
-    secrets: set[str] = field(default_factory=lambda: {PASSWORD})
+    reset_id: str = ""
+    secrets: set[str] = field(default_factory=lambda: {PASSWORD, NEWER})
 
     def register(self) -> None:
         answer = self.visitor.post("/auth/register", form(self.email, password=PASSWORD)).expect()
@@ -75,6 +77,24 @@ class Traveller:
         self.visitor.delete("/auth/sessions", self.token).expect()
         assert len(self._sessions()) == 1
         self.visitor.get("/users/profile", first).expect(401)
+
+    def forget(self) -> None:
+        self.reset_id = self.visitor.post("/auth/forgot-password", {"email": self.email}).expect()["reset_id"]
+
+    def reset(self, code: str) -> None:
+        """Set another password with the code from the mail; what the old one opened has ended."""
+        self.secrets.add(code)
+        body = {"otp": code, "password": NEWER, "reset_id": self.reset_id}
+        self.visitor.post("/auth/reset-password", body).expect()
+        self.visitor.get("/users/profile", self.token).expect(401)
+        self.visitor.post("/auth/refresh", {"refresh_token": self.refresh_token}).expect(401)
+        self.try_password(PASSWORD).expect(401)
+        self._keep(self.try_password(NEWER))
+
+    def change_password_back(self) -> None:
+        body = {"current_password": NEWER, "password": PASSWORD}
+        self.visitor.post("/auth/change-password", body, self.token).expect()
+        self.visitor.get("/users/profile", self.token).expect()
 
     def sign_out(self) -> None:
         self.visitor.post("/auth/logout", token=self.token).expect()

@@ -1,0 +1,1 @@
+"""A small bookshop: flaskauth's application, extended by orders."""

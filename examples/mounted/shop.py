@@ -1,0 +1,55 @@
+"""A shop with a database of its own, and flaskauth mounted in it: flask --app shop run"""
+
+from flask import Flask, request
+from flask_sqlalchemy_lite import SQLAlchemy
+from sqlalchemy import BigInteger, select
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from flaskauth import User, auth_optional, auth_required, create_app, mount
+
+db = SQLAlchemy()
+
+
+class Model(DeclarativeBase):
+    """The base of the shop's tables."""
+
+
+class Order(Model):
+    """A thing that somebody wants. People are in another database, so their id is kept without a foreign key."""
+
+    __tablename__ = "orders"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = mapped_column(BigInteger, index=True)
+    thing: Mapped[str]
+
+
+app = Flask(__name__)
+app.config["SQLALCHEMY_ENGINES"] = {"default": "sqlite:///shop.db"}  # in the folder instance/
+db.init_app(app)
+mount(app, create_app(), "/accounts")
+
+with app.app_context():
+    Model.metadata.create_all(db.engine)
+
+
+@app.get("/")
+@auth_optional
+def welcome(user: User | None) -> str:
+    return f"<h1>Welcome, {user.first_name if user else 'stranger'}!</h1>"
+
+
+@app.get("/orders")
+@auth_required
+def orders(user: User) -> dict[str, object]:
+    found = db.session.scalars(select(Order).filter_by(user_id=user.id).order_by(Order.id))
+    return {"orders": [order.thing for order in found], "of": user.email}
+
+
+@app.post("/orders")
+@auth_required
+def order(user: User) -> tuple[dict[str, object], int]:
+    made = Order(user_id=user.id, thing=str(request.get_json()["thing"]))
+    db.session.add(made)
+    db.session.commit()  # the shop's own database, so the shop commits
+    return {"id": made.id}, 201
