@@ -5,7 +5,9 @@ from typing import Any
 
 from sqlalchemy import select, update
 
-from flaskauth.accounts.models import User
+from flaskauth.accounts.models import AddressChange, User
+from flaskauth.codes import links
+from flaskauth.codes import service as codes
 from flaskauth.foundation import clock
 from flaskauth.foundation.db import changed, db
 from flaskauth.foundation.errors import InvalidInput
@@ -22,11 +24,12 @@ class Credentials:
 
 
 NOBODY = Credentials()
+MAY_SIGN_IN = (User.is_verified, User.disabled_at.is_(None))
 
 
 def credentials(address: str) -> Credentials:
     """The credentials behind an address; NOBODY's where there is no account that may sign in."""
-    columns = select(User.id, User.password).where(User.address == address, User.is_verified)
+    columns = select(User.id, User.password).where(User.address == address, *MAY_SIGN_IN)
     row = db.session.execute(columns).first()
     return Credentials(row.id, row.password) if row else NOBODY
 
@@ -34,6 +37,12 @@ def credentials(address: str) -> Credentials:
 def find(address: str) -> User | None:
     """The person of an address."""
     return db.session.scalar(select(User).where(User.address == address))
+
+
+def holder(address: str) -> User | None:
+    """Whose the address is: a person's, or one's who may have it back; nobody else gets it meanwhile."""
+    owner, keeper = find(address), links.keeper(links.UNDO, address)
+    return owner or (db.session.get(User, keeper) if keeper else None)
 
 
 def create(**about: Any) -> User:
@@ -52,8 +61,18 @@ def change_password(stored: Credentials, hashed: str) -> bool:
 
 def reset_password(user_id: int, address: str, hashed: str) -> bool:
     """Whether the person still has the address that was proven, and has this password now."""
-    same = update(User).where(User.id == user_id, User.address == address)
+    same = update(User).where(User.id == user_id, User.address == address, User.disabled_at.is_(None))
     return changed(same.values(password=hashed, is_verified=True)) == 1
+
+
+def demand_reset(user_id: int) -> None:
+    """Have no password open the account until its owner sets one by the mail of a reset."""
+    changed(update(User).where(User.id == user_id).values(password=None))
+
+
+def end_address_changes(user_id: int) -> None:
+    """End every new address that the person has yet to prove."""
+    codes.end_these(select(AddressChange.id).where(AddressChange.user_id == user_id))
 
 
 def edit(user: User, **changes: Any) -> User:

@@ -1,8 +1,10 @@
-"""The table of codes. No row holds a code: it is derived from the row's nonce and a key that is not in the database."""
+"""The tables of codes and links. No row holds a code or a token: each is derived from its row's nonce and a key that is
+not in the database.
+"""
 
 from datetime import datetime
 
-from sqlalchemy import Boolean, Index, Integer, String
+from sqlalchemy import BigInteger, Boolean, Index, Integer, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from flaskauth.foundation import clock
@@ -44,3 +46,26 @@ class OneTimeCode(Base):
     def is_over(self) -> bool:
         """Whether no mail of it may follow."""
         return self.used_at is not None or self.ends_at <= clock.now()
+
+
+class Link(Base):
+    """What its reader may take back by a link in a mail, once; `session_id`, `email`, `address` say what."""
+
+    __tablename__ = "links"
+    __table_args__ = (Index(None, "user_id", "purpose"), Index(None, "address"), Index(None, "expires_at"))
+
+    id: Mapped[bytes] = mapped_column(Bytes(16), primary_key=True)
+    purpose: Mapped[str] = mapped_column(String(20))
+    user_id: Mapped[int] = mapped_column(BigInteger)
+    session_id: Mapped[int | None] = mapped_column(BigInteger)
+    email: Mapped[str | None] = mapped_column(String(254))
+    address: Mapped[str | None] = mapped_column(Identity(320))
+    nonce: Mapped[bytes] = mapped_column(Bytes(32))
+    digest: Mapped[bytes] = mapped_column(Bytes(32), unique=True)
+    created_at: Mapped[datetime] = mapped_column(Moment)
+    expires_at: Mapped[datetime] = mapped_column(Moment)
+    used_at: Mapped[datetime | None] = mapped_column(Moment)
+
+    @property
+    def is_live(self) -> bool:
+        return self.used_at is None and clock.now() < self.expires_at

@@ -103,6 +103,12 @@ def end_all(purpose: str, address: str) -> None:
     changed(unused.where(OneTimeCode.used_at.is_(None)).values(is_decoy=True))
 
 
+def end_these(ids: Select[bytes]) -> None:
+    """End the codes of these ids; they too stand on as decoys."""
+    unused = update(OneTimeCode).where(OneTimeCode.id.in_(ids), OneTimeCode.used_at.is_(None))
+    changed(unused.values(is_decoy=True))
+
+
 def reveal(code_id: bytes) -> str | None:
     """The code as it is mailed, or None once it is used, ended or expired."""
     row = db.session.get(OneTimeCode, code_id)

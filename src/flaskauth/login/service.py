@@ -94,7 +94,7 @@ def finish(stored: Credentials, device_id: int | None, device_token: str | None)
         WrongCredentials: meanwhile the account is gone or has another password.
     """
     now = clock.now()
-    same = update(User).where(User.id == stored.user_id, User.password == stored.password, User.is_verified)
+    same = update(User).where(User.id == stored.user_id, User.password == stored.password, *accounts.MAY_SIGN_IN)
     if not changed(same.values(signed_in_at=now)):
         raise WrongCredentials
     device_id, device_token = devices.remember(stored.user_id, device_id, device_token)

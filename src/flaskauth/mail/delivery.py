@@ -13,7 +13,8 @@ import structlog
 from sqlalchemy import ColumnElement, and_, or_, select, update
 
 from flaskauth.audit import record
-from flaskauth.codes.service import reveal
+from flaskauth.codes import links
+from flaskauth.codes import service as codes
 from flaskauth.foundation import clock, crypto
 from flaskauth.foundation.current import settings
 from flaskauth.foundation.db import changed, db, transaction
@@ -83,11 +84,11 @@ def _claim(mail_id: int) -> OutboxMail | None:
 def _try(mail: OutboxMail) -> Outcome:
     if mail.expires_at <= clock.now():
         return Outcome(DROPPED, "expired")
-    code = _code(mail)
-    if code is None:
-        return Outcome(DROPPED, "its code ended")
+    code, link = transaction(lambda: (_code(mail), _link(mail)))
+    if code is None or link is None:
+        return Outcome(DROPPED, f"its {'code' if code is None else 'link'} ended")
     try:
-        message = render(mail, code)
+        message = render(mail, code, link)
     except Exception:  # whatever is wrong with this mail must not keep the others
         log.exception("mail_cannot_be_rendered", mail_id=mail.id, template=mail.template)
         return Outcome(DEAD, "cannot be rendered")
@@ -95,8 +96,11 @@ def _try(mail: OutboxMail) -> Outcome:
 
 
 def _code(mail: OutboxMail) -> str | None:
-    code_id = mail.code_id
-    return "" if code_id is None else transaction(lambda: reveal(code_id))
+    return "" if mail.code_id is None else codes.reveal(mail.code_id)
+
+
+def _link(mail: OutboxMail) -> str | None:
+    return "" if mail.link_id is None else links.reveal(mail.link_id)
 
 
 def _send(mail: OutboxMail, message: EmailMessage) -> Outcome:

@@ -16,7 +16,7 @@ STATES = (QUEUED, SENT, DROPPED, WITHHELD, DEAD)
 
 
 class OutboxMail(Base):
-    """A mail as it was asked for: a template's name, plain values and the id of a code, never the code itself."""
+    """A mail as it was asked for: a template's name, plain values, the id of a code or link, never itself."""
 
     __tablename__ = "outbox"
     __table_args__ = (Index(None, "state", "next_try_at"), Index(None, "state", "created_at"))
@@ -27,6 +27,7 @@ class OutboxMail(Base):
     context: Mapped[dict[str, str]] = mapped_column(Json)
     locale: Mapped[str] = mapped_column(String(16))
     code_id: Mapped[bytes | None] = mapped_column(Bytes(16))
+    link_id: Mapped[bytes | None] = mapped_column(Bytes(16))
     state: Mapped[str] = mapped_column(String(10))
     tries: Mapped[int] = mapped_column(Integer, default=0)
     created_at: Mapped[datetime] = mapped_column(Moment)

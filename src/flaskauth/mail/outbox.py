@@ -14,13 +14,14 @@ from flaskauth.mail.models import QUEUED, OutboxMail
 
 @dataclass(frozen=True)
 class Message:
-    """A mail to send: the template is "room/name", the context plain text, the code a reference."""
+    """A mail to send: the template is "room/name", the context plain text, code and link are references."""
 
     template: str
     to: str
     context: dict[str, str]
     expires_at: datetime
     code_id: bytes | None = None
+    link_id: bytes | None = None
     locale: str = "en"
 
 
@@ -49,6 +50,7 @@ def _row(message: Message, state: str) -> OutboxMail:
         context=message.context,
         locale=message.locale,
         code_id=message.code_id,
+        link_id=message.link_id,
         state=state,
         created_at=now,
         next_try_at=now,

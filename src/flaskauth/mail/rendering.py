@@ -1,4 +1,4 @@
-"""Make the message: subject, text and HTML from a room's templates, with the code that the row does not hold."""
+"""Make the message: subject, text and HTML from a room's templates, with the code or link that no row holds."""
 
 from collections.abc import Iterator
 from email.message import EmailMessage
@@ -21,11 +21,11 @@ FALLBACK = "en"
 RIGHT_TO_LEFT = {"ar", "dv", "fa", "he", "ps", "ug", "ur", "yi"}
 
 
-def render(mail: OutboxMail, code: str) -> EmailMessage:
+def render(mail: OutboxMail, code: str, link: str = "") -> EmailMessage:
     """The message, ready to be sent; the same row gives the same message each time."""
     locale = _locale(mail.template, mail.locale)
     context = {name: one_line(value) for name, value in mail.context.items()}
-    context |= {"app_name": one_line(settings().app_name), "code": code}
+    context |= {"app_name": one_line(settings().app_name), "code": code, "link": link}
     context |= {"locale": locale, "direction": "rtl" if locale in RIGHT_TO_LEFT else "ltr"}
     context["subject"] = one_line(_fill(mail.template, locale, ".subject.txt", context))
     message = _envelope(mail)

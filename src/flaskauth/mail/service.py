@@ -7,7 +7,8 @@ from email.message import EmailMessage
 
 from sqlalchemy import and_, or_, select
 
-from flaskauth.codes.service import shown
+from flaskauth.codes import links
+from flaskauth.codes import service as codes
 from flaskauth.foundation import clock, crypto
 from flaskauth.foundation.db import db, delete_some
 from flaskauth.foundation.log import masked
@@ -109,7 +110,8 @@ def _letter(mail: OutboxMail) -> Letter:
 
 
 def _rendered(mail: OutboxMail) -> EmailMessage:
-    return render(mail, shown(mail.code_id) if mail.code_id else "")
+    code = codes.shown(mail.code_id) if mail.code_id else ""
+    return render(mail, code, links.shown(mail.link_id) if mail.link_id else "")
 
 
 def _part(message: EmailMessage, kind: str) -> str:

@@ -47,7 +47,8 @@ class Reset:
 
 def forgot(email: Address) -> bytes:
     """Mail a code to the owner of an address; the id of the reset. For nobody it is a decoy, at the same cost."""
-    owner, here = accounts.find(email.key), network()
+    found, here = accounts.find(email.key), network()
+    owner = found if found and found.disabled_at is None else None
     user_id = owner.id if owner else 0
     is_withheld = not devices.take_mail(email.key, user_id, here)
     asked = Asked(PURPOSE, email.key, here, ends_at=clock.now() + codes.LIFE)
@@ -138,5 +139,6 @@ def _demand_other(password: str, current: str) -> None:
 def _end_the_old(user: User, but: Session | None = None) -> None:
     """Nothing that the old password opened goes on, no code that waits sets another, and the owner is told."""
     codes.end_all(PURPOSE, user.address)
+    accounts.end_address_changes(user.id)
     sessions.end_all(user.id, but)
     outbox.put(emails.password_changed(user, network()))

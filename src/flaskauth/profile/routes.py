@@ -7,13 +7,14 @@ from flaskauth.foundation.http import Blueprint
 from flaskauth.foundation.limits import limited
 from flaskauth.profile import service
 from flaskauth.profile.schemas import EditReply, EditRequest, ProfileReply
-from flaskauth.sessions.guards import auth_required
+from flaskauth.sessions.guards import auth_required, open_while_closing
 
 bp = Blueprint("profile", __name__, tag="Profile", url_prefix="/users")
 
 
 @bp.get("/profile")
 @auth_required
+@open_while_closing
 @bp.output(ProfileReply)
 def profile(user: User) -> dict[str, Any]:
     """Who you are."""

@@ -39,7 +39,7 @@ class Attempt:
 def open_new(asked: Attempt) -> bytes:
     """A new attempt and its mail; the attempt's id. Where the address has an account it is a decoy."""
     now, here, address = clock.now(), network(), asked.email.key
-    owner = accounts.find(address)
+    owner = accounts.holder(address)
     is_withheld = not devices.take_mail(address, owner.id if owner else 0, here)
     door = Asked(PURPOSE, address, here, ends_at=now + LIFE)
     code = codes.issue(door, is_decoy=owner is not None, is_withheld=is_withheld)

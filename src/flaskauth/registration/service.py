@@ -106,7 +106,7 @@ def _bring(proof: Proof) -> Opened:
 
 def _demand_free(address: str) -> None:
     """A race for one address is lost like a wrong code."""
-    if accounts.find(address):
+    if accounts.holder(address):
         raise WrongCode
 
 

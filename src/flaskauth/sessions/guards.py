@@ -40,6 +40,13 @@ class ReauthenticationRequired(Forbidden):
     message = "Please give your password again: POST /auth/reauthenticate."
 
 
+class AccountClosing(Forbidden):
+    """403 {"code": "forbidden"}: the account is about to be erased, and has not been taken back."""
+
+    code = "forbidden"
+    message = "This account is being closed. Take it back first: POST /users/account/restore."
+
+
 @dataclass(frozen=True)
 class SignedIn:
     """Who asks, and by which session."""
@@ -54,7 +61,7 @@ def auth_required(view: Callable[Concatenate[User, P], T]) -> Callable[P, T]:
 
     @wraps(view)
     def answer(*args: P.args, **kwargs: P.kwargs) -> T:
-        return view(signed_in().user, *args, **kwargs)
+        return view(_staying(view).user, *args, **kwargs)
 
     return _guarded(answer)
 
@@ -64,7 +71,7 @@ def auth_optional(view: Callable[Concatenate[User | None, P], T]) -> Callable[P,
 
     @wraps(view)
     def answer(*args: P.args, **kwargs: P.kwargs) -> T:
-        return view(_user_if_any(), *args, **kwargs)
+        return view(_user_if_any(view), *args, **kwargs)
 
     return _guarded(answer, access="optional")
 
@@ -74,11 +81,17 @@ def fresh_auth_required(view: Callable[Concatenate[User, P], T]) -> Callable[P, 
 
     @wraps(view)
     def answer(*args: P.args, **kwargs: P.kwargs) -> T:
-        if not signed_in().claims.is_fresh:
+        if not _staying(view).claims.is_fresh:
             raise ReauthenticationRequired
         return view(signed_in().user, *args, **kwargs)
 
     return refuses(ReauthenticationRequired)(_guarded(answer))
+
+
+def open_while_closing(view: Callable[P, T]) -> Callable[P, T]:
+    """Stands below a guard: people whose account is being closed may come here too."""
+    view.while_closing = True  # type: ignore[attr-defined]
+    return view
 
 
 def token_optional(view: Callable[P, T]) -> Callable[P, T]:
@@ -90,7 +103,7 @@ def token_optional(view: Callable[P, T]) -> Callable[P, T]:
             bearer()
         return view(*args, **kwargs)
 
-    return _guarded(answer, access="optional")
+    return _guarded(open_while_closing(answer), access="optional")
 
 
 def signed_in() -> SignedIn:
@@ -124,10 +137,18 @@ def _token() -> str:
     return token.strip()
 
 
-def _user_if_any() -> User | None:
+def _user_if_any(view: Callable[..., Any]) -> User | None:
     if not current.is_server():
         current.mounted()  # or it says that there is none, to strangers too
-    return signed_in().user if "Authorization" in request.headers else None
+    return _staying(view).user if "Authorization" in request.headers else None
+
+
+def _staying(view: Callable[..., Any]) -> SignedIn:
+    """Who asks; while the account is being closed, only where the view is open to them."""
+    who = signed_in()
+    if who.user.closes_at is not None and not getattr(view, "while_closing", False):
+        raise AccountClosing
+    return who
 
 
 def _ask(server: Flask) -> SignedIn:
@@ -153,5 +174,7 @@ def _look_up(claims: Claims, *loading: ExecutableOption) -> SignedIn:
 
 def _guarded(view: Callable[P, T], access: str = "guarded") -> Callable[P, T]:
     marked: Any = refuses(InvalidToken)(view)
+    if not getattr(view, "while_closing", False):
+        marked = refuses(AccountClosing)(marked)
     marked.access = access
     return marked  # type: ignore[no-any-return]
