@@ -19,7 +19,8 @@ html_show_sphinx = False
 NAVIGATION = {
     "Begin": ["getting-started", "tutorial"],
     "Understand": [
-        *("concepts/attempts", "concepts/sessions", "concepts/passwords", "concepts/keys", "concepts/outbox", "why"),
+        *("concepts/attempts", "concepts/sessions", "concepts/passwords", "concepts/addresses"),
+        *("concepts/keys", "concepts/outbox", "why"),
     ],
     "Use": ["library", "verifying"],
     "Run": ["production", "doctor"],

@@ -11,7 +11,10 @@ from flask_cors import CORS
 from sqlalchemy.exc import SQLAlchemyError
 
 from flaskauth import health, migrations, reference
+from flaskauth.accounts import service as accounts
+from flaskauth.codes import links
 from flaskauth.codes import service as codes
+from flaskauth.email_change import routes as email_change_routes
 from flaskauth.foundation import current, engine, hashing, jobs, limits, log, server
 from flaskauth.foundation.complaints import ANOTHER_SCHEMA, in_words
 from flaskauth.foundation.crypto import CannotOpen
@@ -29,6 +32,7 @@ from flaskauth.mail import service as mail
 from flaskauth.passwords import routes as password_routes
 from flaskauth.places import routes as place_routes
 from flaskauth.profile import routes as profile_routes
+from flaskauth.recovery import routes as recovery_routes
 from flaskauth.registration import attempts
 from flaskauth.registration import routes as registration_routes
 from flaskauth.sessions import devices
@@ -43,6 +47,8 @@ BLUEPRINTS = (
     session_routes.bp,
     password_routes.bp,
     profile_routes.bp,
+    email_change_routes.bp,
+    recovery_routes.bp,
     place_routes.bp,
     key_routes.bp,
     health.bp,
@@ -51,6 +57,8 @@ BLUEPRINTS = (
 PURGES: tuple[Callable[[], int], ...] = (
     attempts.purge,
     codes.purge,
+    links.purge,
+    accounts.purge,
     mail.purge,
     sessions.purge,
     devices.purge,

@@ -60,6 +60,16 @@ def test_who_forgot_the_password_signs_in_with_another(tmp_path: Path) -> None:
     assert signed_in["user"]["email"] == CREDENTIALS["email"]
 
 
+def test_an_address_is_changed_and_taken_back(tmp_path: Path) -> None:
+    with serving(Place(tmp_path, {"PUBLIC_URL": "http://localhost:5000"})) as (shell, visitor):
+        join_grace(visitor)
+        asked, changed, undone = shell.answers(block("docs/concepts/addresses.md", "change"))
+
+    assert asked["message"] == "A code is on its way to the new address"
+    assert changed["user"]["email"] == "hopper@example.org"
+    assert undone["message"].startswith("Your account is yours again.")
+
+
 def test_the_mails_are_listed(shell: Shell) -> None:
     said = shell.paste(block("docs/concepts/outbox.md", "list"))
 

@@ -11,8 +11,9 @@ from tests.documentation.blocks import ROOT
 
 from flaskauth import health
 from flaskauth.app import schedule
-from flaskauth.codes import derive, doors
+from flaskauth.codes import derive, doors, links
 from flaskauth.codes import service as codes
+from flaskauth.email_change import service as changes
 from flaskauth.foundation.http import view_of
 from flaskauth.keys import ring, tokens
 from flaskauth.keys import service as keys
@@ -32,7 +33,7 @@ ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 ATTEMPTS, SESSIONS, KEYS, OUTBOX = (f"docs/concepts/{name}.md" for name in ("attempts", "sessions", "keys", "outbox"))
-PASSWORDS = "docs/concepts/passwords.md"
+ADDRESSES, PASSWORDS = "docs/concepts/addresses.md", "docs/concepts/passwords.md"
 LIMITS = {
     "registration.register": "10/minute",
     "passwords.forgot_password": "10/minute",
@@ -100,6 +101,11 @@ FIGURES: list[tuple[str, str, list[Any]]] = [
     (OUTBOX, "somebody who has an account for {} day", [registration_emails.WORTH_SENDING / DAY]),
     (OUTBOX, "stolen refresh token for {} days", [session_emails.WORTH_SENDING / DAY]),
     (OUTBOX, "about a new password for {} days", [password_emails.WORTH_SENDING / DAY]),
+    (ADDRESSES, "can take the change back for {} days", [links.LIFE / DAY]),
+    (ADDRESSES, "The code is good for {} minutes, {} tries", [codes.LIFE / MINUTE, doors.TRIES_BY_ID]),
+    (ADDRESSES, "A person asks at most {} times an hour", [changes.BY_PERSON.most * HOUR / changes.BY_PERSON.window]),
+    (ADDRESSES, "once, for {} days from the request", [links.LIFE / DAY]),
+    (ADDRESSES, "For those {} days nobody else", [links.LIFE / DAY]),
     (PASSWORDS, "| {} for the reset |", [doors.TRIES_BY_ID]),
     (PASSWORDS, "| {} an hour for the address,", [doors.BY_ADDRESS.most * HOUR / doors.BY_ADDRESS.window]),
     (PASSWORDS, "of which {} an hour from one network", [doors.BY_ADDRESS_AND_NETWORK.most]),

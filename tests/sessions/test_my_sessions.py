@@ -37,7 +37,10 @@ def two_sessions(app: Flask) -> tuple[Holder, Holder]:
 
 def test_each_says_where_and_when(app: Flask) -> None:
     client, person = app.test_client(), People(app).joined()
-    headers = {**network(THERE), "User-Agent": "A browser\x7f/1.0"}
+    headers = {
+        **network(THERE),
+        "User-Agent": "Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101\x7f Firefox/140.0",
+    }
     first = client.post("/auth/login", json={"email": person.email, "password": person.password}, headers=headers)
     clock.travel(timedelta(minutes=1))
     second = person.signed_in(at=HERE)
@@ -45,7 +48,7 @@ def test_each_says_where_and_when(app: Flask) -> None:
 
     assert set(newer) == {"id", "current", "device", "ip", "created_at", "last_used_at", "expired_at"}
     assert (newer["current"], older["current"]) == (True, False)
-    assert (newer["ip"], older["ip"], older["device"]) == (HERE, THERE, "A browser/1.0")
+    assert (newer["ip"], older["ip"], older["device"]) == (HERE, THERE, "Firefox (Linux)")
     assert older["id"] == int(first.get_json()["refresh_token"].split(".")[0])
     assert older["expired_at"] == first.get_json()["expired_at"]
     assert all(MOMENT.fullmatch(newer[name]) for name in ("created_at", "last_used_at", "expired_at"))

@@ -1,6 +1,7 @@
 """Find people, make one, change one."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import select, update
@@ -9,7 +10,7 @@ from flaskauth.accounts.models import AddressChange, User
 from flaskauth.codes import links
 from flaskauth.codes import service as codes
 from flaskauth.foundation import clock
-from flaskauth.foundation.db import changed, db
+from flaskauth.foundation.db import changed, db, delete_some
 from flaskauth.foundation.errors import InvalidInput
 from flaskauth.foundation.ids import new_id
 from flaskauth.places import service as places
@@ -21,17 +22,19 @@ class Credentials:
 
     user_id: int = 0
     password: str | None = None
+    has_signed_in: bool = False
 
 
 NOBODY = Credentials()
+CHANGES_KEPT = timedelta(days=7)
 MAY_SIGN_IN = (User.is_verified, User.disabled_at.is_(None))
 
 
 def credentials(address: str) -> Credentials:
     """The credentials behind an address; NOBODY's where there is no account that may sign in."""
-    columns = select(User.id, User.password).where(User.address == address, *MAY_SIGN_IN)
+    columns = select(User.id, User.password, User.signed_in_at).where(User.address == address, *MAY_SIGN_IN)
     row = db.session.execute(columns).first()
-    return Credentials(row.id, row.password) if row else NOBODY
+    return Credentials(row.id, row.password, row.signed_in_at is not None) if row else NOBODY
 
 
 def find(address: str) -> User | None:
@@ -65,6 +68,21 @@ def reset_password(user_id: int, address: str, hashed: str) -> bool:
     return changed(same.values(password=hashed, is_verified=True)) == 1
 
 
+def move(user: User, change: AddressChange) -> bool:
+    """Whether the person still had the address of before, and has the proven one now; a taken one fails at once."""
+    same = update(User).where(User.id == user.id, User.address == user.address)
+    return changed(same.values(email=change.email, address=change.address, updated_at=clock.now())) == 1
+
+
+def restore_address(user_id: int, email: str, address: str) -> bool:
+    """Whether the person has this address again, and stays; not while somebody else has it."""
+    owner = find(address)
+    if owner is not None and owner.id != user_id:
+        return False
+    values = {"email": email, "address": address, "closes_at": None, "updated_at": clock.now()}
+    return changed(update(User).where(User.id == user_id).values(**values)) == 1
+
+
 def demand_reset(user_id: int) -> None:
     """Have no password open the account until its owner sets one by the mail of a reset."""
     changed(update(User).where(User.id == user_id).values(password=None))
@@ -73,6 +91,11 @@ def demand_reset(user_id: int) -> None:
 def end_address_changes(user_id: int) -> None:
     """End every new address that the person has yet to prove."""
     codes.end_these(select(AddressChange.id).where(AddressChange.user_id == user_id))
+
+
+def purge() -> int:
+    """Delete changes of address a week after they were asked for, some at a time; how many went."""
+    return delete_some(AddressChange.id, AddressChange.created_at < clock.now() - CHANGES_KEPT)
 
 
 def edit(user: User, **changes: Any) -> User:

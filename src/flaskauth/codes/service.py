@@ -103,6 +103,12 @@ def end_all(purpose: str, address: str) -> None:
     changed(unused.where(OneTimeCode.used_at.is_(None)).values(is_decoy=True))
 
 
+def end_everything(address: str) -> None:
+    """End every code of this address, whatever for."""
+    unused = update(OneTimeCode).where(OneTimeCode.address == address, OneTimeCode.used_at.is_(None))
+    changed(unused.values(is_decoy=True))
+
+
 def end_these(ids: Select[bytes]) -> None:
     """End the codes of these ids; they too stand on as decoys."""
     unused = update(OneTimeCode).where(OneTimeCode.id.in_(ids), OneTimeCode.used_at.is_(None))

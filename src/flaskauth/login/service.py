@@ -11,16 +11,19 @@ from flaskauth.accounts import service as accounts
 from flaskauth.accounts.addresses import Address
 from flaskauth.accounts.models import User
 from flaskauth.accounts.service import Credentials
+from flaskauth.codes import links
 from flaskauth.foundation import clock, hashing
 from flaskauth.foundation.db import at_once, changed, db
 from flaskauth.foundation.errors import TooManyRequests, Unauthorized
-from flaskauth.foundation.http import network
+from flaskauth.foundation.http import network, user_agent
 from flaskauth.keys import tokens
 from flaskauth.keys.tokens import FRESH_FOR
-from flaskauth.login import budgets
+from flaskauth.login import budgets, emails
 from flaskauth.login.budgets import Asked, Try
+from flaskauth.mail import outbox
 from flaskauth.sessions import devices
 from flaskauth.sessions import service as sessions
+from flaskauth.sessions.device_names import device_name
 from flaskauth.sessions.guards import SignedIn
 
 
@@ -97,10 +100,14 @@ def finish(stored: Credentials, device_id: int | None, device_token: str | None)
     same = update(User).where(User.id == stored.user_id, User.password == stored.password, *accounts.MAY_SIGN_IN)
     if not changed(same.values(signed_in_at=now)):
         raise WrongCredentials
-    device_id, device_token = devices.remember(stored.user_id, device_id, device_token)
-    begun = sessions.start(stored.user_id, device_id)
-    audit.record("sign_in", user_id=stored.user_id, session_id=begun.session_id)
     user = db.session.get_one(User, stored.user_id)
+    is_new = stored.has_signed_in and not device_id and not devices.is_seen(user.id, network(), user_agent())
+    device_id, device_token = devices.remember(user.id, device_id, device_token)
+    begun = sessions.start(user.id, device_id)
+    audit.record("sign_in", user_id=user.id, session_id=begun.session_id)
+    if is_new:
+        link = links.issue(links.DISOWN, user.id, session_id=begun.session_id)
+        outbox.put(emails.new_device(user, device_name(user_agent()), network(), link))
     return Welcome(begun.token, begun.refresh_token, begun.expired_at, device_token, user)
 
 

@@ -41,6 +41,12 @@ def is_known_network(user_id: int, network: str) -> bool:
     return bool(db.session.scalar(select(exists(visits))))
 
 
+def is_seen(user_id: int, network: str, user_agent: str) -> bool:
+    """Whether the person signed in from here by a device that calls itself the same."""
+    same = select(Session.id).where(Session.user_id == user_id, Session.network == network)
+    return bool(db.session.scalar(select(exists(same.where(Session.device == user_agent)))))
+
+
 def take_mail(address: str, user_id: int, network: str) -> bool:
     """Whether one more mail may go to this address, whose person (0 for nobody) may be known where it is asked for."""
     return budget.take(address, network, is_known=is_known_network(user_id, network))

@@ -5,6 +5,7 @@ from datetime import timedelta
 from flaskauth.accounts.models import User
 from flaskauth.foundation import clock
 from flaskauth.mail.outbox import Message
+from flaskauth.sessions.device_names import device_name
 from flaskauth.sessions.models import Session
 
 WORTH_SENDING = timedelta(days=2)
@@ -17,7 +18,7 @@ def token_reused(user: User, session: Session) -> Message:
         to=user.email,
         locale=user.locale,
         context={
-            "device": session.device,
+            "device": device_name(session.device),
             "network": session.network,
             "started_at": clock.stamp(session.created_at),
             "noticed_at": clock.stamp(clock.now()),

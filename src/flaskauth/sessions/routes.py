@@ -8,6 +8,7 @@ from flaskauth.accounts.models import User
 from flaskauth.foundation.http import Blueprint, public, refuses
 from flaskauth.foundation.limits import limited
 from flaskauth.sessions import service
+from flaskauth.sessions.device_names import device_name
 from flaskauth.sessions.guards import (
     TokenRequired,
     auth_required,
@@ -91,5 +92,6 @@ def end_other_sessions(user: User) -> dict[str, Any]:
 
 
 def _shown(session: Session, current: int) -> dict[str, Any]:
-    names = ("id", "device", "ip", "created_at", "last_used_at", "expired_at")
-    return {"current": session.id == current, **{name: getattr(session, name) for name in names}}
+    names = ("id", "ip", "created_at", "last_used_at", "expired_at")
+    about = {name: getattr(session, name) for name in names}
+    return {"current": session.id == current, "device": device_name(session.device), **about}

@@ -34,7 +34,7 @@ class SignedOutReply(Reply):
 class SessionSchema(Schema):
     id = fields.Integer(required=True)
     current = fields.Boolean(required=True)
-    device = fields.String(required=True)
+    device = fields.String(required=True, metadata={"description": "Such as Firefox (Linux); may be empty"})
     ip = fields.String(required=True)
     created_at = Time(required=True)
     last_used_at = Time(required=True)
