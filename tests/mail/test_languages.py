@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from jinja2 import Environment, meta
 from tests.mail.office import lines
-from tests.mail.test_mail_rendering import CODE, CONTEXTS, as_sent, mail, part
+from tests.mail.test_mail_rendering import CODE, CONTEXTS, LINK, as_sent, mail, part
 from tests.people import HERE, THERE, Mailbox, People, bearer, form, network
 
 from flaskauth.mail.rendering import _templates, languages, render
@@ -37,7 +37,12 @@ ASKED_FOR = {
     "../../fr": "en",
 }
 IN_EACH = pytest.mark.parametrize("locale", TRANSLATIONS)
+IN_ALL = pytest.mark.parametrize("locale", ["en", *TRANSLATIONS])
 OF_EACH = pytest.mark.parametrize("template", CONTEXTS)
+LINKED = {"login/new_device", "email_change/change_requested", "email_change/address_changed"}
+OF_A_DEVICE = pytest.mark.parametrize("template", ["login/new_device", "sessions/token_reused"])
+UNKNOWN = {"en": "unknown", "ar": "غير معروف", "fr": "inconnu", "pt": "desconhecido", "sw": "hakijulikani"}
+TURNED_APART = {"device", "network", "new_address", "asked_at", "closes_at", "noticed_at", "started_at"}
 
 
 @pytest.fixture(params=["sqlite"])
@@ -47,10 +52,10 @@ def database(sqlite_template: Path, tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path}/test.db"
 
 
-def rendered(app: Flask, template: str, locale: str) -> tuple[str, str, str]:
+def rendered(app: Flask, template: str, locale: str, **context: str) -> tuple[str, str, str]:
     """Subject, text and HTML as the reader's side sees them."""
     with app.app_context():
-        message = as_sent(render(mail(template, locale=locale), CODE))
+        message = as_sent(render(mail(template, locale=locale, **context), CODE, LINK))
     return message["Subject"], part(message, "plain"), part(message, "html")
 
 
@@ -114,11 +119,11 @@ def test_nothing_is_left_in_english(app: Flask, template: str, locale: str) -> N
     subject, text, html = rendered(app, template, locale)
 
     assert subject != english[0]
-    assert set(lines(text)) & set(lines(english[1])) <= {"", CODE}
+    assert set(lines(text)) & set(lines(english[1])) <= {"", CODE, LINK}
     assert outline(html) == outline(english[2])
 
 
-@pytest.mark.parametrize("locale", ["en", *TRANSLATIONS])
+@IN_ALL
 def test_the_code_stands_alone_on_its_line_in_every_language(app: Flask, locale: str) -> None:
     for template in CONTEXTS:
         _, english, english_html = rendered(app, template, "en")
@@ -128,13 +133,35 @@ def test_the_code_stands_alone_on_its_line_in_every_language(app: Flask, locale:
 
 
 @OF_EACH
-def test_dates_and_networks_keep_their_own_direction_in_an_arabic_text(app: Flask, template: str) -> None:
+@IN_ALL
+def test_a_link_stands_alone_on_its_line_and_behind_the_one_button(app: Flask, template: str, locale: str) -> None:
+    _, text, html = rendered(app, template, locale)
+
+    found = [LINK] if template in LINKED else []
+    assert [line for line in lines(text) if "auth.example.com" in line or "#" in line] == found
+    assert re.findall(r'<a class="button" href="([^"]*)"', html) == found
+    assert html.count(LINK) == html.count("<a ") == len(found)
+
+
+@OF_A_DEVICE
+@IN_ALL
+def test_a_device_that_is_not_known_is_called_so_in_the_readers_language(
+    app: Flask, template: str, locale: str
+) -> None:
+    _, text, html = rendered(app, template, locale, device="")
+
+    assert UNKNOWN[locale] in text
+    assert f">{UNKNOWN[locale]}</td>" in html
+
+
+@OF_EACH
+def test_what_is_inserted_keeps_its_own_direction_in_an_arabic_text(app: Flask, template: str) -> None:
     _, text, html = rendered(app, template, "ar")
 
-    for name in CONTEXTS[template].keys() & {"device", "network", "asked_at", "started_at", "noticed_at"}:
+    for name in CONTEXTS[template].keys() & TURNED_APART:
         value = CONTEXTS[template][name]
         assert f": \u2068{value}\u2069\n" in text.replace("\r\n", "\n")
-        assert re.search(rf'<td dir="auto"[^>]*text-align: right[^>]*>{value}</td>', html)
+        assert re.search(rf'<td dir="auto"[^>]*text-align: right[^>]*>{re.escape(value)}</td>', html)
     assert all('dir="ltr"' in tag for tag in re.findall(r'<div class="code"[^>]*>', html))
 
 

@@ -17,18 +17,28 @@ from flaskauth.mail.models import OutboxMail
 from flaskauth.mail.rendering import render
 
 CODE = "BCDF-2345"
+LINK = "https://auth.example.com/auth/undo#aB3-dE_fG7hI9jK1mN5pQ8rS0tU2vW4xY6zA-bC_dE3"
 REUSED = {
     "device": "Firefox on Linux",
     "network": "192.0.2.7",
     "noticed_at": "2026-01-10T16:43:48Z",
     "started_at": "2026-01-09T08:00:00Z",
 }
-CONTEXTS = {
+CHANGE = {"new_address": "hopper@example.org", **ASKED}
+CONTEXTS: dict[str, dict[str, str]] = {
     "registration/prove_address": {**NAMES, **ASKED},
     "registration/already_registered": ASKED,
     "sessions/token_reused": REUSED,
     "passwords/reset_code": {**ASKED, "minutes": NAMES["minutes"]},
     "passwords/password_changed": ASKED,
+    "login/new_device": {"device": REUSED["device"], **ASKED},
+    "email_change/prove_address": {**ASKED, "minutes": NAMES["minutes"]},
+    "email_change/change_requested": CHANGE,
+    "email_change/address_changed": CHANGE,
+    "recovery/taken_back": ASKED,
+    "closing/account_closing": {**ASKED, "closes_at": "2026-01-17T16:43:48Z"},
+    "closing/account_restored": ASKED,
+    "closing/account_erased": {},
 }
 SUBJECTS = {
     "registration/prove_address": "Account Verification on Flaskauth",
@@ -36,6 +46,14 @@ SUBJECTS = {
     "sessions/token_reused": "We ended a session on flaskauth",
     "passwords/reset_code": "A new password on flaskauth",
     "passwords/password_changed": "Your password on flaskauth was changed",
+    "login/new_device": "A new sign-in on flaskauth",
+    "email_change/prove_address": "A new address for your account on flaskauth",
+    "email_change/change_requested": "Your account on flaskauth is to get another address",
+    "email_change/address_changed": "Your account on flaskauth has another address",
+    "recovery/taken_back": "Your account on flaskauth was secured",
+    "closing/account_closing": "Your account on flaskauth is being closed",
+    "closing/account_restored": "Your account on flaskauth stays",
+    "closing/account_erased": "Your account on flaskauth was erased",
 }
 
 
@@ -88,7 +106,7 @@ class TestEveryMail:
 
     def test_headers(self, template: str) -> None:
         row = mail(template)
-        message = as_sent(render(row, CODE))
+        message = as_sent(render(row, CODE, LINK))
 
         assert dict(message.items()) | {"Content-Type": "", "MIME-Version": ""} == {
             "From": "flaskauth <no-reply@auth.example.com>",
@@ -104,7 +122,7 @@ class TestEveryMail:
         assert message["Date"].datetime == row.created_at.replace(microsecond=0)
 
     def test_text_and_html_say_the_same_things(self, template: str) -> None:
-        message = as_sent(render(mail(template), CODE))
+        message = as_sent(render(mail(template), CODE, LINK))
 
         assert message.get_content_type() == "multipart/alternative"
         assert [alternative.get_content_type() for alternative in message.iter_parts()] == ["text/plain", "text/html"]
@@ -113,12 +131,12 @@ class TestEveryMail:
             assert value in part(message, "html")
 
     def test_nothing_is_loaded_from_elsewhere(self, template: str) -> None:
-        html = part(as_sent(render(mail(template), CODE)), "html")
+        html = part(as_sent(render(mail(template), CODE, LINK)), "html").replace(f'<a class="button" href="{LINK}"', "")
 
         assert not re.search(r"//|\bsrc=|\burl\(|@import|<link|<script", html)
 
     def test_styles_stand_where_every_client_reads_them_and_there_is_a_dark_side(self, template: str) -> None:
-        html = part(as_sent(render(mail(template), CODE)), "html")
+        html = part(as_sent(render(mail(template), CODE, LINK)), "html")
 
         assert re.search(r'<h1 style="[^"]*font-size', html)
         assert "prefers-color-scheme: dark" in html
@@ -127,7 +145,7 @@ class TestEveryMail:
     def test_lines_fit_every_server(self, template: str, value: str) -> None:
         row = mail(template, **dict.fromkeys(CONTEXTS[template], value))
 
-        raw = render(row, CODE).as_bytes()
+        raw = render(row, CODE, LINK).as_bytes()
 
         assert raw.isascii()
         assert max(map(len, raw.split(b"\r\n"))) <= 998
