@@ -43,7 +43,7 @@ def _policy() -> str:
     """Only what stands in the page itself runs and shows, and it talks to this server only."""
     script, style = (f"'sha256-{_digest(_asset(name))}'" for name in ("page.js", "page.css"))
     return (
-        f"default-src 'none'; script-src {script}; style-src {style}; connect-src 'self'; "
+        f"default-src 'none'; script-src {script}; style-src {style}; connect-src 'self'; img-src data:; "
         "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
     )
 
