@@ -13,7 +13,7 @@ from tests.sessions.holding import Holder
 from tests.tables import settle
 
 from flaskauth.accounts.models import User
-from flaskauth.codes.models import Link
+from flaskauth.codes.models import Link, OneTimeCode
 from flaskauth.foundation import clock
 
 NEW = "nine purple umbrellas"
@@ -49,6 +49,14 @@ def test_before_it_is_proven_it_ends_the_change(app: Flask, people: People) -> N
     change.holder.tokens = people.client.post("/auth/login", json={"email": GRACE_AT, "password": NEW}).get_json()
 
     assert refused(change.proven()) == WRONG
+
+
+def test_no_change_waits_any_more(app: Flask, people: People) -> None:
+    first = moved(app)
+    Change.asked(app, first.holder, "mallory@example.net", NEW_AT)
+    assert first.undo.followed(people.client).status_code == 200
+
+    assert not any(code.is_live for code in rows(app, select(OneTimeCode).where(OneTimeCode.purpose == "email")))
 
 
 def test_it_is_good_once_and_in_a_burst_too(app: Flask) -> None:
