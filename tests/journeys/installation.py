@@ -1,5 +1,6 @@
 """A production installation: MariaDB or MySQL, Redis, a mail server, server processes and a Celery worker."""
 
+import re
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
@@ -82,6 +83,14 @@ class Installation:
         body = self.mail_to(email, subject=subject).message.get_body(("plain",))
         assert body
         return code_of({"text": body.get_content().replace("\r\n", "\n")})
+
+    def link_for(self, email: str, subject: str) -> tuple[str, str]:
+        """The path and the token of the link in the mail to this address."""
+        body = self.mail_to(email, subject=subject).message.get_body(("plain",))
+        assert body
+        found = re.search(r"^http://[^/\s]+(/auth/\w+)#([\w-]{43})\s*$", body.get_content(), re.MULTILINE)
+        assert found, body.get_content()
+        return found.group(1), found.group(2)
 
     def execute(self, statement: str) -> int:
         """Change the database behind the server's back; how many rows it concerned."""

@@ -51,6 +51,39 @@ def test_who_forgot_the_password_sets_another_and_is_told(installation: Installa
     assert not leaks.leaked(person.secrets | installation.own_secrets(), installation.everything())
 
 
+def test_an_address_is_changed_and_taken_back(installation: Installation, meet: Meet) -> None:
+    person = meet()
+    person.join()
+    person.sign_in()
+    old, new = person.email, f"new-{person.email}"
+    person.ask_for_address(new)
+    code, (path, token) = installation.code_for(new), installation.link_for(old, "is to get another address")
+    person.secrets |= {code, token}
+    assert not leaks.leaked(person.secrets | installation.own_secrets(), installation.everything())
+
+    person.prove_address(code, new)
+    assert installation.link_for(old, "has another address") == (path, token)
+    person.email = new
+    person.take_back(path, token)
+    person.email = old
+    person.forget()
+    person.reset(installation.code_for(old, "A new password"))
+    installation.mail_to(old, subject="was secured")
+    assert not leaks.leaked(person.secrets | installation.own_secrets(), installation.everything())
+
+
+def test_a_sign_in_from_elsewhere_is_told_and_disowned(installation: Installation, meet: Meet) -> None:
+    person, thief = meet(), meet()
+    person.join()
+    person.sign_in()
+    thief.email = person.email
+    thief.sign_in()
+    path, token = installation.link_for(person.email, "A new sign-in")
+    thief.take_back(path, token)
+    person.visitor.get("/users/profile", person.token).expect(401)
+    assert not leaks.leaked({token} | installation.own_secrets(), installation.everything())
+
+
 def test_a_secret_left_anywhere_in_any_dress_would_be_found(installation: Installation, meet: Meet) -> None:
     person = meet()
     person.join()

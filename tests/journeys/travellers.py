@@ -96,6 +96,23 @@ class Traveller:
         self.visitor.post("/auth/change-password", body, self.token).expect()
         self.visitor.get("/users/profile", self.token).expect()
 
+    def ask_for_address(self, email: str) -> None:
+        self.visitor.post("/users/email", {"email": email}, self.token).expect()
+
+    def prove_address(self, code: str, email: str) -> None:
+        """Have another address, and go on with this session."""
+        assert self.visitor.post("/users/email/verify", {"otp": code}, self.token).expect()["user"]["email"] == email
+        self.visitor.get("/users/profile", self.token).expect()
+
+    def take_back(self, path: str, token: str) -> None:
+        """Follow a link of a mail; whoever was signed in is not any more."""
+        self.visitor.get(path)
+        self.visitor.get("/users/profile", self.token).expect()
+        self.visitor.post(path, {"token": token}).expect()
+        self.visitor.post(path, {"token": token}).expect(401)
+        self.visitor.get("/users/profile", self.token).expect(401)
+        self.try_password(PASSWORD).expect(401)
+
     def sign_out(self) -> None:
         self.visitor.post("/auth/logout", token=self.token).expect()
         self.visitor.get("/users/profile", self.token).expect(401)

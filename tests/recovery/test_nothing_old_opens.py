@@ -64,7 +64,8 @@ ENDS: dict[str, Callable[[Before], Act]] = {
 def test_no_token_of_before_and_none_that_was_traded_meanwhile_opens_anything(before: Before, end: str) -> None:
     act, old = ENDS[end](before), before.other
     trades = [partial(old.presents, old.refresh_token, app=before.app) for _ in range(6)]
-    done, *traded = together([act, *trades])
+    acts: list[Act] = [act, *trades]
+    done, *traded = together(acts)
 
     assert done.status_code == 200, done.text
     assert old.is_over()

@@ -31,7 +31,6 @@ def undo(token: str) -> None:
     """
     link = _spent(links.UNDO, token)
     user = _person(link)
-    codes.end_all(RESET, user.address)
     assert link.email
     assert link.address
     if not accounts.restore_address(user.id, link.email, link.address):
