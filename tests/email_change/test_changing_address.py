@@ -89,6 +89,17 @@ def test_codes_that_wait_at_either_address_open_nothing(app: Flask, people: Peop
     assert refused(people.client.post("/auth/reset-password", json=body)) == WRONG
 
 
+def test_attempts_at_the_new_address_are_mailed_no_more(app: Flask, people: People) -> None:
+    holder = Holder.of(app)
+    waiting = attempt(people, NEW_AT, at=THERE)
+    assert Change.asked(app, holder).proven().status_code == 200
+    clock.travel(timedelta(seconds=60))
+    before = mails_sent(app)
+    people.client.post("/auth/resend", json={"verification_id": waiting.id})
+
+    assert mails_sent(app) == before
+
+
 def test_five_wrong_codes_end_the_change(app: Flask) -> None:
     change = Change.asked(app, Holder.of(app))
     client, token = change.holder.client, change.holder.token

@@ -49,7 +49,6 @@ def ask(user: User, email: Address) -> None:
     spent = at_once(throttles.spend, throttles.key_of("address changes", user.id), BY_PERSON)
     if not spent.granted:
         raise TooManyRequests(retry_after=spent.retry_after)
-    accounts.end_address_changes(user.id)
     code = _mail_code(user, email)
     link = links.issue(links.UNDO, user.id, email=user.email, address=user.address)
     outbox.put(emails.change_requested(user, email.typed, link, network()))
@@ -69,7 +68,6 @@ def prove(who: SignedIn, otp: str) -> User:
         audit.record("wrong_code", purpose=PURPOSE, user_id=who.user.id)
         raise WrongEmailCode from None
     old_address, user = who.user.email, who.user
-    codes.end_everything(user.address)
     codes.end_everything(change.address)
     db.session.refresh(user)
     sessions.end_all(user.id, but=who.session)
