@@ -198,6 +198,15 @@ def test_who_joins_and_who_moves_at_once_share_no_address(app: Flask, people: Pe
     assert len(rows(app, select(User).where(User.address == NEW_AT))) == 1
 
 
+def test_an_address_that_somebody_joined_with_meanwhile_is_not_got(app: Flask, people: People) -> None:
+    change = Change.asked(app, Holder.of(app))
+    joining = attempt(people, NEW_AT)
+    assert verify(people.client, joining.code, verification_id=joining.id).status_code == 200
+
+    assert refused(change.proven()) == WRONG
+    assert change.holder.calls() == 200
+
+
 def test_one_code_in_a_burst_is_used_once(app: Flask) -> None:
     change = Change.asked(app, Holder.of(app))
     answers = together([partial(proven_with, app, change) for _ in range(8)])
