@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from flaskauth import migrations, serving
 from flaskauth.app import LOCKED_KEYS, bare
+from flaskauth.breaches.commands import passwords
 from flaskauth.doctor import report
 from flaskauth.doctor.examination import examine
 from flaskauth.foundation import clock, log
@@ -51,6 +52,9 @@ def main() -> None:
     With nothing set, `flaskauth serve` answers on this machine, on SQLite, with a mailbox in the browser. Settings
     come from the environment and from .env; `flaskauth doctor` says what to make of them.
     """
+
+
+main.add_command(passwords)
 
 
 @main.command()

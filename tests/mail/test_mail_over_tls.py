@@ -11,6 +11,7 @@ from tests.mail.office import Office
 from tests.servers import Certificate, SmtpSink
 from tests.servers.mail import Tls
 
+from flaskauth.foundation.outgoing import Watchdog
 from flaskauth.mail import smtp
 from flaskauth.mail.models import DEAD, QUEUED, SENT
 from flaskauth.mail.rendering import render
@@ -120,7 +121,7 @@ def test_a_server_that_answers_byte_by_byte_does_not_hold_a_mail_longer_than_its
 
 def test_a_name_that_took_too_long_to_look_up_leads_to_no_conversation() -> None:
     link, other = socket.socketpair()
-    with other, smtp.Watchdog(0.01) as watchdog:
+    with other, Watchdog(0.01) as watchdog:
         time.sleep(0.2)
         with pytest.raises(TimeoutError):
             watchdog.watch(link)

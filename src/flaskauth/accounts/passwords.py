@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any, ClassVar
 
+from flaskauth.breaches import service as breaches
 from flaskauth.foundation import hashing
 from flaskauth.foundation.current import settings
 from flaskauth.foundation.errors import Problem
@@ -34,7 +35,9 @@ class WeakPassword(Problem):
 
 
 def demand_strong(password: str, about: Iterable[str]) -> None:
-    """Accept a password (ASVS 6.2.1, 6.2.4, 6.2.11; no composition rules); `about` is what is known of its owner.
+    """Accept a password (ASVS 6.2.1, 6.2.4, 6.2.11, 6.2.12; no composition rules); `about` is known of its owner.
+
+    No transaction is open while it is looked up among the breached ones.
 
     Raises:
         WeakPassword
@@ -47,6 +50,8 @@ def demand_strong(password: str, about: Iterable[str]) -> None:
         raise WeakPassword("Is on the list of the most used passwords.")
     if _guesses(normal, _words([*about, settings().app_name])) < FEWEST_GUESSES:
         raise WeakPassword("Is too easy to guess. A few unrelated words, or a password manager's choice, are better.")
+    if breaches.is_known(normal):
+        raise WeakPassword("Is known from a breach of another service.")
 
 
 def _is_common(password: str) -> bool:

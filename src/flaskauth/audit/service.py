@@ -26,6 +26,7 @@ EVENTS = {
     "address_changed": "a code from the mail proved another address",
     "address_restored": "a link from the mail took a change of address back",
     "sign_in_disowned": "a link from the mail said that a sign-in was not its owner's",
+    "breach_check_failed": "a password was let pass, as it could not be looked up among those from breaches",
     "refresh_token_reused": "an old refresh token came again and its session was ended (authn_token_reuse)",
     "signed_out": "a session was ended by its owner",
     "signed_out_everywhere": "a person ended all other sessions",

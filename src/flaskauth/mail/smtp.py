@@ -4,18 +4,16 @@ import contextlib
 import smtplib
 import socket
 import ssl
-import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from email.message import EmailMessage
-from functools import lru_cache
-from pathlib import Path
-from typing import Self
 from urllib.parse import urlsplit
 
 import structlog
 
+from flaskauth.foundation import outgoing
 from flaskauth.foundation.current import settings
+from flaskauth.foundation.outgoing import Watchdog
 from flaskauth.mail.addresses import address, literal, sender
 from flaskauth.settings import Settings
 
@@ -44,38 +42,6 @@ class Rejected(Undelivered):
     def __init__(self, stage: str, code: int) -> None:
         super().__init__(stage, code)
         self.code = code
-
-
-class Watchdog:
-    """Ends a conversation after so many seconds, however slowly the other side keeps it alive."""
-
-    def __init__(self, seconds: float) -> None:
-        self._link: socket.socket | None = None
-        self._late = threading.Event()
-        self._timer = threading.Timer(seconds, self._bark)
-        self._timer.daemon = True
-
-    def watch(self, link: socket.socket) -> None:
-        # A duplicate: wrapping a socket in TLS takes the original's descriptor away.
-        self._link = link.dup()
-        if self._late.is_set():
-            link.close()
-            raise TimeoutError
-
-    def __enter__(self) -> Self:
-        self._timer.start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._timer.cancel()
-        if self._link:
-            self._link.close()
-
-    def _bark(self) -> None:
-        self._late.set()
-        if self._link:
-            with contextlib.suppress(OSError):
-                self._link.shutdown(socket.SHUT_RDWR)
 
 
 class Client(smtplib.SMTP):
@@ -131,7 +97,7 @@ def _certificate_ends_at(client: Client) -> datetime | None:
 @contextlib.contextmanager
 def _connected(given: Settings, watchdog: Watchdog) -> Iterator[Client]:
     with _stage("tls"):
-        context = _context(given.mail_ca_file)
+        context = outgoing.verifying(given.mail_ca_file)
     with _stage("connect"):
         client = Client(given.mail_server or "", _port(given), watchdog, context if given.mail_use_ssl else None)
     with contextlib.closing(client):
@@ -203,13 +169,3 @@ def _port(given: Settings) -> int:
 
 def _own_name() -> str:
     return literal(urlsplit(settings().public_url).hostname or "localhost")
-
-
-@lru_cache(maxsize=4)
-def _context(ca_file: Path | None) -> ssl.SSLContext:
-    """Checks certificate and host name, TLS 1.2 at least. Made once, as reading the system's authorities is slow."""
-    context = ssl.create_default_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if ca_file:
-        context.load_verify_locations(cafile=ca_file)
-    return context

@@ -2,12 +2,15 @@
 
 import ipaddress
 from email.utils import parseaddr
+from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
+
+from flaskauth import bloom
 
 
 def is_loopback(host: str) -> bool:
@@ -68,6 +71,26 @@ def _sender(value: str) -> str:
     return value
 
 
+def _breached_passwords(value: object) -> object:
+    return _range_service(str(value)) if "://" in str(value) else _filter(Path(str(value)))
+
+
+def _range_service(value: str) -> str:
+    """Whoever listens learns the range, so nobody may; a password in the URL would be told in logs."""
+    parts = urlsplit(_http_url(value))
+    if "@" in parts.netloc or (parts.scheme != "https" and not is_loopback(parts.hostname or "")):
+        raise ValueError("must look like https://example.com/range (http for a loopback host only), without a password")
+    return value.rstrip("/")
+
+
+def _filter(path: Path) -> Path:
+    try:
+        bloom.read(path)
+    except OSError as error:
+        raise ValueError(f"cannot be read ({error.strerror})") from None
+    return path
+
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Networks = Annotated[tuple[Network, ...], BeforeValidator(_networks)]
 Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_listed)]
@@ -77,4 +100,5 @@ Url = Annotated[str, AfterValidator(_http_url)]
 Urls = Annotated[tuple[Url, ...], BeforeValidator(_listed)]
 DatabaseUrl = Annotated[str, AfterValidator(_database)]
 RedisUrl = Annotated[SecretStr, BeforeValidator(_redis)]
+BreachedPasswords = Annotated[Path | str, BeforeValidator(_breached_passwords)]
 Sender = Annotated[str, AfterValidator(_sender)]

@@ -5,7 +5,18 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from flaskauth.settings.fields import DatabaseUrl, Minutes, Networks, Port, RedisUrl, Secrets, Sender, Url, Urls
+from flaskauth.settings.fields import (
+    BreachedPasswords,
+    DatabaseUrl,
+    Minutes,
+    Networks,
+    Port,
+    RedisUrl,
+    Secrets,
+    Sender,
+    Url,
+    Urls,
+)
 
 
 class Section(BaseModel):
@@ -161,6 +172,12 @@ class Limits(Section):
 
     password_min_length: Annotated[int, Field(ge=8, le=64)] = 8
     """The fewest characters of a password. 15 is what NIST SP 800-63B-4 asks for where a password stands alone."""
+
+    breached_passwords: BreachedPasswords | None = None
+    """Where passwords from breaches of other services are looked up, so that nobody chooses one: a file that
+    `flaskauth passwords build-filter` made, or the root of a service that answers as the range API of Pwned Passwords
+    does, such as `https://example.com/range`. Unset, they are not looked up.
+    """
 
     request_limits: Annotated[float, Field(gt=0, le=1_000_000)] = 1.0
     """A factor on the request limits by network, for load tests; above 1 warns. What guards passwords and codes has no
