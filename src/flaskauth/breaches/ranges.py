@@ -5,7 +5,8 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import closing
-from http.client import HTTP_PORT, HTTPS_PORT, HTTPConnection, HTTPException
+from http import HTTPStatus
+from http.client import HTTP_PORT, HTTPS_PORT, HTTPConnection, HTTPException, HTTPResponse
 from socket import create_connection
 from urllib.parse import SplitResult, urlsplit
 
@@ -14,6 +15,7 @@ from flaskauth.foundation.outgoing import Watchdog
 
 DEADLINE = 1.5  # seconds for all of it: name, connection, TLS, answer
 LONGEST = 2**20  # bytes of an answer; a range has some 40,000
+ENDED = 2.0  # seconds after which a conversation that nobody waits for any more is ended
 TOLD = 5  # of the characters of a hash
 # Padding hides from who sees the encrypted answer's length which range it was; a padded line has the count 0.
 HEADERS = {"Add-Padding": "true", "User-Agent": "flaskauth", "Connection": "close"}
@@ -62,17 +64,22 @@ def counts(root: str, prefix: str) -> dict[bytes, int]:
 
 
 def _answer(root: SplitResult, prefix: str) -> bytes:
-    with Watchdog(DEADLINE) as watchdog, closing(Connection(root, watchdog)) as connection:
+    with Watchdog(ENDED) as watchdog, closing(Connection(root, watchdog)) as connection:
         connection.request("GET", f"{root.path}/{prefix}", headers=HEADERS)
-        answer = connection.getresponse()
-        if answer.status != 200:
-            raise Unanswered(f"status {answer.status}")
-        body = answer.read(LONGEST + 1)
-        if len(body) > LONGEST:
-            raise Unanswered("too long")
-        if answer.length:
-            raise Unanswered("cut short")
-        return body
+        with connection.getresponse() as answer:
+            return _body(answer)
+
+
+def _body(answer: HTTPResponse) -> bytes:
+    """All of it; a redirect is no answer (ASVS 15.3.2)."""
+    if answer.status != HTTPStatus.OK:
+        raise Unanswered(f"status {answer.status}")
+    body = answer.read(LONGEST + 1)
+    if len(body) > LONGEST:
+        raise Unanswered("too long")
+    if answer.length:
+        raise Unanswered("cut short")
+    return body
 
 
 def _in_time(work: Callable[[], bytes]) -> bytes:

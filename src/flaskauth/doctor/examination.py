@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from flask import Flask
 
-from flaskauth.doctor import address, broker, configuration, database, mail, proxies
+from flaskauth.doctor import address, breaches, broker, configuration, database, mail, proxies
 from flaskauth.doctor.findings import Finding, Subject, skipped, wrong
 from flaskauth.foundation.db import db
 from flaskauth.settings import Settings
@@ -20,6 +20,7 @@ SUBJECTS = (
     database.SUBJECT,
     broker.SUBJECT,
     mail.SUBJECT,
+    breaches.SUBJECT,
 )
 CHECKS = ("settings", *(name for subject in SUBJECTS for name in subject.checks))
 
