@@ -42,6 +42,7 @@ WRONG = {
     "REFRESH_GRACE": "61",
     "REFRESH_ROTATION": "perhaps",
     "PASSWORD_MIN_LENGTH": "7",
+    "BREACHED_PASSWORDS": "/nowhere/hunter2",
     "REQUEST_LIMITS": "-1",
     "MAIL_PORT": "70000",
     "MAIL_USE_TLS": "starttls",

@@ -12,6 +12,7 @@ from tests.documentation.blocks import ROOT, block
 from tests.documentation.shells import Shell, join_grace, served, serving
 from tests.journeys.processes import Place
 from tests.journeys.visitors import Visitor
+from tests.passwords.leaked import KNOWN, TOLD, name_of
 from tests.people import GRACE
 
 PAGES = ["attempts", "sessions", "keys", "outbox"]
@@ -68,6 +69,13 @@ def test_an_address_is_changed_and_taken_back(tmp_path: Path) -> None:
     assert asked["message"] == "A code is on its way to the new address"
     assert changed["user"]["email"] == "hopper@example.org"
     assert undone["message"].startswith("Your account is yours again.")
+def test_a_filter_is_made_of_a_list_and_used(tmp_path: Path) -> None:
+    (tmp_path / "pwned.txt").write_text(f"{name_of(KNOWN)}:12\r\n")
+    Shell(Place(tmp_path), 0).paste(block("docs/concepts/passwords.md", "filter"))
+
+    with serving(Place(tmp_path, {"BREACHED_PASSWORDS": "breached.filter"})) as (_shell, visitor):
+        refused = visitor.post("/auth/register", {**GRACE, "password": KNOWN}).expect(422)
+    assert refused["errors"] == TOLD
 
 
 def test_the_mails_are_listed(shell: Shell) -> None:
