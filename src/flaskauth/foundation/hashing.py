@@ -10,11 +10,9 @@ from typing import TypeVar
 
 from flask import current_app
 from pwdlib import PasswordHash
-from pwdlib.exceptions import UnknownHashError
 from pwdlib.hashers.argon2 import Argon2Hasher
-from werkzeug.security import check_password_hash
 
-from flaskauth.foundation import crypto, db
+from flaskauth.foundation import crypto, db, foreign_hashes
 from flaskauth.foundation.errors import Overloaded
 
 T = TypeVar("T")
@@ -26,9 +24,6 @@ KEY = "flaskauth.hashing"
 # OWASP Password Storage Cheat Sheet: Argon2id with 19 MiB, two passes, one lane. ASVS 11.4.2.
 _ARGON2 = Argon2Hasher(memory_cost=19456, time_cost=2, parallelism=1, hash_len=32, salt_len=16)
 _HASHES = PasswordHash((_ARGON2,))
-# What werkzeug wrote for the tutorial: verified as typed, and hashed anew at the next sign-in. Until then the time that
-# a wrong password takes differs from others'.
-_WERKZEUGS = ("scrypt:", "pbkdf2:")
 # Stands in where nobody is known, so that the work is the same.
 _NOBODY = "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5bm9ib2R5bm9ibw$ytaH46meWY8lmL7GvISeF34nSYdizucq0l76z3Y8lWA"
 
@@ -113,10 +108,14 @@ def pool() -> Pool:
 
 
 def _verify(password: str, stored: str) -> bool:
+    """Argon2, ours or not, after NFKC and then as typed; other applications' as typed, as they hashed it.
+
+    A wrong password for a hash of another kind takes another time than for others, until its owner first signs in.
+    """
     try:
-        if stored.startswith(_WERKZEUGS):
-            return check_password_hash(stored, password)
-        return _HASHES.verify(normal(password), stored)
-    except (UnknownHashError, ValueError):
+        if not _ARGON2.identify(stored):
+            return foreign_hashes.matches(password, stored)
+        return any(foreign_hashes.matches(form, stored) for form in dict.fromkeys((normal(password), password)))
+    except ValueError:
         _HASHES.verify(normal(password), _NOBODY)
         return False
