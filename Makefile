@@ -10,7 +10,7 @@ python := $(or $(PYTHON),python3)
 export UV_SYSTEM_CERTS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup test test-mysql lint docs wheel lock clean
+.PHONY: help run setup test test-mysql import-many lint docs wheel lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 19
@@ -30,6 +30,10 @@ test-mysql: setup ## what needs a database, on MySQL 9, by PyMySQL and by mysqlc
 	@UV_DEFAULT_INDEX="$(index)" $(bin)/python -m tests.servers install-mysql
 	TEST_DATABASES=mysql $(bin)/python -m pytest -n 2 $(ARGS)
 	TEST_DATABASES="mysql mariadb" $(with_mysqlclient) $(bin)/python -m pytest -n 2 $(ARGS)
+
+import-many: setup ## import 100,000 people into a MariaDB of its own, killed half way too (ARGS=20000 are fewer)
+	@$(bin)/python -m tests.servers install
+	$(bin)/python -m tests.users.marathon $(ARGS)
 
 lint: setup ## ruff, mypy --strict, and the order of the rooms
 	$(bin)/ruff check $(ours)

@@ -117,7 +117,7 @@ def test_nothing_imports_what_stands_above_all_rooms() -> None:
         for path, tree in trees()
     }
 
-    doors = {"__init__.py", "celery.py", "cli.py", "serving.py"}
+    doors = {"__init__.py", "celery.py", "cli.py", "serving.py", "commands/terminal.py"}
     assert {path for path, found in importers.items() if found} <= doors
 
 

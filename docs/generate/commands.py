@@ -27,7 +27,8 @@ def _commands(name: str, command: click.Command, context: click.Context) -> Iter
             if inner := command.get_command(context, word):
                 yield from _commands(f"{name} {word}", inner, click.Context(inner, context, info_name=word))
         return
-    yield from ("", f"## `{name}`", "", *_told(command.help or ""))
+    words = [param.make_metavar(context) for param in command.params if isinstance(param, click.Argument)]
+    yield from ("", f"## `{' '.join([name, *words])}`", "", *_told(command.help or ""))
     options = [option for option in command.params if isinstance(option, click.Option)]
     if options:
         yield from ("", "| option | |", "|---|---|", *(_option(option, context) for option in options))

@@ -1,19 +1,18 @@
 """The `flaskauth` command."""
 
 import logging
-from collections.abc import Sequence
 from typing import Any
 
 import click
 from alembic.util import CommandError
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
 from sqlalchemy.exc import SQLAlchemyError
 
 from flaskauth import migrations, serving
 from flaskauth.app import LOCKED_KEYS, bare
 from flaskauth.breaches.commands import passwords
+from flaskauth.commands import terminal, users
 from flaskauth.doctor import report
 from flaskauth.doctor.examination import examine
 from flaskauth.foundation import clock, log
@@ -22,7 +21,6 @@ from flaskauth.foundation.complaints import lacks_schema, of_driver
 from flaskauth.foundation.crypto import CannotOpen
 from flaskauth.foundation.db import transaction
 from flaskauth.foundation.errors import Unavailable
-from flaskauth.foundation.server import Server
 from flaskauth.keys import service as keys
 from flaskauth.mail import service as mail_service
 from flaskauth.mail.models import STATES
@@ -116,7 +114,7 @@ def rotate(now: bool) -> None:
 
     It signs in an hour, once other services have read it. Without this command a key is made every 30 days.
     """
-    with _app().app_context():
+    with terminal.app().app_context():
         kid = keys.rotate(at_once=now)
         signs_from = {key.kid: key.signs_from for key in keys.listing()}[kid]
     told = "signs in an hour." if signs_from > clock.now() else "signs now."
@@ -130,7 +128,7 @@ def reset() -> None:
 
     For a SECRET_KEY that is lost: every key that it sealed is dropped, and every session ends.
     """
-    with _app().app_context():
+    with terminal.app().app_context():
         kid = keys.reset()
         ended = transaction(sessions.end_everybody)
     click.echo(f"Key {kid} signs now. {ended} sessions were ended.")
@@ -139,9 +137,12 @@ def reset() -> None:
 @signing_keys.command("list")
 def list_keys() -> None:
     """Show the keys and when they sign."""
-    with _app().app_context():
+    with terminal.app().app_context():
         rows = [(str(key.ordinal), key.kid, stamp(key.created_at), stamp(key.signs_from)) for key in keys.listing()]
-    _show(("No.", "Key", "Made", "Signs from"), rows)
+    terminal.show(("No.", "Key", "Made", "Signs from"), rows)
+
+
+main.add_command(users.users)
 
 
 @main.group()
@@ -156,7 +157,7 @@ def mail() -> None:
 )
 def list_mail(state: str | None, limit: int) -> None:
     """Show what became of the newest mails; never what they say."""
-    with _app().app_context():
+    with terminal.app().app_context():
         rows = [
             (
                 str(item.id),
@@ -169,7 +170,7 @@ def list_mail(state: str | None, limit: int) -> None:
             )
             for item in mail_service.recent(limit, state)
         ]
-    _show(("Mail", "Template", "To", "State", "Tries", "Made", "Last error"), rows)
+    terminal.show(("Mail", "Template", "To", "State", "Tries", "Made", "Last error"), rows)
 
 
 def _of_database(error: Exception) -> str:
@@ -180,17 +181,3 @@ def _of_database(error: Exception) -> str:
     return (
         f"The database says: {said}\nDoes it run, and is SQLALCHEMY_DATABASE_URI right? flaskauth doctor looks closer."
     )
-
-
-def _app() -> Server:
-    log.configure()
-    return bare(Settings.load())
-
-
-def _show(headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    table = Table(box=None, header_style="bold")
-    for heading in headings:
-        table.add_column(heading, overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    report.console().print(table if rows else "Nothing yet.")

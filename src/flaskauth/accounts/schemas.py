@@ -14,6 +14,8 @@ FORBIDDEN_IN_NAMES = re.compile(r"[<>]|://|www\.", re.IGNORECASE)
 NO_EMAIL = "Invalid Email!"
 INVISIBLE = {"Cc", "Cf", "Co", "Zl", "Zp"}
 JOINERS = "\u200c\u200d"  # written within names in Persian and in the scripts of India
+LANGUAGE_TAG = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+LONGEST_TAG = 16
 MOST_MARKS = 4  # combining marks on one letter
 
 
@@ -58,7 +60,7 @@ class NameField(Text):
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         name = value.strip() if isinstance(value, str) else value
         text = super()._deserialize(name, attr, data, **kwargs)
-        if FORBIDDEN_IN_NAMES.search(text) or _has_odd_letters(text):
+        if not is_name(text):
             raise ValidationError("Contains characters that names do not have.")
         return text
 
@@ -69,14 +71,14 @@ class LocaleField(Text):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(
             least=2,
-            most=16,
+            most=LONGEST_TAG,
             metadata={"example": "en", "description": "Language of mails, as a tag (RFC 5646)"},
             **kwargs,
         )
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         tag = super()._deserialize(value, attr, data, **kwargs)
-        if not re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*", tag):
+        if not is_language_tag(tag):
             raise ValidationError("Not a language tag.")
         return tag
 
@@ -103,6 +105,16 @@ class UserSchema(Schema):
 def country_code(**kwargs: Any) -> Text:
     """The field of an ISO 3166-1 alpha-2 code."""
     return Text(least=2, most=2, metadata={"example": "NG", "description": "ISO 3166-1 alpha-2"}, **kwargs)
+
+
+def is_name(text: str) -> bool:
+    """Whether nothing in it looks like a link, a tag or another line."""
+    return not (FORBIDDEN_IN_NAMES.search(text) or _has_odd_letters(text))
+
+
+def is_language_tag(text: str) -> bool:
+    """Whether it is a tag such as en or pt-BR, short enough to be kept."""
+    return len(text) <= LONGEST_TAG and LANGUAGE_TAG.fullmatch(text) is not None
 
 
 def _has_odd_letters(text: str) -> bool:

@@ -3,6 +3,7 @@
 The token stands after `#`, where neither servers, logs nor mail scanners see it, and only a POST spends it.
 """
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from sqlalchemy import select, update
@@ -59,6 +60,12 @@ def keeper(purpose: str, address: str) -> int | None:
     """Whose the address is to be again, if a live link of this purpose is spent."""
     live = select(Link.user_id).where(Link.address == address, Link.purpose == purpose, Link.used_at.is_(None))
     return db.session.scalar(live.where(Link.expires_at > clock.now()).limit(1))
+
+
+def kept(purpose: str, addresses: Sequence[str]) -> frozenset[str]:
+    """Those of the addresses that somebody is to have again, if a live link of this purpose is spent."""
+    live = select(Link.address).where(Link.address.in_(addresses), Link.purpose == purpose, Link.used_at.is_(None))
+    return frozenset(filter(None, db.session.scalars(live.where(Link.expires_at > clock.now()))))
 
 
 def reveal(link_id: bytes) -> str | None:

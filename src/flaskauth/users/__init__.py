@@ -1,0 +1,1 @@
+"""What operators do about people: bring them along, list them out, show one, keep one out. No routes."""
