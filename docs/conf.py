@@ -23,7 +23,7 @@ NAVIGATION = {
         *("concepts/keys", "concepts/outbox", "why"),
     ],
     "Use": ["library", "verifying"],
-    "Run": ["production", "doctor"],
+    "Run": ["production", "importing", "doctor"],
     "Look up": ["reference/settings", "reference/routes", "reference/commands", "reference/events"],
     "Work on it": ["map", "adr/*"],
 }
