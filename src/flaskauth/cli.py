@@ -5,14 +5,11 @@ from typing import Any
 
 import click
 from alembic.util import CommandError
-from rich.console import Console
-from rich.progress import Progress
 from sqlalchemy.exc import SQLAlchemyError
 
 from flaskauth import migrations, serving
 from flaskauth.app import LOCKED_KEYS, bare
-from flaskauth.breaches.commands import passwords
-from flaskauth.commands import terminal, users
+from flaskauth.commands import passwords, terminal, users
 from flaskauth.doctor import report
 from flaskauth.doctor.examination import examine
 from flaskauth.foundation import clock, log
@@ -52,7 +49,7 @@ def main() -> None:
     """
 
 
-main.add_command(passwords)
+main.add_command(passwords.passwords)
 
 
 @main.command()
@@ -95,8 +92,7 @@ def db() -> None:
 def upgrade(to: str) -> None:
     """Bring the database up to date: schema, countries and regions."""
     url = Settings.load().database_url
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+    with terminal.progress() as bar:
         revisions = bar.add_task("Revisions", total=migrations.pending(url, to))
         migrations.upgrade(url, to, lambda: bar.advance(revisions))
     click.echo(f"The database {url} is at revision {migrations.revision(url)}.")

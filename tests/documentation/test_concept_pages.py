@@ -69,6 +69,8 @@ def test_an_address_is_changed_and_taken_back(tmp_path: Path) -> None:
     assert asked["message"] == "A code is on its way to the new address"
     assert changed["user"]["email"] == "hopper@example.org"
     assert undone["message"].startswith("Your account is yours again.")
+
+
 def test_a_filter_is_made_of_a_list_and_used(tmp_path: Path) -> None:
     (tmp_path / "pwned.txt").write_text(f"{name_of(KNOWN)}:12\r\n")
     Shell(Place(tmp_path), 0).paste(block("docs/concepts/passwords.md", "filter"))

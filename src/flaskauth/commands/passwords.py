@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import IO
 
 import click
-from rich.console import Console
 from rich.filesize import decimal
-from rich.progress import Progress
 
 from flaskauth.bloom import Bloom
 from flaskauth.breaches import building
 from flaskauth.breaches.building import Built, Note, NothingUsable
+from flaskauth.commands import terminal
 
 STDIN = Path("-")
 NOTHING = {
@@ -70,9 +69,7 @@ def _lines(file: Path) -> int:
 @contextmanager
 def _reading(file: Path, doing: str) -> Iterator[tuple[IO[bytes], Note]]:
     """The list from its beginning, and a bar for people who wait at a terminal."""
-    console = Console(stderr=True)
-    progress = Progress(console=console, transient=True, disable=not console.is_terminal)
-    with click.open_file(str(file), "rb") as stream, progress as bar:
+    with click.open_file(str(file), "rb") as stream, terminal.progress() as bar:
         task = bar.add_task(doing, total=file.stat().st_size or None if file != STDIN else None)
         yield stream, lambda length: bar.advance(task, length)
 
