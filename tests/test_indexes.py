@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ from sqlalchemy import Engine, event
 from tests.conftest import servers
 from tests.people import HERE, PASSWORD, Mailbox, People, bearer, code_of, network
 
-from flaskauth.foundation import jobs
+from flaskauth.app import purge
+from flaskauth.foundation import clock, jobs
 from flaskauth.foundation.db import db
 
 # Small tables that are read whole on purpose, and the mailbox of development.
@@ -68,6 +70,24 @@ def live(app: Flask, mailbox: Mailbox) -> None:
     code = code_of(mailbox.wait(3)[0])
     for door in ({"email": body["email"], "otp": "BBBB-BBBB"}, {"reset_id": reset_id, "otp": code}):
         client.post("/auth/reset-password", json={"password": PASSWORD, **door}, headers=here)
+    leave(app, Mailbox(app))
+
+
+def leave(app: Flask, mailbox: Mailbox) -> None:
+    """Look at everything, close the account, take that back, close it again and be erased."""
+    client, body = app.test_client(), {"email": "grace@example.com", "password": PASSWORD}
+    for path in ("/users/activity", "/users/activity?cursor=5", "/users/export"):
+        token = client.post("/auth/login", json=body, headers=network(HERE)).get_json()["token"]
+        assert client.get(path, headers=bearer(token)).get_json()["success"]
+    for end in ("/users/account/restore", "/users/export"):
+        client.delete("/users/account", headers=bearer(token))
+        token = client.post("/auth/login", json=body, headers=network(HERE)).get_json()["token"]
+        assert client.open(end, method="POST" if "restore" in end else "GET", headers=bearer(token)).get_json()
+    mailbox.wait(4)
+    clock.travel(timedelta(days=8))
+    with app.app_context():
+        purge()
+        clock.travel(timedelta(days=-8))
 
 
 def test_what_people_do_often_reads_no_table_whole(app: Flask, mailbox: Mailbox) -> None:

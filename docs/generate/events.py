@@ -12,7 +12,8 @@ ABOUT = """\
 What happens to accounts, sessions and keys is written into the table `audit_events`, in the transaction in which it
 happens, and into the log: the name of the event, when, to whom (`user_id`, `session_id`), from which address and
 device, and the `request_id` that every answer carries in `X-Request-ID`. No event holds a password, a code or a token.
-Rows stay until you delete them.
+They stay for `AUDIT_RETENTION_DAYS`; of a
+person who was [erased](../concepts/leaving.md), only the name and the time of each.
 
 | event | says that |
 |---|---|"""

@@ -34,11 +34,27 @@ def _call(name: str, call: Json, schemas: Json) -> Iterator[str]:
     yield from ("", f"### `{name}`", "", call["summary"])
     if needed := _credential(call):
         yield from ("", needed)
+    yield from _query(call.get("parameters", []))
     if "requestBody" in call:
         yield from _fields("asks for", _resolved(_json(call["requestBody"]), schemas), schemas, set())
     answer = _json(call["responses"]["200"])
     yield from _fields("answers", _resolved(answer, schemas), schemas, EVERYWHERE)
     yield from _refusals(call["responses"])
+
+
+def _query(parameters: list[Json]) -> Iterator[str]:
+    asked = [parameter for parameter in parameters if parameter["in"] == "query"]
+    if asked:
+        yield from ("", "| `?` | | |", "|---|---|---|")
+    for parameter in asked:
+        optional = "" if parameter["required"] else ", optional"
+        about = _plain(parameter.get("description", ""))
+        yield f"| `{parameter['name']}` | {_range(parameter['schema'])}{optional} | {about} |"
+
+
+def _range(schema: Json) -> str:
+    kind = str(schema.get("type", "any"))
+    return f"{kind} from {schema['minimum']} to {schema['maximum']}" if "maximum" in schema else kind
 
 
 def _credential(call: Json) -> str:

@@ -13,6 +13,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from flaskauth import health, migrations, reference
 from flaskauth.accounts import service as accounts
 from flaskauth.codes import links
+from flaskauth.audit import service as audit
+from flaskauth.closing import erasure
+from flaskauth.closing import routes as closing_routes
 from flaskauth.codes import service as codes
 from flaskauth.email_change import routes as email_change_routes
 from flaskauth.foundation import current, engine, hashing, jobs, limits, log, server
@@ -49,6 +52,7 @@ BLUEPRINTS = (
     profile_routes.bp,
     email_change_routes.bp,
     recovery_routes.bp,
+    closing_routes.bp,
     place_routes.bp,
     key_routes.bp,
     health.bp,
@@ -63,6 +67,8 @@ PURGES: tuple[Callable[[], int], ...] = (
     sessions.purge,
     devices.purge,
     throttles.purge,
+    audit.purge,
+    erasure.purge,
 )
 LOCKED_KEYS = (
     "A stored signing key was sealed with another SECRET_KEY. Put the old secret into SECRET_KEY_FALLBACKS;"

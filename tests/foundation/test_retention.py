@@ -5,17 +5,20 @@ from datetime import timedelta
 import pytest
 from flask import Flask
 from sqlalchemy import func, insert, select, update
+from tests.conftest import MakeApp
 from tests.inside import change, rows
 from tests.people import Mailbox, People, bearer
 
 from flaskauth.accounts.models import User
 from flaskauth.app import purge
+from flaskauth.audit.models import AuditEvent
 from flaskauth.codes.models import OneTimeCode
 from flaskauth.foundation import clock, jobs
 from flaskauth.foundation.columns import Base
 from flaskauth.mail.models import DEAD, DROPPED, QUEUED, SENT, WITHHELD, OutboxMail
 from flaskauth.registration.models import Registration
 from flaskauth.sessions.models import Device, Session
+from flaskauth.settings import SettingsError
 from flaskauth.throttles.models import Budget
 
 DAY = timedelta(days=1)
@@ -104,6 +107,22 @@ def test_what_is_in_use_stays(app: Flask, still: type[Base]) -> None:
 def test_budgets_go_when_their_window_is_over(app: Flask) -> None:
     assert left(app, Budget, DAY - MOMENT) > 0
     assert left(app, Budget, DAY * 4000) == 0
+
+
+def test_events_stay_for_a_year(app: Flask) -> None:
+    assert goes_after(app, AuditEvent, DAY * 365)
+
+
+def test_events_stay_for_as_long_as_is_set(make_app: MakeApp) -> None:
+    app = make_app(AUDIT_RETENTION_DAYS="30")
+    app.extensions[jobs.KEY].stop()
+
+    assert goes_after(app, AuditEvent, DAY * 30)
+
+
+def test_less_than_a_month_of_events_is_no_trail(make_app: MakeApp) -> None:
+    with pytest.raises(SettingsError, match="AUDIT_RETENTION_DAYS"):
+        make_app(AUDIT_RETENTION_DAYS="29")
 
 
 def test_people_stay(app: Flask) -> None:

@@ -1,10 +1,11 @@
 """Find people, make one, change one."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import Select, delete, select, update
 
 from flaskauth.accounts.models import AddressChange, User
 from flaskauth.codes import links
@@ -88,9 +89,45 @@ def demand_reset(user_id: int) -> None:
     changed(update(User).where(User.id == user_id).values(password=None))
 
 
+def address_change_ids(user_id: int) -> Select[bytes]:
+    """The ids of the person's changes of address, which are their codes' ids."""
+    return select(AddressChange.id).where(AddressChange.user_id == user_id)
+
+
 def end_address_changes(user_id: int) -> None:
     """End every new address that the person has yet to prove."""
-    codes.end_these(select(AddressChange.id).where(AddressChange.user_id == user_id))
+    codes.end_these(address_change_ids(user_id))
+
+
+def begin_closing(user_id: int, closes_at: datetime) -> bool:
+    """Whether this call set the time at which the person is erased; of many at once, one does."""
+    staying = update(User).where(User.id == user_id, User.closes_at.is_(None))
+    return changed(staying.values(closes_at=closes_at)) == 1
+
+
+def end_closing(user_id: int) -> bool:
+    """Whether this call kept the person, who was to be erased and still is there."""
+    leaving = update(User).where(User.id == user_id, User.closes_at.is_not(None), User.disabled_at.is_(None))
+    return changed(leaving.values(closes_at=None)) == 1
+
+
+def closing_at(user_id: int) -> datetime | None:
+    """When the person is to be erased, as it stands now."""
+    return db.session.scalar(select(User.closes_at).where(User.id == user_id))
+
+
+def over(most: int) -> Sequence[User]:
+    """Some of the people who are to be erased now."""
+    due = select(User).where(User.closes_at <= clock.now()).order_by(User.closes_at)
+    return db.session.scalars(due.limit(most)).all()
+
+
+def erase(user_id: int) -> bool:
+    """Whether this call deleted the person, whose time was over; sessions, devices and changes of address go along.
+
+    Whoever was taken back meanwhile stays.
+    """
+    return changed(delete(User).where(User.id == user_id, User.closes_at <= clock.now())) == 1
 
 
 def purge() -> int:

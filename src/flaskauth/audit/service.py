@@ -1,11 +1,16 @@
 """Write down what happened, in the transaction in which it happened."""
 
+from collections.abc import Sequence
+from datetime import timedelta
+
 import structlog
 from flask import has_request_context
+from sqlalchemy import select, update
 
 from flaskauth.audit.models import AuditEvent
 from flaskauth.foundation import clock
-from flaskauth.foundation.db import db
+from flaskauth.foundation.current import settings
+from flaskauth.foundation.db import changed, db, delete_some
 from flaskauth.foundation.http import client_ip, request_id, user_agent
 from flaskauth.foundation.ids import new_id
 
@@ -35,6 +40,10 @@ EVENTS = {
     "account_disabled": "an operator keeps a person out (user_updated)",
     "account_enabled": "an operator lets a person in again (user_updated)",
     "profile_edited": "a person changed names, country or language",
+    "account_closed": "a person closed the account; it is erased in a week",
+    "account_restored": "a person took the closing of the account back",
+    "account_erased": "an account that was closed was erased",
+    "account_exported": "a person asked for everything held about them",
     "signing_key_made": "a new signing key was made",
     "signing_keys_dropped": "signing keys were taken out of use at once",
     "mail_rejected": "a mail server refused a mail for good",
@@ -67,3 +76,20 @@ def record(
     )
     db.session.add(event)
     log.info(name, user_id=user_id, session_id=session_id, **details)
+
+
+def of_person(user_id: int, before: int | None, most: int) -> Sequence[AuditEvent]:
+    """The newest events of a person, of those before this id."""
+    mine = select(AuditEvent).where(AuditEvent.user_id == user_id).order_by(AuditEvent.id.desc()).limit(most)
+    return db.session.scalars(mine.where(AuditEvent.id < before) if before is not None else mine).all()
+
+
+def forget(user_id: int) -> None:
+    """Leave of a person's events their names and times; the number no longer leads to anybody."""
+    mine = update(AuditEvent).where(AuditEvent.user_id == user_id)
+    changed(mine.values(ip=None, device=None, request_id=None, details={}))
+
+
+def purge() -> int:
+    """Delete events that are older than AUDIT_RETENTION_DAYS, some at a time; how many went."""
+    return delete_some(AuditEvent.id, AuditEvent.at < clock.now() - timedelta(days=settings().audit_retention_days))

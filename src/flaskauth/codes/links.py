@@ -6,7 +6,7 @@ The token stands after `#`, where neither servers, logs nor mail scanners see it
 from collections.abc import Sequence
 from datetime import timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import Select, delete, select, update
 
 from flaskauth.codes.models import Link
 from flaskauth.foundation import clock, crypto
@@ -54,6 +54,16 @@ def end_since(purpose: str, since: Link) -> None:
     """End this person's links of one purpose that were made after another."""
     later = update(Link).where(Link.user_id == since.user_id, Link.purpose == purpose, Link.used_at.is_(None))
     changed(later.where(Link.created_at > since.created_at).values(used_at=clock.now()))
+
+
+def ids(user_id: int) -> Select[bytes]:
+    """The ids of every link that this person was mailed."""
+    return select(Link.id).where(Link.user_id == user_id)
+
+
+def forget(user_id: int) -> None:
+    """Delete every link of a person."""
+    changed(delete(Link).where(Link.user_id == user_id))
 
 
 def keeper(purpose: str, address: str) -> int | None:

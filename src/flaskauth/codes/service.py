@@ -1,9 +1,10 @@
 """Issue a code, mail it again, end it, and say what it reads."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Select, select, update
+from sqlalchemy import ColumnElement, Select, and_, delete, select, update
 
 from flaskauth.codes import derive
 from flaskauth.codes.models import OneTimeCode
@@ -113,6 +114,18 @@ def end_these(ids: Select[bytes]) -> None:
     """End the codes of these ids; they too stand on as decoys."""
     unused = update(OneTimeCode).where(OneTimeCode.id.in_(ids), OneTimeCode.used_at.is_(None))
     changed(unused.values(is_decoy=True))
+
+
+def of_address(address: str) -> ColumnElement[bool]:
+    """Every code of an address; with the purposes that there are beside it, an index leads there."""
+    purposes = db.session.scalars(select(OneTimeCode.purpose).distinct()).all()
+    return and_(OneTimeCode.purpose.in_(purposes), OneTimeCode.address == address)
+
+
+def forget(address: str, ids: Sequence[bytes]) -> None:
+    """Delete every code of an address, whatever it is for, and those of these ids; their doors are gone."""
+    changed(delete(OneTimeCode).where(of_address(address)))
+    changed(delete(OneTimeCode).where(OneTimeCode.id.in_(ids)))
 
 
 def reveal(code_id: bytes) -> str | None:

@@ -1,4 +1,6 @@
-"""Reads a request's body strictly: one JSON object, once each key, nothing that other readers would read otherwise."""
+"""Reads what a request brings strictly: a body is one JSON object, and in body and query each key stands once, so that
+nothing is there that other readers would read otherwise.
+"""
 
 import json
 from typing import Any, NoReturn, cast
@@ -35,6 +37,15 @@ def load_json(req: Request, schema: Schema) -> Any:
         return json.loads(body.decode("utf-8"), object_pairs_hook=_once_each, parse_constant=_no_constant)
     except (ValueError, RecursionError):
         raise BadRequest from None
+
+
+@parser.location_loader("query")
+def load_query(req: Request, _schema: Schema) -> dict[str, str]:
+    """The parameters of the address."""
+    twice = {_name(name): ["Given more than once."] for name, values in req.args.lists() if len(values) > 1}
+    if twice:
+        raise InvalidInput(dict(sorted(twice.items())))
+    return req.args.to_dict()
 
 
 @parser.error_handler

@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import wraps
 from typing import Any, ParamSpec, Protocol, TypeVar, cast
 
@@ -65,6 +65,24 @@ def cached(seconds: int) -> Callable[[Callable[P, Any]], Callable[P, Response]]:
         return answer
 
     return decorator
+
+
+def streamed(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Pieces of an answer that are made while it is sent.
+
+    Each is made within a context of its own: the server may ask for one in this thread, for the next in another.
+    """
+    context = current_app.app_context
+
+    def sent() -> Iterator[bytes]:
+        while True:
+            with context():
+                piece = next(pieces, None)
+            if piece is None:
+                return
+            yield piece
+
+    return sent()
 
 
 def request_id() -> str:

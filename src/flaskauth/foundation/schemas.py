@@ -1,5 +1,6 @@
 """The shapes of what is heard and said: strict fields, the form that becomes an object, the reply with its sentence."""
 
+import re
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -40,6 +41,14 @@ class Whole(fields.Integer):
         if type(value) is not int or not self.least <= value <= self.most:
             raise ValidationError("Not a valid whole number.")
         return value
+
+
+class Digits(Whole):
+    """A whole number of an address's query, as digits."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+        is_plain = isinstance(value, str) and re.fullmatch(r"0|[1-9][0-9]{0,15}", value)
+        return super()._deserialize(int(value) if is_plain else None, attr, data, **kwargs)
 
 
 class Time(fields.Field[Any]):
@@ -98,4 +107,16 @@ class Refusal(Schema):
     retry_after = fields.Integer(metadata={"description": "Seconds; as the header Retry-After."})
 
 
-__all__ = ["Form", "Refusal", "Reply", "Schema", "Text", "Time", "Whole", "fields", "sentence", "validates_schema"]
+__all__ = [
+    "Digits",
+    "Form",
+    "Refusal",
+    "Reply",
+    "Schema",
+    "Text",
+    "Time",
+    "Whole",
+    "fields",
+    "sentence",
+    "validates_schema",
+]

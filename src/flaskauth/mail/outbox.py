@@ -27,7 +27,12 @@ class Message:
 
 def asked(network: str) -> dict[str, str]:
     """From where and when a mail was asked for, as its reader sees it."""
-    return {"network": network, "asked_at": clock.now().strftime("%Y-%m-%d %H:%M UTC")}
+    return {"network": network, "asked_at": as_read(clock.now())}
+
+
+def as_read(moment: datetime) -> str:
+    """A moment as the reader of a mail sees it."""
+    return moment.strftime("%Y-%m-%d %H:%M UTC")
 
 
 def put(message: Message, state: str = QUEUED) -> None:

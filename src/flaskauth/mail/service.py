@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.message import EmailMessage
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import ColumnElement, and_, delete, func, or_, select
 
 from flaskauth.codes import links
 from flaskauth.codes import service as codes
 from flaskauth.foundation import clock, crypto
-from flaskauth.foundation.db import db, delete_some
+from flaskauth.foundation.db import changed, db, delete_some
 from flaskauth.foundation.log import masked
 from flaskauth.mail.models import DEAD, DROPPED, SENT, WITHHELD, OutboxMail
 from flaskauth.mail.rendering import render
@@ -49,6 +49,24 @@ class Letter:
     message_id: str
 
 
+@dataclass(frozen=True)
+class Correspondence:
+    """What was mailed to one person: to the address, however it was spelled, or with one of these codes or links."""
+
+    address: str
+    spellings: Sequence[str]
+    code_ids: Sequence[bytes]
+    link_ids: Sequence[bytes]
+
+    def holds(self) -> ColumnElement[bool]:
+        return or_(
+            func.lower(OutboxMail.recipient) == self.address,
+            OutboxMail.recipient.in_(self.spellings),
+            OutboxMail.code_id.in_(self.code_ids),
+            OutboxMail.link_id.in_(self.link_ids),
+        )
+
+
 def recent(limit: int, state: str | None = None) -> list[Listed]:
     """The newest mails, of one state or of all."""
     return [_listed(mail) for mail in _newest(limit, state)]
@@ -63,6 +81,13 @@ def mailbox_tag() -> str:
     """Changes when the mailbox does."""
     newest = select(OutboxMail.id).where(OutboxMail.state == SENT).order_by(OutboxMail.created_at.desc())
     return crypto.digest(*db.session.scalars(newest.limit(MAILBOX_SIZE))).hex()[:16]
+
+
+def forget(mails: Correspondence) -> None:
+    """Delete what was mailed to somebody, and what is still to be sent."""
+    # Found by a plain read: a DELETE that looks through the table would wait for every mail that is being sent.
+    for mail_id in db.session.scalars(select(OutboxMail.id).where(mails.holds())).all():
+        changed(delete(OutboxMail).where(OutboxMail.id == mail_id))
 
 
 def purge() -> int:

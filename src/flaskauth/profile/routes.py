@@ -1,13 +1,18 @@
-"""/users/profile, /users/edit."""
+"""/users/profile, /users/edit, /users/activity, /users/export."""
 
 from typing import Any
 
+from flask import Response
+from marshmallow import RAISE
+
 from flaskauth.accounts.models import User
-from flaskauth.foundation.http import Blueprint
+from flaskauth.foundation.http import Blueprint, streamed
 from flaskauth.foundation.limits import limited
-from flaskauth.profile import service
-from flaskauth.profile.schemas import EditReply, EditRequest, ProfileReply
-from flaskauth.sessions.guards import auth_required, open_while_closing
+from flaskauth.profile import export, service
+from flaskauth.profile.account import AccountReply
+from flaskauth.profile.schemas import ActivityQuery, ActivityReply, EditReply, EditRequest, ProfileReply
+from flaskauth.profile.service import Activity
+from flaskauth.sessions.guards import auth_required, fresh_auth_required, open_while_closing, signed_in
 
 bp = Blueprint("profile", __name__, tag="Profile", url_prefix="/users")
 
@@ -29,3 +34,25 @@ def profile(user: User) -> dict[str, Any]:
 def edit(user: User, form: dict[str, Any]) -> dict[str, Any]:
     """Change names, country or language."""
     return {"user": service.edit(user, form)}
+
+
+@bp.get("/activity")
+@limited("600/minute")
+@auth_required
+@bp.input(ActivityQuery, location="query", arg_name="query", unknown=RAISE)
+@bp.output(ActivityReply)
+def activity(user: User, query: dict[str, int]) -> Activity:
+    """What happened to your account, the newest first."""
+    return service.activity(user.id, **query)
+
+
+@bp.get("/export")
+@limited("30/minute")
+@fresh_auth_required
+@open_while_closing
+@bp.output(AccountReply)
+def export_account(_user: User) -> Response:
+    """Everything held about you, as a file; passwords, codes and tokens are not among it, as none of them is held."""
+    account = streamed(export.export(signed_in()))
+    disposition = {"Content-Disposition": 'attachment; filename="account.json"'}
+    return Response(account, mimetype="application/json", headers=disposition)

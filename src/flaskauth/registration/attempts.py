@@ -1,10 +1,11 @@
 """What an attempt to join does with its rows: open, find, mail again, close."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import delete, or_, select, update
 
 from flaskauth import audit
 from flaskauth.accounts import service as accounts
@@ -98,6 +99,16 @@ def close_spent(address: str) -> None:
 def close(attempt_id: bytes) -> None:
     """Let go of an attempt that became an account."""
     changed(update(Registration).where(Registration.id == attempt_id).values(is_open=None))
+
+
+def spellings(address: str) -> Sequence[str]:
+    """How an address was spelled by those who asked to join with it; that is where they were mailed."""
+    return db.session.scalars(select(Registration.email).where(Registration.address == address).distinct()).all()
+
+
+def forget(address: str) -> None:
+    """Delete every attempt to join with an address."""
+    changed(delete(Registration).where(Registration.address == address))
 
 
 def purge() -> int:

@@ -171,8 +171,8 @@ def _again(presented: Presented) -> Tokens:
         .where(Session.id == presented.session_id)
         .with_for_update()
         .execution_options(populate_existing=True)
-    ).one()
-    if not session.is_live or not settings().refresh_rotation:
+    ).one_or_none()
+    if session is None or not session.is_live or not settings().refresh_rotation:
         raise SignedOut
     grace = timedelta(seconds=settings().refresh_grace)
     is_previous = presented.generation == session.generation - 1

@@ -12,7 +12,7 @@ from sqlalchemy import URL
 
 from flaskauth.settings import reading
 from flaskauth.settings.fields import is_loopback
-from flaskauth.settings.values import Address, Keys, Limits, Mail, Pictures, Process, Stores, Tokens
+from flaskauth.settings.values import Address, Keys, Limits, Mail, Pictures, Process, Records, Stores, Tokens
 
 PUBLISHED_SECRETS = {"7vgtdjh_fgWQgdhLbas9df9409sf6a6ds4f3435fa64\u02c6GggfXV6Miy", "changeme", "secret", "dev"}
 SECRET_LENGTH = 32
@@ -31,7 +31,7 @@ class SettingsError(click.ClickException):
         self.faults = faults
 
 
-class Settings(Process, Address, Keys, Stores, Mail, Tokens, Limits, Pictures):
+class Settings(Process, Address, Keys, Stores, Mail, Tokens, Limits, Records, Pictures):
     """The settings by their names in lower case. `Settings.load()` reads them."""
 
     @classmethod

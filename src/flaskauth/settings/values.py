@@ -185,6 +185,13 @@ class Limits(Section):
     """
 
 
+class Records(Section):
+    """What is kept"""
+
+    audit_retention_days: Annotated[int, Field(ge=30, le=36_500)] = 365
+    """Days that an event stays in `audit_events`."""
+
+
 class Pictures(Section):
     """Pictures; read, because older files have them, and not used yet"""
 
@@ -198,4 +205,4 @@ class Pictures(Section):
     """Its access key's secret."""
 
 
-SECTIONS: tuple[type[Section], ...] = (Process, Address, Keys, Stores, Mail, Tokens, Limits, Pictures)
+SECTIONS: tuple[type[Section], ...] = (Process, Address, Keys, Stores, Mail, Tokens, Limits, Records, Pictures)
