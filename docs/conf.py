@@ -19,7 +19,7 @@ html_show_sphinx = False
 NAVIGATION = {
     "Begin": ["getting-started", "tutorial"],
     "Understand": [
-        *("concepts/attempts", "concepts/sessions", "concepts/passwords", "concepts/addresses"),
+        *("concepts/attempts", "concepts/sessions", "concepts/passwords", "concepts/addresses", "concepts/leaving"),
         *("concepts/keys", "concepts/outbox", "why"),
     ],
     "Use": ["library", "verifying"],

@@ -2,17 +2,18 @@
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import event, func, insert, select, update
+from sqlalchemy import event, func, insert, select, text, update
 from tests.closing.leaving import MOMENT, WEEK, close, closed, erase, erase_after, orphans
 from tests.conftest import MakeApp
 from tests.inside import change, events, recorded, rows, together, within
+from tests.journal import Journal
 from tests.passwords.asking import forgot
 from tests.people import HERE, PASSWORD, THERE, Mailbox, People, Person, bearer, form
 from tests.registration.asking import GRACE_AT
@@ -224,6 +225,36 @@ def broken_off_at(app: Flask, step: str) -> Iterator[None]:
     event.listen(engine, "before_cursor_execute", cut)
     yield
     event.remove(engine, "before_cursor_execute", cut)
+
+
+ORDERS = (
+    "CREATE TABLE orders (id BIGINT PRIMARY KEY, user_id BIGINT NOT NULL, FOREIGN KEY (user_id) REFERENCES users (id))"
+)
+
+
+@pytest.fixture
+def orders(app: Flask) -> Iterator[None]:
+    """A table of somebody else, whose rows do not go along with people."""
+    change(app, text(ORDERS))
+    yield
+    change(app, text("DROP TABLE orders"))
+
+
+@pytest.mark.usefixtures("orders")
+def test_whom_somebody_elses_table_holds_fast_keeps_nobody_else_and_goes_later(app: Flask, make_app: MakeApp) -> None:
+    people_who_leave(app, erasure.FEW + 2)
+    held = range(1, erasure.FEW + 1)
+    for number in held:
+        change(app, text(f"INSERT INTO orders VALUES ({number}, {number})"))
+    with redirect_stderr(Journal()) as journal:
+        other = make_app()
+        erase(other)
+        erase(other)
+
+    assert sorted(rows(app, select(User.id))) == [*held]
+    assert [line["user_id"] for line in journal.of("cannot_be_erased")] == [*held]
+    change(app, text("DELETE FROM orders"))
+    assert erase_after(app, timedelta(hours=1)) == erasure.FEW
 
 
 def test_no_sign_in_or_refresh_of_that_moment_outlives_it(app: Flask, people: People) -> None:

@@ -1,5 +1,6 @@
 """The concept pages: what they show is run, and their diagrams are what readers and screen readers can use."""
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import closing
@@ -78,6 +79,18 @@ def test_a_filter_is_made_of_a_list_and_used(tmp_path: Path) -> None:
     with serving(Place(tmp_path, {"BREACHED_PASSWORDS": "breached.filter"})) as (_shell, visitor):
         refused = visitor.post("/auth/register", {**GRACE, "password": KNOWN}).expect(422)
     assert refused["errors"] == TOLD
+
+
+def test_who_leaves_takes_everything_along_and_may_come_back(tmp_path: Path) -> None:
+    with serving(Place(tmp_path, {"PUBLIC_URL": "http://localhost:5000"})) as (shell, visitor):
+        join_grace(visitor)
+        seen, closing_, refused, stays = shell.answers(block("docs/concepts/leaving.md", "leave"))
+
+    exported = json.loads((tmp_path / "account.json").read_text())
+    assert [event["name"] for event in seen["events"]] == ["sign_in"]
+    assert exported["profile"]["email"] == CREDENTIALS["email"]
+    assert (closing_["message"], stays["message"]) == ("Your account is being closed", "Your account stays")
+    assert refused["code"] == "forbidden"
 
 
 def test_the_mails_are_listed(shell: Shell) -> None:

@@ -135,6 +135,11 @@ def purge() -> int:
     return delete_some(AddressChange.id, AddressChange.created_at < clock.now() - CHANGES_KEPT)
 
 
+def put_off(user_id: int, until: datetime) -> None:
+    """Have the person erased later."""
+    changed(update(User).where(User.id == user_id, User.closes_at <= clock.now()).values(closes_at=until))
+
+
 def edit(user: User, **changes: Any) -> User:
     """The person with some things changed."""
     for name, value in changes.items():

@@ -3,6 +3,11 @@
 All of one person goes in one transaction: whatever ends it half-way, the person is still there to be erased next time.
 """
 
+from datetime import timedelta
+
+import structlog
+from sqlalchemy.exc import IntegrityError
+
 from flaskauth import audit
 from flaskauth.accounts import service as accounts
 from flaskauth.accounts.models import User
@@ -10,6 +15,8 @@ from flaskauth.audit import service as trail
 from flaskauth.closing import emails
 from flaskauth.codes import links
 from flaskauth.codes import service as codes
+from flaskauth.foundation import clock
+from flaskauth.foundation.complaints import in_words
 from flaskauth.foundation.db import db
 from flaskauth.mail import outbox
 from flaskauth.mail import service as mail
@@ -17,16 +24,30 @@ from flaskauth.mail.service import Correspondence
 from flaskauth.registration import attempts
 
 FEW = 10
+AGAIN = timedelta(hours=1)
+
+log = structlog.get_logger(__name__)
 
 
 def purge() -> int:
     """Erase people a week after they closed their account, a few at a time; how many went."""
-    return sum(_erase(user) for user in accounts.over(FEW))
+    return sum(_attempt(user) for user in accounts.over(FEW))
 
 
-def _erase(user: User) -> bool:
+def _attempt(user: User) -> bool:
+    """Whether the person went. Whom a row of somebody else's table holds fast keeps nobody else waiting."""
+    user_id, mails = user.id, _correspondence(user)
+    try:
+        with db.session.begin_nested():  # SQLite: begun by a change, it waits its turn; begun by a read, it would not
+            return _erase(user, mails)
+    except IntegrityError as error:
+        log.error("cannot_be_erased", user_id=user_id, reason=in_words(error))
+        accounts.put_off(user_id, clock.now() + AGAIN)
+        return False
+
+
+def _erase(user: User, mails: Correspondence) -> bool:
     """Whether the person went by this call: neither taken back meanwhile, nor erased by another process."""
-    mails = _correspondence(user)
     if not accounts.erase(user.id):
         return False
     _drop_picture(user.avatar)
