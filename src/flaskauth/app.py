@@ -12,10 +12,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from flaskauth import health, migrations, reference
 from flaskauth.accounts import service as accounts
-from flaskauth.codes import links
 from flaskauth.audit import service as audit
 from flaskauth.closing import erasure
 from flaskauth.closing import routes as closing_routes
+from flaskauth.codes import links
 from flaskauth.codes import service as codes
 from flaskauth.email_change import routes as email_change_routes
 from flaskauth.foundation import current, engine, hashing, jobs, limits, log, server

@@ -36,7 +36,6 @@ CONTEXTS: dict[str, dict[str, str]] = {
     "email_change/change_requested": CHANGE,
     "email_change/address_changed": CHANGE,
     "recovery/taken_back": ASKED,
-    "closing/account_closing": {**ASKED, "closes_at": "2026-01-17T16:43:48Z"},
     "closing/account_closing": {**ASKED, "closes_at": "2026-01-17 16:43 UTC"},
     "closing/account_restored": ASKED,
     "closing/account_erased": {},
