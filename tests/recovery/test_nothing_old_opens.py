@@ -1,4 +1,4 @@
-"""After a reset, a change, an undo, a disowned sign-in: nothing of before opens the account, tried in a burst too."""
+"""After whatever ends what was open, nothing of before opens the account, tried in a burst too."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,16 +7,20 @@ from functools import partial
 import pytest
 from flask import Flask
 from tests.email_change.asking import Change, ask, link_of, moved
-from tests.inside import refused, together
+from tests.inside import refused, together, within
 from tests.login.guessing import Guesser, strange_network
 from tests.passwords.asking import NEW, asked_for, change, reset
-from tests.people import PASSWORD, THERE, People, Person, code_of
+from tests.people import PASSWORD, THERE, People, Person, bearer, code_of
 from tests.registration.asking import GRACE_AT, WRONG
 from tests.sessions.holding import Holder
 from tests.tables import settle
-from werkzeug.test import TestResponse
+from werkzeug import Response
 
-Act = Callable[[], TestResponse]
+from flaskauth.accounts.addresses import parse
+from flaskauth.users import service as users
+
+Act = Callable[[], Response]
+DONE = Response(status=200)  # of an operator's command
 
 
 @dataclass
@@ -45,6 +49,16 @@ class Before:
         mail = next(mail for mail in self.people.mailbox.all() if "/auth/disown#" in mail["text"])
         return partial(link_of(mail).followed, self.app.test_client())
 
+    def closes(self) -> Act:
+        return partial(self.app.test_client().delete, "/users/account", headers=bearer(self.mine.token))
+
+    def is_disabled(self) -> Act:
+        return partial(within, self.app, self._disable)
+
+    def _disable(self) -> Response:
+        assert users.disable(parse(self.email))
+        return DONE
+
 
 @pytest.fixture
 def before(app: Flask, people: People) -> Before:
@@ -57,7 +71,10 @@ ENDS: dict[str, Callable[[Before], Act]] = {
     "change": Before.changes,
     "undo": Before.undoes,
     "disown": Before.disowns,
+    "close": Before.closes,
+    "disable": Before.is_disabled,
 }
+SIGNS_IN_AGAIN = ("reset", "change", "undo", "disown")
 
 
 @pytest.mark.parametrize("end", ENDS)
@@ -67,7 +84,7 @@ def test_no_token_of_before_and_none_that_was_traded_meanwhile_opens_anything(be
     acts: list[Act] = [act, *trades]
     done, *traded = together(acts)
 
-    assert done.status_code == 200, done.text
+    assert done.status_code == 200, done.get_data()
     assert old.is_over()
     assert {answer.status_code for answer in traded} <= {200, 401}
     welcomes = [answer.get_json() for answer in traded if answer.status_code == 200]
@@ -85,7 +102,7 @@ def test_no_device_of_before_is_known(before: Before, end: str) -> None:
         assert guesser.tries(password, at=strange_network(), device_token=token).status_code == 429
 
 
-@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("end", SIGNS_IN_AGAIN)
 def test_no_code_of_before_is_good(before: Before, end: str) -> None:
     waiting = asked_for(before.people, at=strange_network())
     assert ask(before.mine.client, before.mine.token, "katherine@example.org").status_code == 200
@@ -100,6 +117,14 @@ def test_no_code_of_before_is_good(before: Before, end: str) -> None:
         "/users/email/verify", json={"otp": code}, headers={"Authorization": f"Bearer {signed_in['token']}"}
     )
     assert refused(answer) == WRONG
+
+
+@pytest.mark.parametrize("end", ["close", "disable"])
+def test_no_reset_that_waited_sets_a_password(before: Before, end: str) -> None:
+    waiting = asked_for(before.people, at=strange_network())
+    assert ENDS[end](before)().status_code == 200
+
+    assert refused(reset(before.people.client, waiting.code, reset_id=waiting.id)) == WRONG
 
 
 def reset_anew(before: Before) -> str:
