@@ -52,12 +52,9 @@ def is_known(password: str) -> bool:
     if where is None:
         return False
     release()
+    name = digest(password)
     try:
-        return (
-            bloom.holds(where, digest(password))
-            if isinstance(where, Path)
-            else _service().holds(where, digest(password))
-        )
+        return bloom.holds(where, name) if isinstance(where, Path) else _service().holds(where, name)
     except (OSError, NoFilter, Unanswered) as error:
         _tell(_why(error))
         return False
