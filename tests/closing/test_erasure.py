@@ -102,6 +102,20 @@ def test_nothing_of_the_person_is_left_but_the_last_mail_and_that_goes_too(app: 
     assert orphans(app) == {}
 
 
+def test_mails_go_however_the_address_was_spelled(app: Flask, people: People) -> None:
+    """Two spellings are one address by rules that no database knows."""
+    token = people.joined("strasse@example.com").signed_in()["token"]
+    close(people.client, token)
+    attempt = people.pending("straße@example.com", at=THERE)
+    clock.travel(timedelta(minutes=2))
+    people.client.post("/auth/resend", json={"verification_id": attempt})
+    assert "straße@" in everything(app)
+    change(app, update(User).values(closes_at=clock.now()))
+
+    assert erase(app) == 1
+    assert "straße@" not in everything(app)
+
+
 def test_the_last_mail_goes_after_a_week(app: Flask, people: People, mailbox: Mailbox) -> None:
     lived(app, people)
     erase_after(app)

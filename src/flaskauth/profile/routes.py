@@ -52,7 +52,7 @@ def activity(user: User, query: dict[str, int]) -> Activity:
 @open_while_closing
 @bp.output(AccountReply)
 def export_account(_user: User) -> Response:
-    """Everything held about you, as a file; passwords, codes and tokens are not among it, as none of them is held."""
+    """Everything held about you, as a file; nothing that opens a door is in it."""
     account = streamed(export.export(signed_in()))
     disposition = {"Content-Disposition": 'attachment; filename="account.json"'}
     return Response(account, mimetype="application/json", headers=disposition)
