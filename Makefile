@@ -42,8 +42,9 @@ lint: setup ## ruff, mypy --strict, and the order of the rooms
 	$(bin)/lint-imports
 
 docs: setup ## write what the pages take from the code again, and build/docs/index.html
-	@$(bin)/python -m docs.generate 2>/dev/null
-	$(bin)/sphinx-build -q -W --keep-going -n docs build/docs
+	@$(bin)/python -m docs.generate
+	@$(bin)/sphinx-build -q -W --keep-going -n docs build/docs
+	@echo build/docs/index.html
 
 wheel: setup ## dist/flaskauth-*.whl
 	@$(uv) build --quiet --wheel --no-build-isolation --python $(bin)/python

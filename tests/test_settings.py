@@ -128,6 +128,8 @@ def test_a_dotenv_that_cannot_be_read_is_told(tmp_path: Path, text: bytes, fault
         ("METRICS_TOKEN", "hunter2", "needs 16 characters or more"),
         ("MAIL_USE_TLS", "starttls", "must be true or false"),
         ("JWT_DURATION", "ten", "must be a whole number"),
+        ("SQLALCHEMY_DATABASE_URI", "mysql+aiomysql://app:pass@h/d", "names a driver that is not installed"),
+        ("SQLALCHEMY_DATABASE_URI", "mysql+mysqlold://app:pass@h/d", "names a driver that is not installed"),
         ("SQLALCHEMY_DATABASE_URI", "mysql://app:p@ss@h/d", "holds an @ too many: in a password @ is written %40, "),
     ],
 )

@@ -1,6 +1,11 @@
 """python -m docs.generate"""
 
+from contextlib import redirect_stderr
+from io import StringIO
+
 from docs.generate import PAGES, ROOT, made
 
-for path in PAGES:
-    (ROOT / path).write_text(made(path), encoding="utf-8")
+with redirect_stderr(StringIO()):  # what the application logs; what is wrong is said after it
+    pages = {path: made(path) for path in PAGES}
+for path, text in pages.items():
+    (ROOT / path).write_text(text, encoding="utf-8")

@@ -41,4 +41,5 @@ def _told(text: str) -> list[str]:
 def _option(option: click.Option, context: click.Context) -> str:
     record = option.get_help_record(context)
     assert record, "an option without a word about it"
-    return f"| `{record[0]}` | {record[1].replace('|', chr(92) + '|')} |"
+    written, told = (part.replace("|", r"\|") for part in record)
+    return f"| `{written}` | {told} |"

@@ -171,7 +171,8 @@ def list_mail(state: str | None, limit: int) -> None:
 
 def _of_database(error: Exception) -> str:
     """The driver's own words, without the statement that caused them, and what to do."""
-    said = of_driver(error)
+    reason = of_driver(error)
+    said = ": ".join(map(str, reason.args)) or reason
     if lacks_schema(error):
         return f"The database is not up to date ({said}). Run: flaskauth db upgrade"
     return (

@@ -13,6 +13,7 @@ from redis import Redis
 from sqlalchemy import Connection, Engine, func, select, text
 
 from flaskauth.foundation import clock, crypto
+from flaskauth.foundation.complaints import in_words
 from flaskauth.foundation.current import settings
 from flaskauth.foundation.db import db
 from flaskauth.foundation.errors import Unavailable
@@ -202,4 +203,4 @@ def _ask_broker(url: SecretStr | None) -> dict[str, Check]:
 
 
 def _failure(error: Exception) -> str:
-    return f"failed: {type(error).__name__}"  # its text may hold addresses and statements
+    return f"failed: {in_words(error)}"  # its own text may hold addresses and statements

@@ -69,7 +69,7 @@ def test_a_table_that_undoes_nothing(installation: Installation) -> None:
 
 
 def test_what_the_database_gives_to_other_tables_does_not_matter(installation: Installation) -> None:
-    assert "the database's default, latin1, is used by none" in examined(installation.place).of("tables", "ok")
+    assert "the database's default, latin1_swedish_ci, is for others" in examined(installation.place).of("tables", "ok")
 
 
 def test_connections_that_lost_what_they_asked_for(mariadb: MariaDB, mariadb_url: str) -> None:
@@ -107,7 +107,7 @@ def test_a_read_only_database(installation: Installation, durable: MariaDB) -> N
 def test_fewer_connections_than_the_processes_may_want(installation: Installation) -> None:
     told = examined(installation.place.having(WEB_CONCURRENCY="8")).fails_only("connections")
 
-    assert "8 processes may want 170 connections and get 151" in told
+    assert "8 processes may want 170 connections, and 151 are given" in told
 
 
 def test_a_database_that_is_too_old() -> None:
@@ -184,7 +184,7 @@ def test_keys_that_were_sealed_with_another_secret(installation: Installation) -
 
     assert "SECRET_KEY_FALLBACKS" in examined(place).fails_only("signing-keys")
     told = examined(place.having(SECRET_KEY_FALLBACKS=installation.secret))
-    assert "still needed by 1 signing keys" in told.of("secret-fallbacks", "ok")
+    assert "still needed by 1 signing key," in told.of("secret-fallbacks", "ok")
 
 
 def test_a_fallback_that_can_go(installation: Installation) -> None:
@@ -195,7 +195,7 @@ def test_a_fallback_that_can_go(installation: Installation) -> None:
 
 def test_mail_that_nobody_sends(installation: Installation) -> None:
     with changed(installation, MAIL.format(state="queued", minutes=10), "DELETE FROM outbox WHERE id = 1"):
-        assert "1 mails wait, the longest due for 60" in examined(installation.place).fails_only("outbox")
+        assert "1 mail waits, the longest due for 60" in examined(installation.place).fails_only("outbox")
 
 
 def test_mail_that_could_not_be_delivered(installation: Installation) -> None:

@@ -14,7 +14,7 @@ from tests.doctor.examining import examined, examined_apart, run
 from tests.journeys import leaks
 from tests.journeys.installation import LOGIN, Installation
 from tests.journeys.processes import Place
-from tests.servers import Certificate, SmtpSink
+from tests.servers import Certificate, SmtpSink, free_port
 
 AWAY = "mysql://app:{password}@127.0.0.1:1/none"
 OF_DATABASE = {"session", "durability", "tables", "clock", "schema", "signing-keys", "outbox", "schedule"}
@@ -85,7 +85,7 @@ def test_machines_that_swallow_everything_hold_nobody_up(installation: Installat
 def test_a_broker_that_is_away(installation: Installation) -> None:
     told = examined(installation.place.having(REDIS_URL="redis://:hidden@127.0.0.1:1/0"))
 
-    assert "Redis does not answer" in told.fails_only("broker")
+    assert "Redis does not answer: Connection refused" in told.fails_only("broker")
     assert told.checks("skipped") == {"queue"}
 
 
@@ -156,7 +156,7 @@ def test_a_login_that_the_mail_server_refuses(installation: Installation) -> Non
 
 
 def test_a_mail_server_that_is_away(installation: Installation) -> None:
-    assert "connect ConnectionRefusedError" in examined(installation.place.having(MAIL_PORT="1")).fails_only("smtp")
+    assert "Connection refused (connect)" in examined(installation.place.having(MAIL_PORT="1")).fails_only("smtp")
 
 
 @pytest.mark.parametrize("path", ["", "/page"])
@@ -170,6 +170,12 @@ def test_a_proxy_with_nobody_behind_it(installation: Installation, another: int)
     told = examined(installation.place.having(PUBLIC_URL=f"http://127.0.0.1:{another}/behind"))
 
     assert "answers with 502" in told.warns("public-url")
+
+
+def test_an_address_at_which_nobody_answers(installation: Installation) -> None:
+    told = examined(installation.place.having(PUBLIC_URL=f"http://127.0.0.1:{free_port()}"))
+
+    assert "does not answer from here: Connection refused" in told.warns("public-url")
 
 
 def test_no_secret_is_told_however_much_is_wrong(installation: Installation) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from tests.documentation.answers import alike
 from tests.documentation.blocks import block
 from tests.documentation.clones import clone, own_tools
-from tests.journeys.processes import Place
+from tests.journeys.processes import COMMANDS, Place
 from tests.journeys.visitors import Visitor
 from tests.servers import MariaDB, free_port
 
@@ -29,14 +30,14 @@ class Reader:
         for old, new in {"localhost:5000": f"127.0.0.1:{self.port}", **replaced}.items():
             text = text.replace(old, new)
         done = subprocess.run(
-            ["bash", "-euc", text], cwd=self.folder, capture_output=True, text=True, timeout=60, check=False
+            ["bash", "-euc", text], cwd=self.folder, capture_output=True, text=True, timeout=300, check=False
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
 
     @contextmanager
-    def running(self, command: str) -> Iterator[Visitor]:
-        words = ("/usr/bin/env", *command.split(), f"PORT={self.port}")
+    def running(self, command: str, port: str = "PORT={}") -> Iterator[Visitor]:
+        words = ("/usr/bin/env", *command.split(), *port.format(self.port).split())
         with Place(self.folder, own_tools()).start(*words) as server, closing(Visitor(self.port)) as visitor:
             server.wait_until(visitor.is_ready, seconds=120).wait_for("/dev/mailbox")
             yield visitor
@@ -64,6 +65,19 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Reader:
 def test_it_leads_to_a_verified_sign_in(reader: Reader) -> None:
     assert block("README.md", "run") == block("docs/getting-started.md", "run")
     with reader.running(block("README.md", "run")) as visitor:
+        reader.follow(visitor)
+
+
+def test_it_leads_to_the_same_without_make(tmp_path: Path) -> None:
+    """What is installed comes from where these tests install."""
+    clone(tmp_path)
+    reader = Reader(tmp_path)
+    uv = f"{COMMANDS}/uv --quiet"
+    venv, install, serve = block("docs/getting-started.md", "by-hand").splitlines()
+    reader.type(venv, **{"python3 -m venv": f"{uv} venv --python {sys.executable}"})
+    pip = f"{uv} pip install --python .venv/bin/python --constraint requirements.txt"
+    reader.type(install, **{".venv/bin/pip install": pip})
+    with reader.running(serve, "--port {}") as visitor:
         reader.follow(visitor)
 
 

@@ -15,12 +15,19 @@ from tests.documentation.blocks import ROOT, pages
 from flaskauth.cli import main
 
 LOADED = re.compile(r'(?:<script[^>]*\bsrc|<img[^>]*\bsrc|<link[^>]*\bhref)="([^"]+)"')
+CELL = re.compile(r"(?<!\\)\|")
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 
 
 @pytest.mark.parametrize("path", PAGES)
 def test_what_is_made_from_the_code_is_up_to_date(path: str) -> None:
     assert (ROOT / path).read_text(encoding="utf-8") == made(path), "run: make docs"
+
+
+@pytest.mark.parametrize("path", [path for path in PAGES if path.endswith(".md")])
+def test_every_row_of_a_table_has_the_cells_that_its_heading_has(path: str) -> None:
+    for table in re.findall(r"(?:^\|.*\n)+", made(path), re.MULTILINE):
+        assert len({len(CELL.findall(row)) for row in table.splitlines()}) == 1, table
 
 
 def test_every_command_is_told_in_one_line() -> None:

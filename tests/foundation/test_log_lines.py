@@ -111,6 +111,12 @@ def test_nobody_can_forge_a_line(app: Flask, journal: Journal) -> None:
     assert all(line["request_id"] != headers["X-Request-ID"] for line in journal.of("request"))
 
 
+def test_what_flasks_own_server_says_is_not_coloured(app: Flask, journal: Journal) -> None:
+    logging.getLogger("werkzeug").info("\x1b[31mWARNING\x1b[0m\n * Running on http://%s", "127.0.0.1:5000")
+
+    assert journal.lines()[-1]["event"] == "WARNING\n * Running on http://127.0.0.1:5000"
+
+
 def test_a_long_value_is_cut(app: Flask, journal: Journal) -> None:
     structlog.get_logger().info("long", what="x" * 10**6)
 

@@ -79,6 +79,7 @@ def test_a_database_that_is_away_makes_it_not_ready(serve: Serve) -> None:
     assert body["request_id"] == answer.headers["X-Request-ID"]
     assert str(body["retry_after"]) == answer.headers["Retry-After"]
     assert not body["checks"]["database"]["ok"]
+    assert "nobody answers there" in body["checks"]["database"]["detail"]
     assert body["checks"]["broker"]["ok"]
 
 

@@ -142,6 +142,7 @@ def test_a_database_that_is_away_is_told_in_words(place: Place, words: tuple[str
 
     said = away.run("flaskauth", *words, expect=1)
 
+    assert re.search(r"The database says: 200[23]: Can't connect to ", said)
     assert "Does it run, and is SQLALCHEMY_DATABASE_URI right? flaskauth doctor looks closer." in said
     assert "Traceback" not in said
     assert "hunter2" not in said

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
-from flaskauth.doctor.findings import OK, Finding, Subject, doubtful, each, fine, wrong
+from flaskauth.doctor.findings import OK, Finding, Subject, doubtful, each, fine, in_short, wrong
 from flaskauth.foundation.current import settings
 from flaskauth.foundation.db import db
 from flaskauth.keys.models import SigningKey
@@ -79,7 +79,7 @@ def _another(url: str) -> Finding:
 def _unreached(url: str, reason: object) -> Finding:
     if isinstance(reason, ssl.SSLCertVerificationError):
         return wrong(f"the certificate of {url} proves nothing: {reason.verify_message}", "Renew or correct it.")
-    return doubtful(f"{url} does not answer from here: {type(reason).__name__}", STARTED)
+    return doubtful(f"{url} does not answer from here: {in_short(reason)}", STARTED)
 
 
 CHECKS = {"public-url": _public_url}

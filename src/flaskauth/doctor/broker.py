@@ -7,7 +7,7 @@ from pydantic import SecretStr
 from redis import Redis
 from redis.exceptions import AuthenticationError, RedisError
 
-from flaskauth.doctor.findings import Finding, Subject, doubtful, each, fine, skipped, wrong
+from flaskauth.doctor.findings import Finding, Subject, counted, doubtful, each, fine, in_short, skipped, wrong
 from flaskauth.foundation.current import settings
 from flaskauth.foundation.queue import queue
 
@@ -27,7 +27,7 @@ def _broker() -> Finding:
         return wrong("Redis refuses the login", "Correct the name and password in REDIS_URL.")
     except (RedisError, OSError) as error:
         return wrong(
-            f"Redis does not answer: {type(error).__name__}",
+            f"Redis does not answer: {in_short(error)}",
             "Start it, or correct REDIS_URL. Mail goes out meanwhile, from the server's threads.",
         )
     return _judged(memory["maxmemory"], memory["maxmemory_policy"])
@@ -51,12 +51,13 @@ def _queue() -> Finding:
             waiting = int(str(redis.llen(queue(current_app).conf.task_default_queue)))
     except (RedisError, OSError):
         return skipped("of broker")
+    told = counted(waiting, "message waits", "messages wait")
     if waiting > MANY:
         return doubtful(
-            f"{waiting} messages wait: no worker takes them, or too few do",
+            f"{told}: no worker takes them, or too few do",
             "Start a worker, or more: celery -A flaskauth.celery worker --loglevel=INFO",
         )
-    return fine(f"{waiting} messages wait")
+    return fine(told)
 
 
 def _redis(url: SecretStr) -> Redis:

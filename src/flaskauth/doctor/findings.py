@@ -63,6 +63,21 @@ def each(checks: Mapping[str, Callable[P, Finding]], *args: P.args, **kwargs: P.
             yield replace(unmade(error), check=name)
 
 
+def counted(number: int, one: str, more: str) -> str:
+    """A number with its noun: "1 process", "2 processes"."""
+    return f"{number} {one if number == 1 else more}"
+
+
+def in_short(reason: object) -> str:
+    """The system's own words, such as "Connection refused", else its kind: what a library says may quote a secret."""
+    error = reason if isinstance(reason, BaseException) else None
+    while error:
+        if isinstance(error, OSError) and error.strerror:
+            return error.strerror
+        error = error.__cause__ or error.__context__
+    return type(reason).__name__
+
+
 def unmade(error: Exception) -> Finding:
     """A check that could not be made; the error's text may quote a statement or an address."""
     return wrong(f"could not be looked at: {type(error).__name__}", "Repair what else is told, then run this again.")

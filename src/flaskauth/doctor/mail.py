@@ -3,7 +3,7 @@
 import ssl
 from datetime import timedelta
 
-from flaskauth.doctor.findings import Finding, Subject, doubtful, each, fine, wrong
+from flaskauth.doctor.findings import Finding, Subject, doubtful, each, fine, in_short, wrong
 from flaskauth.foundation import clock
 from flaskauth.foundation.current import settings
 from flaskauth.mail import smtp
@@ -33,9 +33,12 @@ def _smtp() -> Finding:
 
 
 def _why(error: smtp.Undelivered) -> str:
-    """The stage and the reason, in OpenSSL's own words where a certificate proves nothing."""
+    """The reason and the stage, in OpenSSL's own words where a certificate proves nothing."""
     cause = error.__cause__
-    return f"{error} ({cause.verify_message})" if isinstance(cause, ssl.SSLCertVerificationError) else str(error)
+    if cause is None:
+        return str(error)
+    told = cause.verify_message if isinstance(cause, ssl.SSLCertVerificationError) else in_short(cause)
+    return f"{told} ({error.stage})"
 
 
 def _advice(error: smtp.Undelivered) -> str:

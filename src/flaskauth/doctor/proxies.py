@@ -24,7 +24,7 @@ def _proxies() -> Finding:
     trusted = settings().trusted_proxies
     if wide := [str(network) for network in trusted if _is_wide(network)]:
         return wrong(
-            f"TRUSTED_PROXIES holds {', '.join(wide)}: anybody there can pretend any address. {_example(trusted)}",
+            f"TRUSTED_PROXIES holds {', '.join(wide)}: anybody there can pretend any address; {_example(trusted)}",
             "Name the addresses of your own proxies only.",
         )
     if not trusted and settings().public_url.startswith("https://") and not settings().is_development:

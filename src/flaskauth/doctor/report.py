@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from flaskauth.doctor.findings import FAILED, OK, SKIPPED, WARNING, Finding
+from flaskauth.doctor.findings import FAILED, OK, SKIPPED, WARNING, Finding, counted
 
 COLOURS = {OK: "green", WARNING: "yellow", FAILED: "bold red", SKIPPED: "dim"}
 ORDER = (FAILED, WARNING, OK, SKIPPED)
@@ -68,5 +68,5 @@ def show(findings: Sequence[Finding]) -> None:
 
 def _summary(findings: Sequence[Finding]) -> str:
     count = Counter(finding.state for finding in findings)
-    warnings = "1 warning" if count[WARNING] == 1 else f"{count[WARNING]} warnings"
+    warnings = counted(count[WARNING], "warning", "warnings")
     return f"\n{count[FAILED]} failed, {warnings}, {count[SKIPPED]} not looked at, {count[OK]} fine."

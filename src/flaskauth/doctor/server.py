@@ -5,7 +5,7 @@ import re
 
 from sqlalchemy import Connection, text
 
-from flaskauth.doctor.findings import Finding, doubtful, fine, serious, wrong
+from flaskauth.doctor.findings import Finding, counted, doubtful, fine, serious, wrong
 from flaskauth.foundation import engine
 from flaskauth.foundation.current import settings
 from flaskauth.settings import is_loopback
@@ -79,15 +79,16 @@ def _connections(connection: Connection) -> Finding:
     if connection.dialect.name == "sqlite":
         return fine("SQLite has no limit")
     options = engine.options(settings())
+    processes = counted(settings().web_concurrency, "process", "processes")
     wanted = settings().web_concurrency * (options["pool_size"] + options["max_overflow"]) + RESERVE
     limits = [int(str(_asked(connection, f"SELECT @@{name}"))) for name in ("max_connections", "max_user_connections")]
     allowed = min(limit for limit in limits if limit)
     if wanted > allowed:
         return wrong(
-            f"{settings().web_concurrency} processes may want {wanted} connections and get {allowed}",
+            f"{processes} may want {wanted} connections, and {allowed} are given",
             "Raise max_connections (or max_user_connections), or lower WEB_CONCURRENCY or DATABASE_POOL_SIZE.",
         )
-    return fine(f"{settings().web_concurrency} processes may want {wanted} and get {allowed}")
+    return fine(f"{processes} may want {wanted}, and {allowed} are given")
 
 
 def _encryption(connection: Connection) -> Finding:

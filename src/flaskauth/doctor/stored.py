@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from sqlalchemy import Connection, func, select
 
-from flaskauth.doctor.findings import Finding, doubtful, fine, serious, skipped, wrong
+from flaskauth.doctor.findings import Finding, counted, doubtful, fine, serious, skipped, wrong
 from flaskauth.foundation import clock, crypto
 from flaskauth.foundation.crypto import CannotOpen
 from flaskauth.foundation.current import settings
@@ -53,7 +53,9 @@ def _fallbacks(connection: Connection) -> Finding:
         return fine("none is set")
     old = [kid for kid, sealed in _keys(connection) if _opened_by(kid, sealed) is False]
     if old:
-        return fine(f"still needed by {len(old)} signing keys; the schedule seals them again")
+        return fine(
+            f"still needed by {counted(len(old), 'signing key', 'signing keys')}, which the schedule seals again"
+        )
     days = timedelta(minutes=settings().refresh_token_duration).days
     return fine(f"no signing key needs one; {days} days after the change no session does, and they can go")
 
@@ -73,11 +75,11 @@ def _opened_by(kid: str, sealed: bytes) -> bool | None:
 
 def _outbox(connection: Connection) -> Finding:
     late = mail_is_late_by(connection)
-    waiting = connection.scalar(select(func.count()).where(OutboxMail.state == QUEUED))
-    told = f"{waiting} mails wait, the longest due for {int(late.total_seconds())} s"
+    waiting = connection.scalar(select(func.count()).where(OutboxMail.state == QUEUED)) or 0
+    told = f"{counted(waiting, 'mail waits', 'mails wait')}, the longest due for {int(late.total_seconds())} s"
     if late > MAIL_LATE:
         return wrong(told, "Look at `schedule` and `smtp`; flaskauth mail list --state queued")
-    return fine(told)
+    return fine(told if waiting else "no mail waits")
 
 
 def _dead_mail(connection: Connection) -> Finding:

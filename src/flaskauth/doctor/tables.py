@@ -24,8 +24,8 @@ def _tables(connection: Connection) -> Finding:
         )
     if strays := _others(connection, ENGINES, kind):
         return wrong(f"not in {kind}: {', '.join(strays)}", f"ALTER TABLE ... ENGINE={kind}, for each.")
-    default = connection.execute(text("SELECT @@character_set_database")).scalar_one()
-    return fine(f"{collation}, {kind}; the database's default, {default}, is used by none of them")
+    default = connection.execute(text("SELECT @@collation_database")).scalar_one()
+    return fine(f"each of ours is {collation} and {kind}; the database's default, {default}, is for others")
 
 
 def _others(connection: Connection, statement: str, wanted: str) -> list[str]:

@@ -1,6 +1,7 @@
 """Logs: one JSON line an event, with the request's id, and nothing that opens a door or names a person."""
 
 import logging
+import re
 import sys
 import traceback
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict, Processor
 
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 LONGEST = 1000  # characters of one value
 SECRET = ("password", "token", "secret", "otp", "code_", "authorization", "cookie", "email", "address", "key_")
 
@@ -44,7 +46,8 @@ def configure(level: int = logging.INFO) -> None:
 
 
 def _says_where(record: logging.LogRecord) -> bool:
-    """Of what Flask's development server says, its address and what is wrong; requests are told by us."""
+    """Of what Flask's development server says, its address and what is wrong, uncoloured; requests are told by us."""
+    record.msg, record.args = COLOURS.sub("", record.getMessage()), ()
     return record.levelno > logging.INFO or "Running on" in record.getMessage()
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
-from sqlalchemy import make_url
+from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from flaskauth import bloom
@@ -48,14 +48,24 @@ def _http_url(value: str) -> str:
 
 def _database(value: str) -> str:
     try:
-        backend = make_url(value).get_backend_name()
+        url = make_url(value)
     except ArgumentError:
         raise ValueError("must look like mysql://user:password@host/database") from None
-    if backend not in {"sqlite", "mysql", "mariadb"}:
+    if url.get_backend_name() not in {"sqlite", "mysql", "mariadb"}:
         raise ValueError("must start with mysql://, mariadb:// or sqlite://")
     if value.partition("?")[0].count("@") > 1:
         raise ValueError("holds an @ too many: in a password @ is written %40, : %3A, / %2F and % %25")
+    if "+" in url.drivername and not _has_driver(url):
+        raise ValueError("names a driver that is not installed; mysql:// takes one that is")
     return value
+
+
+def _has_driver(url: URL) -> bool:
+    try:
+        url.get_dialect().import_dbapi()
+    except (ArgumentError, ImportError):
+        return False
+    return True
 
 
 def _redis(value: str) -> str:
