@@ -37,7 +37,9 @@ def test_it_is_migrated_and_served_by_its_commands(tmp_path: Path) -> None:
         place.start(*shlex.split(serve)) as server,
         closing(Visitor(int(bookshop.ports[":8000"][1:]))) as visitor,
     ):
-        server.wait_until(visitor.is_ready)
+        server.wait_until(visitor.is_ready).wait_for(
+            f"Started worker-{count}"
+        )  # one that is just starting heeds no SIGTERM
         assert len(server.children()) == int(count)
         person = Traveller(visitor, visitor.code_for, "grace@example.com")
         person.join()
