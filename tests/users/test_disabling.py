@@ -105,13 +105,20 @@ def test_a_forgotten_password_is_answered_the_same_and_mails_nothing(app: Flask,
     assert mails_sent(app) == sent + 1
 
 
-def test_a_code_that_was_mailed_before_sets_no_password_not_even_later(app: Flask, desk: Desk, people: People) -> None:
+def test_a_code_that_was_mailed_before_sets_no_password(app: Flask, desk: Desk, people: People) -> None:
     people.joined()
     asked = asked_for(people)
     keep_out(desk)
 
     assert refused(reset(people.client, asked.code, reset_id=asked.id)) == WRONG
+
+
+def test_it_sets_none_either_once_the_person_is_let_in_again(app: Flask, desk: Desk, people: People) -> None:
+    people.joined()
+    asked = asked_for(people)
+    keep_out(desk)
     desk.types("enable", GRACE_AT)
+
     assert refused(reset(people.client, asked.code, reset_id=asked.id)) == WRONG
     assert refused(who(app).sign_in(NEW)) == WRONG_ONE
 
