@@ -10,9 +10,10 @@ ABOUT = """\
 
 The running server describes itself at `/openapi.json` (OpenAPI 3.1), and `/docs` is a page that can try every call.
 
-Bodies are JSON objects of at most 64 KiB, sent as `application/json`; unknown fields are refused. An answer has
-`status`, `success`, `message` and what the call gives; a refusal has `code` and `request_id` beside them, and what the
-code needs. Any call may also be refused with 404 `not_found`, 405 `method_not_allowed` or 503 `unavailable`."""
+Bodies are JSON objects of at most 64 KiB, sent as `application/json`, unless a call says otherwise; unknown fields are
+refused. An answer has `status`, `success`, `message` and what the call gives; a refusal has `code` and `request_id`
+beside them, and what the code needs. Any call may also be refused with 404 `not_found`, 405 `method_not_allowed` or
+503 `unavailable`."""
 EVERYWHERE = {"status", "success", "message"}
 
 Json = dict[str, Any]
@@ -36,8 +37,10 @@ def _call(name: str, call: Json, schemas: Json) -> Iterator[str]:
         yield from ("", needed)
     yield from _query(call.get("parameters", []))
     if "requestBody" in call:
-        yield from _fields("asks for", _resolved(_json(call["requestBody"]), schemas), schemas, set())
-    answer = _json(call["responses"]["200"])
+        yield from _body("Asks for", call["requestBody"])
+        yield from _fields("asks for", _resolved(_schema(call["requestBody"]), schemas), schemas, set())
+    yield from _body("Answers with", call["responses"]["200"])
+    answer = _schema(call["responses"]["200"])
     yield from _fields("answers", _resolved(answer, schemas), schemas, EVERYWHERE)
     yield from _refusals(call["responses"])
 
@@ -68,9 +71,16 @@ def _credential(call: Json) -> str:
     )
 
 
-def _json(part: Json) -> Json:
-    schema: Json = part.get("content", {}).get("application/json", {}).get("schema", {})
-    return schema
+def _schema(part: Json) -> Json:
+    """The one schema of a body, whatever its kind."""
+    return next((told.get("schema", {}) for told in part.get("content", {}).values()), {})
+
+
+def _body(heading: str, part: Json) -> Iterator[str]:
+    """The kind of a body that is not JSON."""
+    for kind in part.get("content", {}):
+        if kind != "application/json":
+            yield from ("", f"{heading} `{kind}`.")
 
 
 def _resolved(schema: Json, schemas: Json) -> Json:

@@ -16,6 +16,8 @@ from flaskauth.audit import service as audit
 from flaskauth.closing import erasure
 from flaskauth.closing import routes as closing_routes
 from flaskauth.codes import links
+from flaskauth.avatars import routes as avatar_routes
+from flaskauth.avatars import service as avatars
 from flaskauth.codes import service as codes
 from flaskauth.email_change import routes as email_change_routes
 from flaskauth.foundation import current, engine, hashing, jobs, limits, log, server
@@ -53,6 +55,7 @@ BLUEPRINTS = (
     email_change_routes.bp,
     recovery_routes.bp,
     closing_routes.bp,
+    avatar_routes.bp,
     place_routes.bp,
     key_routes.bp,
     health.bp,
@@ -106,6 +109,7 @@ def schedule() -> tuple[Job, ...]:
         Job("mail.sweep", timedelta(seconds=2), delivery.sweep, shared=True),
         Job("keys.maintain", timedelta(minutes=10), keys.maintain),
         Job("purge", timedelta(hours=1), purge),
+        Job("avatars.purge", timedelta(days=1), avatars.purge),
     )
 
 

@@ -111,6 +111,7 @@ def test_mail_keys_and_what_is_over_are_seen_to() -> None:
         "mail.sweep": timedelta(seconds=2),
         "keys.maintain": timedelta(minutes=10),
         "purge": timedelta(hours=1),
+        "avatars.purge": timedelta(days=1),
     }
 
 
@@ -118,4 +119,4 @@ def test_with_redis_the_schedule_is_left_to_celery(make_app: MakeApp) -> None:
     background = make_app(REDIS_URL="redis://127.0.0.1:1/0").extensions[jobs.KEY]
 
     assert list(background.jobs) == []
-    assert len(make_app().extensions[jobs.KEY].jobs) == 3
+    assert len(make_app().extensions[jobs.KEY].jobs) == 4

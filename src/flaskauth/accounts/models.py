@@ -17,7 +17,7 @@ class User(Base):
     """
 
     __tablename__ = "users"
-    __table_args__ = (Index(None, "closes_at"),)
+    __table_args__ = (Index(None, "closes_at"), Index(None, "avatar"))
 
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     email: Mapped[str] = mapped_column(String(254))

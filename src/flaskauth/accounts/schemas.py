@@ -8,6 +8,7 @@ from marshmallow import ValidationError
 
 from flaskauth.accounts import addresses, passwords
 from flaskauth.accounts.addresses import NotAnAddress
+from flaskauth.foundation.current import settings
 from flaskauth.foundation.schemas import Schema, Text, Time, fields
 
 FORBIDDEN_IN_NAMES = re.compile(r"[<>]|://|www\.", re.IGNORECASE)
@@ -89,12 +90,19 @@ class HomeSchema(Schema):
     code = fields.String(required=True)
 
 
+class AvatarField(fields.String):
+    """The name of a picture, said as where it is."""
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
+        return f"{settings().public_url}/avatars/{value}" if value is not None else None
+
+
 class UserSchema(Schema):
     id = fields.Integer(required=True)
     email = fields.String(required=True)
     first_name = fields.String(required=True)
     last_name = fields.String(required=True)
-    avatar = fields.String(required=True, allow_none=True)
+    avatar = AvatarField(required=True, allow_none=True, metadata={"format": "uri"})
     country_id = fields.Integer(required=True, allow_none=True)
     country = fields.Nested(HomeSchema, required=True, allow_none=True)
     is_verified = fields.Boolean(required=True)

@@ -1,6 +1,6 @@
 """Find people, make one, change one."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -147,6 +147,22 @@ def edit(user: User, **changes: Any) -> User:
     user.updated_at = clock.now()
     db.session.flush()
     return user
+
+
+def change_avatar(user_id: int, seen: str | None, name: str | None) -> bool:
+    """Whether the person still had the picture that was seen, and has this one now."""
+    same = update(User).where(User.id == user_id, User.avatar == seen)
+    return changed(same.values(avatar=name, updated_at=clock.now())) == 1
+
+
+def held(user_id: int) -> User | None:
+    """The person as they are now, whom nobody else changes until the transaction ends."""
+    return db.session.get(User, user_id, populate_existing=True, with_for_update=True)
+
+
+def avatars_in_use(names: Iterable[str]) -> set[str]:
+    """Those of the pictures that somebody has."""
+    return {name for name in db.session.scalars(select(User.avatar).where(User.avatar.in_(names))) if name}
 
 
 def country_id(code: str | None, number: int | None = None) -> int | None:

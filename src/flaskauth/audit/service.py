@@ -44,6 +44,8 @@ EVENTS = {
     "account_restored": "a person took the closing of the account back",
     "account_erased": "an account that was closed was erased",
     "account_exported": "a person asked for everything held about them",
+    "avatar_changed": "a person put up a picture",
+    "avatar_removed": "a person took the picture down",
     "signing_key_made": "a new signing key was made",
     "signing_keys_dropped": "signing keys were taken out of use at once",
     "mail_rejected": "a mail server refused a mail for good",

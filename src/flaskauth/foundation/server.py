@@ -114,7 +114,7 @@ def _end(response: Response, *, https: bool) -> Response:
     headers["X-Request-ID"] = request_id()
     headers["X-Content-Type-Options"] = "nosniff"
     headers["Referrer-Policy"] = "no-referrer"
-    headers["Cross-Origin-Resource-Policy"] = "same-origin"
+    headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
     headers.setdefault("Content-Security-Policy", STRICT)
     headers.setdefault("Cache-Control", "no-store")
     if https:

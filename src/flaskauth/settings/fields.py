@@ -46,6 +46,13 @@ def _http_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _encrypted(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
+        raise ValueError("must be https, except on this machine")
+    return value
+
+
 def _database(value: str) -> str:
     try:
         url = make_url(value)
@@ -107,6 +114,7 @@ Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_listed)]
 Minutes = Annotated[int, Field(ge=1, le=5_256_000)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Url = Annotated[str, AfterValidator(_http_url)]
+Endpoint = Annotated[Url, AfterValidator(_encrypted)]
 Urls = Annotated[tuple[Url, ...], BeforeValidator(_listed)]
 DatabaseUrl = Annotated[str, AfterValidator(_database)]
 RedisUrl = Annotated[SecretStr, BeforeValidator(_redis)]

@@ -118,6 +118,8 @@ class Settings(Process, Address, Keys, Stores, Mail, Tokens, Limits, Records, Pi
             told.append("MAIL_SERVER: production needs one to send codes")
         if not self.public_url.startswith("https://") and not is_loopback(urlsplit(self.public_url).hostname or ""):
             told.append("PUBLIC_URL: must be https in production")
+        if self.aws_bucket and bool(self.aws_key_id) != bool(self.aws_secret_key):
+            told.append("AWS_KEY_ID, AWS_SECRET_KEY: both, or neither")
         return told
 
     def warnings(self) -> list[str]:

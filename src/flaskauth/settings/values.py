@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from flaskauth.settings.fields import (
     BreachedPasswords,
     DatabaseUrl,
+    Endpoint,
     Minutes,
     Networks,
     Port,
@@ -193,16 +194,24 @@ class Records(Section):
 
 
 class Pictures(Section):
-    """Pictures; read, because older files have them, and not used yet"""
+    """Pictures of people"""
 
     aws_bucket: str | None = None
-    """The name of an S3 bucket."""
+    """The S3 bucket where they are kept, under `avatars/`, for this installation alone: what no account has is deleted.
+    Unset, they are kept in the instance folder.
+    """
 
     aws_key_id: str | None = None
-    """Its access key's id."""
+    """Its access key's id. Unset, the machine's own credentials are used: a role, or AWS's variables."""
 
     aws_secret_key: SecretStr | None = None
     """Its access key's secret."""
+
+    aws_region: str | None = None
+    """Its region: `eu-central-1`. Unset: `us-east-1`."""
+
+    aws_endpoint_url: Endpoint | None = None
+    """Where another store that speaks S3 is reached: `https://s3.example.com`. Unset, Amazon's."""
 
 
 SECTIONS: tuple[type[Section], ...] = (Process, Address, Keys, Stores, Mail, Tokens, Limits, Records, Pictures)

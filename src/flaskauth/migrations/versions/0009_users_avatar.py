@@ -1,0 +1,16 @@
+"""Pictures are found by their names, to tell which nobody has any more."""
+
+from alembic import op
+
+revision = "0009"
+down_revision = "0008"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_index("ix_users_avatar", "users", ["avatar"])
+
+
+def downgrade() -> None:
+    op.drop_index("ix_users_avatar", "users")
