@@ -2,8 +2,7 @@
 
 import threading
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
 from io import BytesIO
 from types import ModuleType
@@ -29,9 +28,10 @@ SCAN = b"\xff\xda"
 MOST_WAITING = 8
 LONGEST_WAIT = 2.0  # seconds
 
-# A picture of 25 megapixels takes hundreds of megabytes while it is looked at: one at a time in each process.
-_turn = threading.Lock()
-_queue = threading.BoundedSemaphore(1 + MOST_WAITING)
+# A picture of 25 megapixels takes hundreds of megabytes while it is looked at: one at a time in each process. All in
+# one thread, as the allocator keeps for each thread what it once needed.
+_places = threading.BoundedSemaphore(1 + MOST_WAITING)
+_painter = ThreadPoolExecutor(1, thread_name_prefix="pictures")  # starts with its first work: not before a fork
 
 
 class NotAPicture(InvalidInput):
@@ -51,29 +51,31 @@ def made_of(file: IO[bytes]) -> bytes:
     Raises:
         NotAPicture, Overloaded
     """
-    with _one_at_a_time():
-        file.seek(0)
-        try:
-            return _encoded(_upright(_opened(file.read())))
-        except NotAPicture:
-            raise
-        except Exception:  # noqa: BLE001 (a decoder raises whatever a broken file has it meet)
-            raise NotAPicture from None
-
-
-@contextmanager
-def _one_at_a_time() -> Iterator[None]:
-    if not _queue.acquire(blocking=False):
+    if not _places.acquire(blocking=False):
         raise Overloaded
     try:
-        if not _turn.acquire(timeout=LONGEST_WAIT):
-            raise Overloaded
-        try:
-            yield
-        finally:
-            _turn.release()
+        return _in_turn(_painter.submit(_made_of, file))
     finally:
-        _queue.release()
+        _places.release()
+
+
+def _in_turn(work: Future[bytes]) -> bytes:
+    try:
+        return work.result(LONGEST_WAIT)
+    except TimeoutError:
+        if work.cancel():
+            raise Overloaded from None
+        return work.result()
+
+
+def _made_of(file: IO[bytes]) -> bytes:
+    file.seek(0)
+    try:
+        return _encoded(_upright(_opened(file.read())))
+    except NotAPicture:
+        raise
+    except Exception:  # noqa: BLE001 (a decoder raises whatever a broken file has it meet)
+        raise NotAPicture from None
 
 
 def _opened(raw: bytes) -> "Image":
