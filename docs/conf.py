@@ -19,8 +19,8 @@ html_show_sphinx = False
 NAVIGATION = {
     "Begin": ["getting-started", "tutorial"],
     "Understand": [
-        *("concepts/attempts", "concepts/sessions", "concepts/passwords", "concepts/addresses", "concepts/leaving"),
-        *("concepts/keys", "concepts/outbox", "why"),
+        *("concepts/attempts", "concepts/sessions", "concepts/passwords", "concepts/addresses", "concepts/avatars"),
+        *("concepts/leaving", "concepts/keys", "concepts/outbox", "why"),
     ],
     "Use": ["library", "verifying"],
     "Run": ["production", "importing", "doctor"],
