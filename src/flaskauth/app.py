@@ -13,11 +13,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from flaskauth import health, migrations, reference
 from flaskauth.accounts import service as accounts
 from flaskauth.audit import service as audit
+from flaskauth.avatars import routes as avatar_routes
+from flaskauth.avatars import service as avatars
 from flaskauth.closing import erasure
 from flaskauth.closing import routes as closing_routes
 from flaskauth.codes import links
-from flaskauth.avatars import routes as avatar_routes
-from flaskauth.avatars import service as avatars
 from flaskauth.codes import service as codes
 from flaskauth.email_change import routes as email_change_routes
 from flaskauth.foundation import current, engine, hashing, jobs, limits, log, server

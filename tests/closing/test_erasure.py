@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from flask import Flask
 from sqlalchemy import event, func, insert, select, text, update
+from tests.avatars.files import picture
+from tests.avatars.wearing import Wearer, kept
 from tests.closing.leaving import MOMENT, WEEK, close, closed, erase, erase_after, orphans
 from tests.conftest import MakeApp
 from tests.inside import change, events, recorded, rows, together, within
@@ -114,6 +116,17 @@ def test_mails_go_however_the_address_was_spelled(app: Flask, people: People) ->
 
     assert erase(app) == 1
     assert "straße@" not in everything(app)
+
+
+def test_the_picture_goes_and_nobody_elses(app: Flask) -> None:
+    leaves, stays = Wearer.joined(app), Wearer.joined(app, "ada@example.com")
+    name, other = leaves.wears(picture()), stays.wears(picture())
+    assert kept(app) == {name, other}
+    assert close(leaves.client, leaves.token).status_code == 200
+    assert erase_after(app) == 1
+
+    assert leaves.look(name).status_code == 404
+    assert kept(app) == {other}
 
 
 def test_the_last_mail_goes_after_a_week(app: Flask, people: People, mailbox: Mailbox) -> None:

@@ -91,6 +91,8 @@ def test_who_leaves_takes_everything_along_and_may_come_back(tmp_path: Path) -> 
     assert exported["profile"]["email"] == CREDENTIALS["email"]
     assert (closing_["message"], stays["message"]) == ("Your account is being closed", "Your account stays")
     assert refused["code"] == "forbidden"
+
+
 def test_a_picture_is_put_up_and_shown(shell: Shell) -> None:
     address, shown = shell.paste(block("docs/concepts/avatars.md", "picture")).splitlines()
 

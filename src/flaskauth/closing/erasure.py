@@ -12,6 +12,7 @@ from flaskauth import audit
 from flaskauth.accounts import service as accounts
 from flaskauth.accounts.models import User
 from flaskauth.audit import service as trail
+from flaskauth.avatars import service as avatars
 from flaskauth.closing import emails
 from flaskauth.codes import links
 from flaskauth.codes import service as codes
@@ -50,7 +51,8 @@ def _erase(user: User, mails: Correspondence) -> bool:
     """Whether the person went by this call: neither taken back meanwhile, nor erased by another process."""
     if not accounts.erase(user.id):
         return False
-    _drop_picture(user.avatar)
+    if user.avatar:
+        avatars.drop(user.avatar)
     attempts.forget(user.address)
     codes.forget(user.address, mails.code_ids)
     links.forget(user.id)
@@ -69,12 +71,3 @@ def _correspondence(user: User) -> Correspondence:
         code_ids=db.session.scalars(accounts.address_change_ids(user.id)).all(),
         link_ids=db.session.scalars(links.ids(user.id)).all(),
     )
-
-
-def _drop_picture(name: str | None) -> None:
-    """Delete the file of a picture, by its name in `users.avatar`.
-
-    Called when the row is decided and before it is safe: dropped twice is dropped, but a file that outlives the row
-    would belong to nobody and never go.
-    """
-    # AVATARS: here, and nowhere else, the room of pictures is asked: `if name: avatars.drop(name)`.
