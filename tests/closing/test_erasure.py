@@ -173,8 +173,8 @@ def test_nobody_else_loses_anything(app: Flask, people: People) -> None:
     erase_after(app)
     after = contents(app)
 
-    for table, kept in before.items():
-        assert [row for row in kept if row not in after[table] and table != "budgets"] == [], table
+    for table, held in before.items():
+        assert [row for row in held if row not in after[table] and table != "budgets"] == [], table
 
 
 def test_not_before_the_week_is_over(app: Flask, people: People) -> None:
