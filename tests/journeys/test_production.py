@@ -84,6 +84,15 @@ def test_a_sign_in_from_elsewhere_is_told_and_disowned(installation: Installatio
     assert not leaks.leaked({token} | installation.own_secrets(), installation.everything())
 
 
+def test_an_account_is_closed_and_taken_back(installation: Installation, meet: Meet) -> None:
+    person = meet()
+    person.join()
+    person.sign_in()
+    person.close_and_restore()
+    installation.mail_to(person.email, subject="is being closed")
+    installation.mail_to(person.email, subject="stays")
+
+
 def test_a_secret_left_anywhere_in_any_dress_would_be_found(installation: Installation, meet: Meet) -> None:
     person = meet()
     person.join()

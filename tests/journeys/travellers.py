@@ -113,6 +113,17 @@ class Traveller:
         self.visitor.get("/users/profile", self.token).expect(401)
         self.try_password(PASSWORD).expect(401)
 
+    def close_and_restore(self) -> None:
+        """Close the account, look at what a sign-in still reaches, and take it back."""
+        assert self.visitor.delete("/users/account", self.token).expect()["closes_at"].endswith("Z")
+        self.visitor.get("/users/profile", self.token).expect(401)
+        self.sign_in()
+        assert self.visitor.get("/users/activity", self.token).expect(403)["code"] == "forbidden"
+        assert self.visitor.get("/users/export", self.token).expect()["profile"]["email"] == self.email
+        self.visitor.post("/users/account/restore", token=self.token).expect()
+        events = self.visitor.get("/users/activity?limit=3", self.token).expect()["events"]
+        assert [event["name"] for event in events] == ["account_restored", "account_exported", "sign_in"]
+
     def sign_out(self) -> None:
         self.visitor.post("/auth/logout", token=self.token).expect()
         self.visitor.get("/users/profile", self.token).expect(401)
