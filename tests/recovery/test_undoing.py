@@ -5,6 +5,7 @@ from functools import partial
 
 from flask import Flask
 from sqlalchemy import select
+from tests.closing.leaving import close, erase_after
 from tests.email_change.asking import NEW_AT, OVER, Change, moved, signs_in
 from tests.inside import recorded, refused, rows, together
 from tests.people import PASSWORD, THERE, Mailbox, People, code_of
@@ -103,6 +104,16 @@ def test_a_password_that_the_thief_sets_does_not_save_the_theft(app: Flask, peop
     assert change.undo.followed(people.client).status_code == 200
 
     assert signs_in(people, GRACE_AT, "eleven blue lanterns") == 401
+
+
+def test_it_takes_a_later_closing_back(app: Flask, people: People) -> None:
+    change = moved(app)
+    assert close(people.client, change.holder.token).status_code == 200
+    assert change.undo.followed(people.client).status_code == 200
+    assert resets(app, people, GRACE_AT) == 200
+
+    assert erase_after(app) == 0
+    assert signs_in(people, GRACE_AT, NEW) == 200
 
 
 def test_the_owner_is_told_at_the_restored_address(app: Flask, people: People, mailbox: Mailbox) -> None:
