@@ -40,7 +40,7 @@ class Example:
         """Somebody who visits what the block starts."""
         guest = Guest(self.port, prefix)
         with self.start(text) as running:
-            running.wait_until(guest.is_ready)
+            running.wait_until(guest.is_ready, seconds=120)  # several commands, one after the other
             yield guest
         guest.close()
 
