@@ -1,5 +1,7 @@
 """Many at once, and what crashes leave behind: in the end each person has one picture, and there is one file for it."""
 
+import threading
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
@@ -15,7 +17,7 @@ from tests.inside import change, refused, together, within
 from werkzeug.test import TestResponse
 
 from flaskauth.accounts.models import User
-from flaskauth.avatars import service
+from flaskauth.avatars import pictures, service
 from flaskauth.foundation import clock
 from flaskauth.foundation.db import db
 
@@ -77,6 +79,23 @@ def test_too_many_at_once_are_told_to_come_again(app: Flask, grace: Wearer) -> N
     assert told == {200, 503}
     assert {refused(answer) for answer in answers if answer.status_code == 503} == {(503, "overloaded")}
     assert len(kept(app)) == 1
+
+
+def test_nine_wait_for_two_seconds_and_the_tenth_is_told_at_once(app: Flask, grace: Wearer) -> None:
+    """While something that takes long is looked at."""
+    done = threading.Event()
+    pictures._painter.submit(done.wait, 30)
+
+    def put() -> tuple[tuple[int, str], float]:
+        began = time.monotonic()
+        return refused(grace.put(SMALL)), time.monotonic() - began
+
+    answers = together([put] * 14)
+    done.set()
+    assert {told for told, _ in answers} == {(503, "overloaded")}
+    assert sum(seconds >= pictures.LONGEST_WAIT for _, seconds in answers) == 9
+    assert kept(app) == set()
+    assert grace.put(SMALL).status_code == 200
 
 
 def test_what_nobody_has_is_deleted_after_an_hour(app: Flask, grace: Wearer, tmp_path: Path) -> None:

@@ -108,6 +108,15 @@ def test_odd_boundaries_are_refused(grace: Wearer, boundary: str) -> None:
     assert refusal(grace, BODY, "multipart/form-data") == BAD_REQUEST
 
 
+@pytest.mark.parametrize("length", [71, 10_000])
+def test_a_boundary_that_is_longer_than_boundaries_are_is_refused(grace: Wearer, length: int) -> None:
+    body = BODY.replace(BOUNDARY.encode(), b"b" * length)
+
+    assert refusal(grace, body, f"multipart/form-data; boundary={'b' * length}") == BAD_REQUEST
+    body = BODY.replace(BOUNDARY.encode(), b"b" * 70)
+    assert grace.send(body, f"multipart/form-data; boundary={'b' * 70}").status_code == 200
+
+
 @pytest.mark.parametrize("kind", NO_FORMS)
 def test_only_forms_are_taken_and_only_as_they_are(grace: Wearer, kind: str | None) -> None:
     assert refusal(grace, BODY, kind) == UNSUPPORTED
