@@ -2,6 +2,7 @@
 
 import re
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -65,6 +66,29 @@ def statements(app: Flask) -> Iterator[list[str]]:
     event.listen(engine, "before_cursor_execute", note)
     yield told
     event.remove(engine, "before_cursor_execute", note)
+
+
+@contextmanager
+def work(app: Flask) -> Iterator[Counter[str]]:
+    """How many statements of each kind this thread, which asks, has the database do: "SELECT users"."""
+    done: Counter[str] = Counter()
+    me = threading.get_ident()
+
+    def note(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
+        if threading.get_ident() == me:
+            done[_kind(statement)] += 1
+
+    with app.app_context():
+        engine = db.engine
+    event.listen(engine, "before_cursor_execute", note)
+    yield done
+    event.remove(engine, "before_cursor_execute", note)
+
+
+def _kind(statement: str) -> str:
+    verb = statement.split(None, 1)[0]
+    found = re.search(r"\b(?:FROM|INTO|UPDATE)\s+(\w+)", statement)
+    return f"{verb} {found.group(1)}" if found else statement
 
 
 def together(works: Sequence[Callable[[], T]]) -> list[T]:

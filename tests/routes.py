@@ -34,6 +34,10 @@ class Route:
         """The fields that take text."""
         return [name for name, field in self._fields.items() if isinstance(field, fields.String)]
 
+    def of_kind(self, *kinds: type[fields.Field[Any]]) -> list[str]:
+        """The fields that are of these kinds."""
+        return [name for name, field in self._fields.items() if isinstance(field, kinds)]
+
     @property
     def names(self) -> list[str]:
         return list(self._fields)

@@ -1,22 +1,28 @@
 """Who is signed in gets another address by proving it; the old one is told and can take it back."""
 
+import json
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import select, update
 from tests.email_change.asking import NEW_AT, Change, ask, moved, prove, signs_in
-from tests.inside import events, recorded, refused, rows, together
+from tests.inside import change, events, recorded, refused, rows, together, within
 from tests.people import HERE, THERE, Mailbox, People, bearer
-from tests.registration.asking import GRACE_AT, NOT_IT, WRONG, attempt, register, verify
+from tests.registration.asking import GRACE_AT, NOT_IT, WRONG, attempt, elsewhere, register, verify
+from tests.registration.states import Watch
 from tests.sessions.holding import Holder
 from tests.tables import counts, mails_sent, settle, written
 from werkzeug.test import TestResponse
 
+from flaskauth.accounts.addresses import parse
 from flaskauth.accounts.models import AddressChange, User
 from flaskauth.app import purge
 from flaskauth.foundation import clock
+from flaskauth.throttles import service as throttles
+from flaskauth.users import service as users
 
 DENIED = (403, "reauthentication_required")
 
@@ -158,21 +164,70 @@ def test_five_an_hour_can_be_asked_for(app: Flask) -> None:
     assert 0 < answers[-1].get_json()["retry_after"] <= 3600
 
 
-@pytest.mark.parametrize("kind", ["taken", "kept", "free"])
-def test_nobody_learns_whether_an_address_is_somebodys(app: Flask, people: People, kind: str) -> None:
-    """Same answer, same rows; the code of a decoy is never sent and never accepted."""
-    people.joined("ada@example.com")
-    moved(app, "katherine@example.com", old="johnson@example.com")
-    email = {"taken": "ada@example.com", "kept": "johnson@example.com", "free": "new@example.com"}[kind]
-    holder = Holder.of(app)
-    before, mails = counts(app, but=["budgets"]), mails_sent(app)
-    answer = ask(holder.client, holder.token, email)
+WHOSE = {
+    "free": "new@example.com",
+    "taken": "ada@example.com",
+    "taken, spelled otherwise": "ADA@Example.com",
+    "kept": "johnson@example.com",
+    "of somebody kept out": "mallory@example.com",
+    "of somebody who leaves": "barbara@example.com",
+    "of somebody who joins": "joan@example.com",
+    "one's own of before": "amazing@example.com",
+}
 
-    said = {"status": "Success", "success": True, "message": "A code is on its way to the new address"}
-    assert answer.get_json() == said
-    rows_of = {"outbox": 2, "links": 1, "one_time_codes": 1, "address_changes": 1, "audit_events": 1}
-    assert written(before, counts(app, but=["budgets"])) == rows_of
-    assert mails_sent(app) - mails == (2 if kind == "free" else 1)
+
+def test_nobody_learns_whether_an_address_is_somebodys(app: Flask, people: People) -> None:
+    """Same answer, same work, whether the address is free, somebody's in any state, or one's own of before."""
+    holder = moved(app, GRACE_AT, old=WHOSE["one's own of before"]).holder
+    fill_addresses(app, people)
+    watch, mails = Watch(app), mails_sent(app)
+    alike = {}
+    for kind, email in WHOSE.items():
+        within(app, partial(throttles.clear, throttles.key_of("address changes", holder_id(app))))
+        alike[kind] = watch.sees(partial(ask, app.test_client(), holder.token, email, elsewhere()))
+
+    (*own, _statements), free = without_id(alike.pop("one's own of before")), without_id(alike["free"])
+    assert {kind: one for kind, one in alike.items() if without_id(one) != free} == {}
+    assert tuple(own) == free[:-1]
+    (status, body, *_headers), rows_of, hashed, _statements = alike["free"]
+    assert (status, json.loads(body)) == (200, SAID)
+    assert rows_of == {"outbox": 2, "links": 1, "one_time_codes": 1, "address_changes": 1, "audit_events": 1}
+    assert hashed == 0
+    assert mails_sent(app) - mails == len(WHOSE) + 3  # a notice of each; codes to who joins, to nobody, to oneself
+
+
+SAID = {"status": "Success", "success": True, "message": "A code is on its way to the new address"}
+
+
+def fill_addresses(app: Flask, people: People) -> None:
+    """Have each of the addresses be whose it is said to be."""
+    for kind in ("taken", "of somebody kept out", "of somebody who leaves"):
+        people.joined(WHOSE[kind])
+    moved(app, "katherine@example.com", old=WHOSE["kept"])
+    people.pending(WHOSE["of somebody who joins"])
+    within(app, lambda: users.disable(parse(WHOSE["of somebody kept out"])))
+    leaving = update(User).where(User.address == WHOSE["of somebody who leaves"])
+    change(app, leaving.values(closes_at=clock.now() + timedelta(days=7)))
+
+
+def holder_id(app: Flask) -> int:
+    [found] = rows(app, select(User.id).where(User.address == GRACE_AT))
+    return int(found)
+
+
+def without_id(found: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What was seen, but for the request's own id."""
+    (*said, headers), *cost = found
+    return *said, [told for told in headers if told[0] != "X-Request-ID"], *cost
+
+
+@pytest.mark.parametrize("email", ["grace@example.com", "GRACE@Example.com"])
+def test_ones_own_address_however_it_is_spelled_costs_nothing(app: Flask, email: str) -> None:
+    holder = Holder.of(app)
+    before = counts(app)
+
+    assert refused(ask(holder.client, holder.token, email)) == (422, "invalid_input")
+    assert written(before, counts(app)) == {}
 
 
 def test_two_people_who_prove_one_address_get_it_once(app: Flask) -> None:

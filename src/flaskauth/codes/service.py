@@ -83,13 +83,24 @@ def seconds_to_next_mail(row: OneTimeCode) -> float:
     return (due - clock.now()).total_seconds()
 
 
-def renew(row: OneTimeCode) -> None:
-    """Make the code worth mailing: the same while 3 minutes of it are left, else a new one; only the newest is good."""
+def read_again(row: OneTimeCode | None) -> None:
+    """Have the row say what stands there now; nobody's costs the same."""
+    same = select(OneTimeCode).where(OneTimeCode.id == (row.id if row else b""))
+    db.session.scalars(same.execution_options(populate_existing=True)).one_or_none()
+
+
+def renew(row: OneTimeCode | None) -> None:
+    """Make the code worth mailing: the same while 3 minutes of it are left, else a new one; only the newest is good.
+
+    Where there is nothing to renew, an UPDATE that finds nothing costs the same.
+    """
     now = clock.now()
-    if row.is_withheld or row.expires_at - now < SAME_WHILE_LEFT:
-        row.nonce = crypto.random_bytes(32)
-        row.lookup = derive.lookups(row.purpose, derive.candidates(row)[0])[0]
-        row.expires_at = min(now + LIFE, row.ends_at)
+    if row is None or not (row.is_withheld or row.expires_at - now < SAME_WHILE_LEFT):
+        changed(update(OneTimeCode).where(OneTimeCode.id == b"").values(is_withheld=False))
+        return
+    row.nonce = crypto.random_bytes(32)
+    row.lookup = derive.lookups(row.purpose, derive.candidates(row)[0])[0]
+    row.expires_at = min(now + LIFE, row.ends_at)
     row.is_withheld = False
 
 

@@ -76,9 +76,9 @@ def mail_again(code: OneTimeCode | None) -> None:
     row = db.session.get(Registration, code.id if code else b"")
     here = network()
     is_within = budget.take(code.address if code and is_due else here, here, is_known=False)
-    if code and is_due:
-        db.session.refresh(code)
+    codes.read_again(code)
     if not (code and row and is_due and is_within) or code.is_decoy:
+        codes.renew(None)
         outbox.put(emails.to_nobody(row.email if row else ""), DROPPED)
         return
     codes.renew(code)
