@@ -24,7 +24,7 @@ NAVIGATION = {
     ],
     "Use": ["library", "verifying"],
     "Run": ["production", "importing", "doctor"],
-    "Look up": ["reference/settings", "reference/routes", "reference/commands", "reference/events"],
+    "Look up": ["limits", "reference/settings", "reference/routes", "reference/commands", "reference/events"],
     "Work on it": ["map", "adr/*"],
 }
 

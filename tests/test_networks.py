@@ -1,6 +1,7 @@
 """Whose address counts: the right-most hop that is not a proxy of ours, and nobody's word but our proxies'."""
 
 import ipaddress
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -88,6 +89,33 @@ def test_the_addresses_of_one_64_are_one_network(client: FlaskClient) -> None:
     assert wrong_tries(client, 5, "2001:db8:7:7::1", email=GRACE_AT) == [401] * 5
     assert wrong_tries(client, 1, "2001:db8:7:7:ffff::2", email=GRACE_AT) == [429]
     assert wrong_tries(client, 1, "2001:db8:7:8::1", email=GRACE_AT) == [401]
+
+
+OF_ONE_NETWORK: dict[str, Callable[[int], str]] = {
+    "another hop before it": lambda turn: f"{elsewhere()}, {HERE}",
+    "a list of them": lambda turn: ", ".join([elsewhere() for _ in range(turn + 1)] + [HERE]),
+    "another port": lambda turn: f"{HERE}:{turn + 1024}",
+    "IPv6's clothes": lambda turn: (HERE, f"::ffff:{HERE}", f"[::FFFF:{HERE}]:{turn + 1}", f"::ffff:{HERE}%{turn}")[
+        turn % 4
+    ],
+    "the proxies behind it": lambda turn: ", ".join([HERE, *["127.0.0.1"] * turn]),
+    "an IPv6 host": lambda turn: f"2001:db8:9:9:{turn + 1:x}::{turn:x}",
+    "an IPv6 spelling": lambda turn: ("2001:db8:9:8::1", "2001:0DB8:9:8:0:0:0:1", "[2001:db8:9:8::1]:99")[turn % 3],
+    "a zone": lambda turn: f"2001:db8:9:7::1%eth{turn}",
+    "nonsense": lambda turn: f"{elsewhere()}, hop-{turn}",
+}
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("kind", OF_ONE_NETWORK)
+def test_no_spelling_makes_another_network(client: FlaskClient, kind: str) -> None:
+    """Neither the limit of requests nor a budget of guesses is had anew by writing the header otherwise."""
+    spelled = OF_ONE_NETWORK[kind]
+    registered = [register(client, at=spelled(turn), password="short").status_code for turn in range(11)]
+    guessed = [wrong_tries(client, 1, spelled(turn), email=GRACE_AT) for turn in range(6)]
+
+    assert registered == [422] * 10 + [429]
+    assert guessed == [[401]] * 5 + [[429]]
 
 
 def test_a_peer_without_an_address_is_counted_too(make_app: MakeApp) -> None:

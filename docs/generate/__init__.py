@@ -5,7 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from docs.generate import commands, events, routes, settings
+from docs.generate import commands, events, limits, routes, settings
 
 from flaskauth import Settings, create_app
 
@@ -26,6 +26,7 @@ PAGES: dict[str, Callable[[], Iterator[str]]] = {
     "docs/reference/routes.md": lambda: routes.page(openapi()),
     "docs/reference/commands.md": commands.page,
     "docs/reference/events.md": events.page,
+    "docs/limits.md": limits.page,
 }
 
 
