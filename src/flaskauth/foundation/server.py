@@ -1,14 +1,16 @@
 """The Flask application that every room is built into: one transaction a request, one shape for every refusal."""
 
 import time
-from typing import Any
+from typing import Any, NoReturn
+from urllib.parse import urlsplit, urlunsplit
 
 import orjson
 import structlog
 from apiflask import APIFlask
-from flask import Flask, Response, g, request
+from flask import Flask, Request, Response, g, request
 from flask.json.provider import JSONProvider
 from werkzeug.exceptions import HTTPException
+from werkzeug.routing import RequestRedirect
 
 from flaskauth.foundation import body, errors
 from flaskauth.foundation.db import transaction
@@ -43,6 +45,12 @@ class Server(APIFlask):
 
     def dispatch_request(self) -> Any:
         return transaction(super().dispatch_request)
+
+    def raise_routing_exception(self, request: Request) -> NoReturn:
+        """A redirect to the same address with a slash stays on the host that was asked, whatever name it was given."""
+        if isinstance(error := request.routing_exception, RequestRedirect):
+            error.new_url = _here(error.new_url)
+        super().raise_routing_exception(request)
 
 
 class PublicDevelopment(Forbidden):
@@ -97,6 +105,12 @@ def _http_error(error: HTTPException) -> Response | HTTPException:
     if error.code == MethodNotAllowed.status:
         response.headers["Allow"] = ", ".join(sorted(getattr(error, "valid_methods", None) or []))
     return response
+
+
+def _here(url: str) -> str:
+    """The same without its host."""
+    parts = urlsplit(url)
+    return urlunsplit(("", "", f"/{parts.path.lstrip('/')}", parts.query, ""))
 
 
 def _aborted(error: HTTPException) -> type[Problem]:

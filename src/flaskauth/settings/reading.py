@@ -54,8 +54,8 @@ def with_driver(text: str) -> URL:
 
 def _dotenv(path: Path) -> tuple[Mapping[str, str | None], list[str]]:
     try:
-        text = path.read_text(encoding="utf-8") if path.is_file() else ""
-    except (OSError, UnicodeDecodeError) as error:
+        text = _text(path) if path.is_file() else ""
+    except (OSError, ValueError) as error:
         return {}, [f"{path.name}: cannot be read ({getattr(error, 'strerror', 'it must be UTF-8')})"]
     lines = list(parse_stream(StringIO(text)))
     odd = [line.original.line for line in lines if line.error]
@@ -70,10 +70,22 @@ def _with_files(values: Mapping[str, str | None], names: Sequence[str]) -> tuple
     for name in names:
         if path := None if f"{name}_FILE" in names else read.pop(f"{name}_FILE", None):
             try:
-                read[name] = Path(path).read_text(encoding="utf-8").strip()
-            except (OSError, UnicodeDecodeError):
+                read[name] = _text(Path(path)).strip()
+            except (OSError, ValueError):
                 faults.append(f"{name}_FILE: cannot be read")
     return {name: value for name, value in read.items() if value}, faults
+
+
+def _text(path: Path) -> str:
+    """What stands in a file; nothing that could not stand in the environment either.
+
+    Raises:
+        OSError, ValueError
+    """
+    text = path.read_text(encoding="utf-8")
+    if "\0" in text:
+        raise ValueError("NUL")
+    return text
 
 
 def _environment(values: Mapping[str, str]) -> str:
