@@ -11,11 +11,14 @@ from flaskauth.recovery import pages, service
 from flaskauth.recovery.schemas import TakenBackReply, TokenRequest
 from flaskauth.recovery.service import LinkOver
 
+PAGE = {200: {"description": "Done", "content": {"text/html": {"schema": {"type": "string"}}}}}
+
 bp = Blueprint("recovery", __name__, tag="Account", url_prefix="/auth", template_folder="templates")
 
 
 @bp.get("/undo")
 @public
+@bp.doc(responses=PAGE)
 def undo_page() -> Response:
     """The page behind the link of a change of address. The token stands after #, so it is in no log."""
     return pages.page(links.UNDO)
@@ -35,6 +38,7 @@ def undo(form: dict[str, str]) -> dict[str, Any]:
 
 @bp.get("/disown")
 @public
+@bp.doc(responses=PAGE)
 def disown_page() -> Response:
     """The page behind the link of a sign-in from a new device. The token stands after #, so it is in no log."""
     return pages.page(links.DISOWN)

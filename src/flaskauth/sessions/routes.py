@@ -5,6 +5,7 @@ from typing import Any
 from flask import Response, request
 
 from flaskauth.accounts.models import User
+from flaskauth.foundation.errors import NotFound
 from flaskauth.foundation.http import Blueprint, public, refuses
 from flaskauth.foundation.limits import limited
 from flaskauth.sessions import service
@@ -74,6 +75,7 @@ def sessions(user: User) -> dict[str, Any]:
 @bp.delete("/sessions/<int:session_id>")
 @limited("600/minute")
 @fresh_auth_required
+@refuses(NotFound)
 @bp.output(SignedOutReply)
 def end_session(user: User, session_id: int) -> dict[str, Any]:
     """End one of your sessions."""
