@@ -1,6 +1,7 @@
 # Needs Python 3.11 or newer, pip and make: no root, no compiler. Everything lands in this folder.
 
 PORT ?= 5000
+FUZZ_SECONDS ?= 300
 
 # A uv that works, wherever it is; else pip brings one into .uv, which it does even where it may not touch the system.
 uv := $(shell uv --version >/dev/null 2>&1 && command -v uv || echo .uv/bin/uv)
@@ -10,7 +11,7 @@ python := $(or $(PYTHON),python3)
 export UV_SYSTEM_CERTS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup test test-mysql import-many lint docs wheel lock clean
+.PHONY: help run setup test test-mysql import-many fuzz lint docs wheel lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 19
@@ -34,6 +35,11 @@ test-mysql: setup ## what needs a database, on MySQL 9, by PyMySQL and by mysqlc
 import-many: setup ## import 100,000 people into a MariaDB of its own, killed half way too (ARGS=20000 are fewer)
 	@$(bin)/python -m tests.servers install
 	$(bin)/python -m tests.users.marathon $(ARGS)
+
+fuzz: setup ## look for what breaks it: any input to each parser, to each call, and near-HTTP (FUZZ_SECONDS=300 for each)
+	HYPOTHESIS_PROFILE=fuzz EXAMPLES=$$(($(FUZZ_SECONDS) * 5)) $(bin)/python -m pytest -q -n 2 -m hypothesis --show-capture=no tests
+	$(bin)/python -m tests.fuzz.described $(FUZZ_SECONDS)
+	$(bin)/python -m tests.fuzz.raw $(FUZZ_SECONDS)
 
 lint: setup ## ruff, mypy --strict, and the order of the rooms
 	$(bin)/ruff check $(ours)

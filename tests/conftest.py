@@ -30,7 +30,7 @@ MakeApp = Callable[..., Flask]
 
 # How long an example takes is the machine's affair. `make fuzz` asks for more of them.
 settings.register_profile("stories", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("fuzz", settings.get_profile("stories"), max_examples=int(os.environ.get("EXAMPLES", "3000")))
+settings.register_profile("fuzz", settings.get_profile("stories"), max_examples=int(os.environ.get("EXAMPLES", "1500")))
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "stories"))
 
 

@@ -32,7 +32,10 @@ LINKS: dict[str, dict[str, Json]] = {
         "POST /auth/forgot-password": {"requestBody": {"email": TO_FILL_IN["email"]}},
         "DELETE /users/account": {},
     },
-    "POST /auth/refresh": {"POST /auth/refresh": {"requestBody": REFRESH}, "POST /auth/logout": {"requestBody": REFRESH}},
+    "POST /auth/refresh": {
+        "POST /auth/refresh": {"requestBody": REFRESH},
+        "POST /auth/logout": {"requestBody": REFRESH},
+    },
     "GET /auth/sessions": {
         "DELETE /auth/sessions/{session_id}": {"parameters": {"session_id": "$response.body#/sessions/0/id"}}
     },

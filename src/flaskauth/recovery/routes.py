@@ -11,7 +11,7 @@ from flaskauth.recovery import pages, service
 from flaskauth.recovery.schemas import TakenBackReply, TokenRequest
 from flaskauth.recovery.service import LinkOver
 
-PAGE = {200: {"description": "Done", "content": {"text/html": {"schema": {"type": "string"}}}}}
+PAGE: dict[int | str, Any] = {200: {"description": "Done", "content": {"text/html": {"schema": {"type": "string"}}}}}
 
 bp = Blueprint("recovery", __name__, tag="Account", url_prefix="/auth", template_folder="templates")
 

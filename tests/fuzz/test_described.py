@@ -1,0 +1,23 @@
+"""Everything that /openapi.json describes, called for some seconds; `make fuzz` does it for minutes."""
+
+from pathlib import Path
+
+from tests.fuzz.described import fuzz, served
+
+SEED = 1
+SHORT = {"generation": {"deterministic": True, "no-shrink": True, "max-examples": 2, "database": "none"}}
+JOURNEY = {
+    *("POST /auth/register", "POST /auth/verify", "POST /auth/login", "GET /users/profile", "POST /auth/refresh"),
+    *("GET /auth/sessions", "POST /auth/logout", "POST /auth/forgot-password"),
+}
+
+
+def test_no_call_is_answered_otherwise_than_described(tmp_path: Path) -> None:
+    with served(tmp_path) as app:
+        found = fuzz(app, SEED, **SHORT)
+        described = app.test_client().get("/openapi.json").get_json()["paths"]
+
+    assert found.finds == {}
+    labels = {f"{method.upper()} {path}" for path, methods in described.items() for method in methods}
+    assert {label for label, _status in found.statuses} == labels
+    assert {label for label in JOURNEY if (label, 200) not in found.statuses} == set()
