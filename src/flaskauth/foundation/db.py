@@ -15,6 +15,7 @@ from sqlalchemy.event import listens_for
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, NotSupportedError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import InstrumentedAttribute, ORMExecuteState, Session
+from sqlalchemy.orm.exc import ObjectDeletedError, StaleDataError
 
 from flaskauth.foundation import crypto
 from flaskauth.foundation.complaints import NO_SUCH_TABLE
@@ -31,6 +32,7 @@ LOCKED = "locked"  # SQLite's word for another writer
 # Snapshot conflict, node not ready, lock wait, deadlock: nothing was done.
 BROKEN_OFF = {1020, 1047, 1205, 1213, LOCKED}
 GONE = {2006, 2013, 4031}  # before COMMIT nothing was done; during COMMIT nobody knows
+DELETED = (StaleDataError, ObjectDeletedError)  # a row that was read is somebody's no more
 
 
 class WorkSession(Session):
@@ -56,7 +58,7 @@ def transaction(work: Callable[[], T]) -> T:
         for attempt in range(1, TRIES + 1):
             try:
                 return _once(work)
-            except (DBAPIError, PoolTimeout) as error:
+            except (DBAPIError, PoolTimeout, *DELETED) as error:
                 session.rollback()
                 if attempt == TRIES or time.monotonic() > end or not _is_lost_race(error):
                     _give_up(error)
@@ -89,6 +91,12 @@ def release() -> None:
     session.rollback()
 
 
+def remembered() -> dict[Hashable, Any]:
+    """What this transaction keeps of what it read; when it is run again, it reads anew."""
+    found: dict[Hashable, Any] = _session().info.setdefault("remembered", {})
+    return found
+
+
 def after_commit(call: Callable[[], object]) -> None:
     """Have something called once the transaction is safe."""
     _session().info.setdefault("after", []).append(call)
@@ -116,7 +124,8 @@ def insert_if_absent(table: Table, **values: Any) -> None:
 
 
 def _once(work: Callable[[], T]) -> T:
-    _session().info.pop("after", None)
+    for kept in ("after", "remembered"):
+        _session().info.pop(kept, None)
     try:
         result = work()
     except Problem:
@@ -159,7 +168,7 @@ def _is_our_fault(error: Exception) -> bool:
 
 
 def _is_lost_race(error: Exception) -> bool:
-    return isinstance(error, IntegrityError) or _code(error) in BROKEN_OFF | GONE
+    return isinstance(error, (IntegrityError, *DELETED)) or _code(error) in BROKEN_OFF | GONE
 
 
 def _code(error: Exception) -> int | str | None:

@@ -15,7 +15,7 @@ from sqlalchemy.sql.base import ExecutableOption
 
 from flaskauth.accounts.models import User
 from flaskauth.foundation import current
-from flaskauth.foundation.db import db, transaction
+from flaskauth.foundation.db import db, remembered, transaction
 from flaskauth.foundation.errors import Forbidden, Unauthorized
 from flaskauth.foundation.http import refuses
 from flaskauth.keys import tokens
@@ -107,15 +107,17 @@ def token_optional(view: Callable[P, T]) -> Callable[P, T]:
 
 
 def signed_in() -> SignedIn:
-    """Who asks, read once a request: the token's signature first, then the session's row.
+    """Who asks, read once a transaction: the token's signature first, then the session's row.
 
     Raises:
         TokenRequired, InvalidToken
     """
-    if "flaskauth_signed_in" not in g:
-        g.flaskauth_signed_in = _look_up(bearer()) if current.is_server() else _ask(current.mounted())
-    found = g.flaskauth_signed_in
-    assert isinstance(found, SignedIn)
+    if not current.is_server():
+        return _signed_in_there()
+    known = remembered()
+    if SignedIn not in known:
+        known[SignedIn] = _look_up(bearer())
+    found: SignedIn = known[SignedIn]
     return found
 
 
@@ -149,6 +151,14 @@ def _staying(view: Callable[..., Any]) -> SignedIn:
     if who.user.closes_at is not None and not getattr(view, "while_closing", False):
         raise AccountClosing
     return who
+
+
+def _signed_in_there() -> SignedIn:
+    """Who asks in somebody else's application; read once a request."""
+    if "flaskauth_signed_in" not in g:
+        g.flaskauth_signed_in = _ask(current.mounted())
+    found: SignedIn = g.flaskauth_signed_in
+    return found
 
 
 def _ask(server: Flask) -> SignedIn:
