@@ -21,6 +21,8 @@ NAVIGATION = {
     "Understand": [
         *("concepts/attempts", "concepts/sessions", "concepts/passwords", "concepts/addresses", "concepts/avatars"),
         *("concepts/leaving", "concepts/keys", "concepts/outbox", "why"),
+        *("concepts/attempts", "concepts/sessions", "concepts/passwords", "concepts/addresses", "concepts/leaving"),
+        *("concepts/keys", "concepts/outbox", "concepts/trail", "why"),
     ],
     "Use": ["library", "verifying"],
     "Run": ["production", "importing", "doctor"],

@@ -12,7 +12,7 @@ from flaskauth.foundation.db import db
 from flaskauth.mail.models import QUEUED, SENT, OutboxMail
 
 # What is there from the start, and what the server's own thread writes whenever it likes.
-NOT_OURS = {"countries", "regions", "scheduled_runs", "signing_keys"}
+NOT_OURS = {"countries", "regions", "scheduled_runs", "signing_keys", "audit_seals"}
 TRAIL = ("audit_events", "budgets")
 
 Contents = dict[str, list[str]]

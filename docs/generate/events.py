@@ -13,7 +13,8 @@ What happens to accounts, sessions and keys is written into the table `audit_eve
 happens, and into the log: the name of the event, when, to whom (`user_id`, `session_id`), from which address and
 device, and the `request_id` that every answer carries in `X-Request-ID`. No event holds a password, a code or a token.
 They stay for `AUDIT_RETENTION_DAYS`; of a
-person who was [erased](../concepts/leaving.md), only the name and the time of each.
+person who was [erased](../concepts/leaving.md), only the name and the time of each. What is written is
+[sealed](../concepts/trail.md): `flaskauth audit verify` tells what was altered, deleted or added.
 
 | event | says that |
 |---|---|"""

@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from flaskauth import health, migrations, reference
 from flaskauth.accounts import service as accounts
+from flaskauth.audit import sealing
 from flaskauth.audit import service as audit
 from flaskauth.avatars import routes as avatar_routes
 from flaskauth.avatars import service as avatars
@@ -108,6 +109,7 @@ def schedule() -> tuple[Job, ...]:
     return (
         Job("mail.sweep", timedelta(seconds=2), delivery.sweep, shared=True),
         Job("keys.maintain", timedelta(minutes=10), keys.maintain),
+        Job("audit.seal", timedelta(minutes=1), sealing.seal),
         Job("purge", timedelta(hours=1), purge),
         Job("avatars.purge", timedelta(days=1), avatars.purge),
     )

@@ -9,7 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from flaskauth import migrations, serving
 from flaskauth.app import LOCKED_KEYS, bare
-from flaskauth.commands import passwords, terminal, users
+from flaskauth.commands import audit, passwords, terminal, users
 from flaskauth.doctor import report
 from flaskauth.doctor.examination import examine
 from flaskauth.foundation import clock, log
@@ -139,6 +139,7 @@ def list_keys() -> None:
 
 
 main.add_command(users.users)
+main.add_command(audit.audit)
 
 
 @main.group()

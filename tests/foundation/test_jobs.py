@@ -110,6 +110,7 @@ def test_mail_keys_and_what_is_over_are_seen_to() -> None:
     assert {job.name: job.every for job in schedule()} == {
         "mail.sweep": timedelta(seconds=2),
         "keys.maintain": timedelta(minutes=10),
+        "audit.seal": timedelta(minutes=1),
         "purge": timedelta(hours=1),
         "avatars.purge": timedelta(days=1),
     }

@@ -39,13 +39,14 @@ PARTS = ("sessions", "devices", "events", "mails", "address_changes", "codes", "
 # What is not told of a row, and why.
 WHOSE = {"user_id", "address"}
 SECRET = {"password", "nonce", "digest", "token_digest", "lookup"}
+PROOF = {"salt", "personal", "mark", "seal"}  # that the row is as it was written
 DOORS = {"id", "link_id", "code_id"}  # who holds a code's id may try it
 CONTENTS = {"context", "message_id", "next_try_at", "leased_until", "next_mail_at", "is_decoy", "is_withheld"}
 TOLD: list[tuple[type[Base], Any, set[str]]] = [
     (User, account.PersonSchema, {"password"}),
     (Session, account.HeldSessionSchema, WHOSE | SECRET),
     (Device, account.DeviceSchema, WHOSE | SECRET),
-    (AuditEvent, account.HeldEventSchema, WHOSE),
+    (AuditEvent, account.HeldEventSchema, WHOSE | PROOF),
     (OutboxMail, account.HeldMailSchema, DOORS | CONTENTS),
     (AddressChange, account.AddressChangeSchema, WHOSE | DOORS),
     (OneTimeCode, account.CodeSchema, WHOSE | SECRET | DOORS | CONTENTS),

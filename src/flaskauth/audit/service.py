@@ -1,16 +1,15 @@
 """Write down what happened, in the transaction in which it happened."""
 
 from collections.abc import Sequence
-from datetime import timedelta
 
 import structlog
 from flask import has_request_context
 from sqlalchemy import select, update
 
+from flaskauth.audit import proofs, sealing
 from flaskauth.audit.models import AuditEvent
 from flaskauth.foundation import clock
-from flaskauth.foundation.current import settings
-from flaskauth.foundation.db import changed, db, delete_some
+from flaskauth.foundation.db import changed, db
 from flaskauth.foundation.http import client_ip, request_id, user_agent
 from flaskauth.foundation.ids import new_id
 
@@ -76,6 +75,7 @@ def record(
         request_id=request_id() if asked else None,
         details=details,
     )
+    proofs.mark(event)
     db.session.add(event)
     log.info(name, user_id=user_id, session_id=session_id, **details)
 
@@ -89,9 +89,13 @@ def of_person(user_id: int, before: int | None, most: int) -> Sequence[AuditEven
 def forget(user_id: int) -> None:
     """Leave of a person's events their names and times; the number no longer leads to anybody."""
     mine = update(AuditEvent).where(AuditEvent.user_id == user_id)
-    changed(mine.values(ip=None, device=None, request_id=None, details={}))
+    changed(mine.values(ip=None, device=None, request_id=None, details={}, salt=None))
 
 
 def purge() -> int:
-    """Delete events that are older than AUDIT_RETENTION_DAYS, some at a time; how many went."""
-    return delete_some(AuditEvent.id, AuditEvent.at < clock.now() - timedelta(days=settings().audit_retention_days))
+    """Delete events that are older than AUDIT_RETENTION_DAYS, whole seals at a time; how many events and seals went."""
+    edge = sealing.retention_edge()
+    if db.session.scalar(select(AuditEvent.id).where(AuditEvent.at < edge).limit(1)) is None:
+        return 0
+    sealing.append(edge, always=True)  # it says from when on events are kept, so that nobody misses the others
+    return sealing.drop(edge)

@@ -5,7 +5,8 @@ An answer commits, an accident rolls back, a lost race is run again from the sta
 """
 
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn, TypeVar, TypeVarTuple, cast
 
 from flask_sqlalchemy_lite import SQLAlchemy
@@ -95,6 +96,18 @@ def remembered() -> dict[Hashable, Any]:
     """What this transaction keeps of what it read; when it is run again, it reads anew."""
     found: dict[Hashable, Any] = _session().info.setdefault("remembered", {})
     return found
+
+
+@contextmanager
+def snapshot() -> Iterator[Session]:
+    """Read the database as it stands now, however long that takes; nothing that is written meanwhile shows."""
+    with db.engine.connect() as connection:
+        if db.engine.dialect.name == "sqlite":
+            connection.exec_driver_sql("BEGIN")  # its driver begins nothing for what only reads
+        else:
+            connection.execution_options(isolation_level="REPEATABLE READ")
+        with Session(connection) as session:
+            yield session
 
 
 def after_commit(call: Callable[[], object]) -> None:
