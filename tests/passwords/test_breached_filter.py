@@ -162,8 +162,13 @@ def test_others_may_read_it(tmp_path: Path) -> None:
 def test_who_is_stopped_half_way_leaves_the_old_filter_as_it_was(tmp_path: Path, end: signal.Signals) -> None:
     before = filter_of(tmp_path, KNOWN, name="filter").read_bytes()
     words = (*COMMAND, "-", "--count", "1000000", "--output", "filter")
+    # Where the tests run in the background of a shell, Ctrl-C would not be heard by what they start.
     half = subprocess.Popen(
-        words, cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        ("env", "--default-signal=INT", *words),
+        cwd=tmp_path,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
     )
     with half:
         assert half.stdin

@@ -92,10 +92,10 @@ def test_all_that_is_held_is_in_it(app: Flask, people: People) -> None:
         "sessions": 2,
         "devices": 2,
         "events": len(rows(app, select(AuditEvent).filter_by(user_id=user.id))),
-        "mails": 3,
+        "mails": 4,
         "address_changes": 1,
         "codes": 2,
-        "links": 1,
+        "links": 2,
     }
     assert [session["ip"] for session in found["sessions"]] == [HERE, THERE]
     assert {mail["recipient"] for mail in found["mails"]} == {GRACE_AT, "old@example.com"}
