@@ -69,7 +69,7 @@ def test_an_address_that_is_not_there_is_not_found_by_any_method(client: FlaskCl
 
 def test_no_answer_sends_anybody_to_the_host_that_a_request_names(app: Flask, client: FlaskClient) -> None:
     for host in ("evil.example", "evil.example:99999", "a@b", "ev il", "", "[::1", "x" * 300, "127.0.0.1"):
-        for path in ("//hello", "/hello", "/auth//login", "/", "/docs", "/openapi.json", "/nope"):
+        for path in ("", "//hello", "/hello", "/auth//login", "/", "/docs", "/openapi.json", "/nope"):
             answer = looked_at(client.get("/", headers={"Host": host}, environ_overrides={"PATH_INFO": path}))
             assert answer.status_code in {200, 400, 404}, f"{host} {path}"
             assert "Location" not in answer.headers

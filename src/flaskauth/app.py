@@ -1,12 +1,13 @@
 """create_app: the one module that knows every room."""
 
 import fcntl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from inspect import iscoroutinefunction
 
 import click
 import structlog
+from flask import Response
 from flask_cors import CORS
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -97,11 +98,21 @@ def create_app(settings: Settings | None = None) -> Server:
     reference.init_app(app, settings)
     jobs.init_app(app, () if settings.redis_url else schedule())
     if settings.cors_origins:
-        CORS(app, origins=list(settings.cors_origins), expose_headers=["Retry-After", "X-Request-ID"], max_age=600)
+        allow_origins(app, settings.cors_origins)
     for warning in settings.warnings():
         events.warning("setting", what=warning)
     prepare(app, settings)
     return app
+
+
+def allow_origins(app: Server, origins: Sequence[str]) -> None:
+    """Let pages of these origins read what is answered; a cache on the way keeps an answer for each of them apart."""
+    CORS(app, origins=list(origins), always_send=False, expose_headers=["Retry-After", "X-Request-ID"], max_age=600)
+
+    @app.after_request
+    def vary(response: Response) -> Response:
+        response.vary.add("Origin")
+        return response
 
 
 def schedule() -> tuple[Job, ...]:

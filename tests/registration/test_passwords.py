@@ -45,6 +45,7 @@ WEAK = {
     "HOPPER-1906": GUESSABLE,
     "admiralty1": GUESSABLE,
     "navyyard1": GUESSABLE,
+    "admiralty@navyyard.example": GUESSABLE,
     "flaskauth1": GUESSABLE,
 }
 ABOUT = {"email": "admiralty@navyyard.example", "first_name": "Grace", "last_name": "Hopper"}

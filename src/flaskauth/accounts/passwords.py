@@ -80,7 +80,7 @@ def _words(about: Iterable[str]) -> list[str]:
     return sorted(word for word in found if len(word) >= LEAST_WORD)
 
 
-def words_of_address(key: str) -> tuple[str, str]:
-    """The local part and the domain's label, which a guesser tries first."""
+def words_of_address(key: str) -> tuple[str, str, str]:
+    """The address, its local part and the domain's label, which a guesser tries first."""
     local, _, domain = key.partition("@")
-    return local, domain.rpartition(".")[0].rpartition(".")[2]
+    return key, local, domain.rpartition(".")[0].rpartition(".")[2]

@@ -14,6 +14,7 @@ from flaskauth.foundation.schemas import Schema, Text, Time, fields
 FORBIDDEN_IN_NAMES = re.compile(r"[<>]|://|www\.", re.IGNORECASE)
 NO_EMAIL = "Invalid Email!"
 INVISIBLE = {"Cc", "Cf", "Co", "Zl", "Zp"}
+BLANKS = "\u115f\u1160\u2800\u3164\uffa0"  # letters and signs that show nothing
 JOINERS = "\u200c\u200d"  # written within names in Persian and in the scripts of India
 LANGUAGE_TAG = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 LONGEST_TAG = 16
@@ -116,8 +117,8 @@ def country_code(**kwargs: Any) -> Text:
 
 
 def is_name(text: str) -> bool:
-    """Whether nothing in it looks like a link, a tag or another line."""
-    return not (FORBIDDEN_IN_NAMES.search(text) or _has_odd_letters(text))
+    """Whether it shows, and nothing in it looks like a link, a tag or another line."""
+    return not (FORBIDDEN_IN_NAMES.search(text) or _has_odd_letters(text) or any(map(_is_no_character, text)))
 
 
 def is_language_tag(text: str) -> bool:
@@ -126,6 +127,12 @@ def is_language_tag(text: str) -> bool:
 
 
 def _has_odd_letters(text: str) -> bool:
-    kinds = [unicodedata.category(letter) for letter in text if letter not in JOINERS]
-    marks = "".join("m" if kind == "Mn" else " " for kind in kinds)
-    return not INVISIBLE.isdisjoint(kinds) or "m" * (MOST_MARKS + 1) in marks
+    kinds = [unicodedata.category(letter) for letter in text if letter not in JOINERS + BLANKS]
+    marks = "".join("m" if kind in {"Mn", "Me"} else " " for kind in kinds)
+    shows = any(kind[0] in "LNPS" for kind in kinds)
+    return not shows or not INVISIBLE.isdisjoint(kinds) or "m" * (MOST_MARKS + 1) in marks
+
+
+def _is_no_character(letter: str) -> bool:
+    """Code points that Unicode never gives to a letter, which programs behind a mail server may choke on."""
+    return ord(letter) & 0xFFFE == 0xFFFE or "\ufdd0" <= letter <= "\ufdef"

@@ -10,7 +10,7 @@ from apiflask import APIFlask
 from flask import Flask, Request, Response, g, request
 from flask.json.provider import JSONProvider
 from werkzeug.exceptions import HTTPException
-from werkzeug.routing import RequestRedirect
+from werkzeug.routing import MapAdapter, RequestRedirect
 
 from flaskauth.foundation import body, errors
 from flaskauth.foundation.db import transaction
@@ -42,6 +42,13 @@ class Server(APIFlask):
     """Flask, with a request's transaction around its view."""
 
     json_provider_class = Json
+
+    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
+        """How addresses are matched: for werkzeug, no path is a redirect to whatever Host the request names."""
+        if request is not None:
+            request.environ["PATH_INFO"] = request.environ.get("PATH_INFO") or "/"
+            request.environ.pop("HTTP_UPGRADE", None)  # nobody is refused for offering WebSocket (RFC 9110 section 7.8)
+        return super().create_url_adapter(request)
 
     def dispatch_request(self) -> Any:
         return transaction(super().dispatch_request)

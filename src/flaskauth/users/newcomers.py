@@ -112,7 +112,7 @@ def _name(told: Mapping[str, Any], name: str) -> str:
     text = _text(told, name).strip()
     if len(text) > LONGEST_NAME:
         raise Refused(f"{name}: longer than {LONGEST_NAME} characters")
-    if not is_name(text):
+    if text and not is_name(text):
         raise Refused(f"{name}: has characters that names do not have")
     return text
 
