@@ -5,6 +5,7 @@ import json
 
 from tests.attacks.judging import Judge
 from tests.inside import refused
+from tests.routes import Route
 
 BAD, INVALID, UNSUPPORTED, TOO_LARGE = (
     (400, "bad_request"),
@@ -81,15 +82,14 @@ def test_a15_tables_and_lists_without_end(judge: Judge) -> None:
         f'{{"x": 0.{"0" * 60_000}1}}': INVALID,
     }
 
-    def send_all() -> None:
-        for route in judge.bodies:
+    def send_all(to: list[Route]) -> None:
+        for route in to:
             for body, code in bodies.items():
                 assert refused(judge.caller.send(route, body.encode())) == code, f"{route} {body[:20]}"
 
-    for _ in range(2):  # Python gets itself the memory that it then keeps
-        send_all()
+    send_all(judge.bodies[:4])  # Python gets itself the memory that it then keeps
     with judge.case(hashed=0):
-        send_all()
+        send_all(judge.bodies)
 
 
 def test_a17_numbers_of_every_kind(judge: Judge) -> None:

@@ -23,6 +23,7 @@ SECRET = {
 }
 SHORT = 6  # letters; a word as short as that may stand in an answer by itself
 LONG = 1000  # letters; the log cuts what is longer
+LARGE = 4096  # bytes
 TRACED = {"x-request-id", "host", "origin"}  # headers whose values an answer may carry
 
 
@@ -65,9 +66,9 @@ class Watched(FlaskClient):
 
 
 def parsed(body: Any) -> Any:
-    """A body, if it is JSON."""
+    """A body, if it is JSON and not meant to keep its reader busy."""
     try:
-        return json.loads(body)
+        return json.loads(body) if len(body) < LARGE else None
     except (TypeError, ValueError, RecursionError):
         return None
 
