@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
-from tests.fuzz.noise import HTTP_2
+from tests.fuzz.oddities import HTTP_2
 
 STATUS = re.compile(rb"HTTP/1\.[01] (\d{3}) [ -~]*(?=\r\n)")
 BY_THE_SERVER = {400, 414, 431}  # what is no HTTP, or too long to be read

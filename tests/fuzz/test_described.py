@@ -19,5 +19,5 @@ def test_no_call_is_answered_otherwise_than_described(tmp_path: Path) -> None:
 
     assert found.finds == {}
     labels = {f"{method.upper()} {path}" for path, methods in described.items() for method in methods}
-    assert {label for label, _status in found.statuses} == labels
+    assert labels <= {label for label, _status in found.statuses}
     assert {label for label in JOURNEY if (label, 200) not in found.statuses} == set()

@@ -35,11 +35,13 @@ class Visitors:
         """Come from a network of one's own, and bring what is good where the body is of the right shape."""
         case.headers["X-Forwarded-For"] = str(IPv4Address("198.18.0.0") + next(self._numbers))
         if isinstance(case.body, dict) and _is_positive(case):
-            case.body = {name: self._better(case, name, value) for name, value in case.body.items()}
+            known = {name for name in case.body if name in ("verification_id", "reset_id")}
+            left_out = {"email"} if known and self._chance.random() < 0.9 else set()
+            case.body = {name: self._better(case, name, case.body[name]) for name in case.body if name not in left_out}
 
     def after_call(self, _context: Any, case: Any, response: Any) -> None:
         """Remember who came in, and try whether who went out is out."""
-        label = case.operation.label
+        label = f"{case.method} {case.operation.path}"  # some come with another method than is described
         self.statuses[label, response.status_code] += 1
         if response.status_code == 200 and "json" in "".join(response.headers.get("content-type", [])):
             self._learn(label, case, json.loads(response.content))

@@ -11,12 +11,13 @@ from typing import ParamSpec, TypeVar
 import structlog
 from flask import Flask, current_app, g
 from limits import RateLimitItem, parse_many
-from limits.storage import MemoryStorage, RedisStorage
+from limits.storage import RedisStorage
 from limits.strategies import FixedWindowRateLimiter
 from redis.exceptions import RedisError
 
 from flaskauth.foundation.errors import TooManyRequests
 from flaskauth.foundation.http import network, refuses
+from flaskauth.foundation.windows import Windows
 from flaskauth.settings import Settings
 
 P = ParamSpec("P")
@@ -35,7 +36,7 @@ class Limiter:
     def __init__(self, settings: Settings) -> None:
         self._factor = settings.request_limits
         self._share = self._factor / settings.web_concurrency
-        self._own = FixedWindowRateLimiter(MemoryStorage())
+        self._own = FixedWindowRateLimiter(Windows())
         self._shared = FixedWindowRateLimiter(_redis(settings)) if settings.redis_url else None
         self._away_until = 0.0
 
