@@ -11,8 +11,7 @@ python := $(or $(PYTHON),python3)
 export UV_SYSTEM_CERTS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup test test-mysql import-many fuzz lint docs wheel lock clean
-.PHONY: help run setup test test-mysql races planted import-many lint docs wheel lock clean
+.PHONY: help run setup test test-mysql races fuzz import-many lint docs wheel lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 19
@@ -36,10 +35,6 @@ test-mysql: setup ## what needs a database, on MySQL 9, by PyMySQL and by mysqlc
 races: setup ## races over two server processes, 200 rounds of each, half an hour (ARGS=50 are fewer)
 	@$(bin)/python -m tests.servers install
 	RACE_ROUNDS=$(or $(ARGS),200) $(bin)/python -m pytest -q tests/races -k burst
-
-planted: setup ## bugs planted in a copy, one at a time: each must turn a test red (ARGS="grace lease" plants some)
-	@$(bin)/python -m tests.servers install
-	$(bin)/python -m tests.planted $(ARGS)
 
 import-many: setup ## import 100,000 people into a MariaDB of its own, killed half way too (ARGS=20000 are fewer)
 	@$(bin)/python -m tests.servers install

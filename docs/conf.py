@@ -20,9 +20,7 @@ NAVIGATION = {
     "Begin": ["getting-started", "tutorial"],
     "Understand": [
         *("concepts/attempts", "concepts/sessions", "concepts/passwords", "concepts/addresses", "concepts/avatars"),
-        *("concepts/leaving", "concepts/keys", "concepts/outbox", "why"),
-        *("concepts/attempts", "concepts/sessions", "concepts/passwords", "concepts/addresses", "concepts/leaving"),
-        *("concepts/keys", "concepts/outbox", "concepts/trail", "why"),
+        *("concepts/leaving", "concepts/trail", "concepts/keys", "concepts/outbox", "why"),
     ],
     "Use": ["library", "verifying"],
     "Run": ["production", "importing", "doctor"],
