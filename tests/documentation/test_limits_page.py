@@ -60,6 +60,7 @@ PROMISED_OF_A_NETWORK = {
 NOT_MET = {
     "breaches.": "of the filter's file and of the service's answer",
     "bloom.": "of the filter's file",
+    "audit.sealing.": "of a seal, which a job makes",
     "doctor.": "of the doctor, a command",
     "users.": "of an import, a command",
     "commands.": "of a command",

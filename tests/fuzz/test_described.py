@@ -5,7 +5,10 @@ from pathlib import Path
 from tests.fuzz.described import fuzz, served
 
 SEED = 1
-SHORT = {"generation": {"deterministic": True, "no-shrink": True, "max-examples": 2, "database": "none"}}
+SHORT = {
+    "generation": {"deterministic": True, "no-shrink": True, "max-examples": 2, "database": "none"},
+    "phases": {"stateful": {"generation": {"max-examples": 40}}},
+}
 JOURNEY = {
     *("POST /auth/register", "POST /auth/verify", "POST /auth/login", "GET /users/profile", "POST /auth/refresh"),
     *("GET /auth/sessions", "POST /auth/logout", "POST /auth/forgot-password"),

@@ -35,9 +35,10 @@ class Visitors:
         """Come from a network of one's own, and bring what is good where the body is of the right shape."""
         case.headers["X-Forwarded-For"] = str(IPv4Address("198.18.0.0") + next(self._numbers))
         if isinstance(case.body, dict) and _is_positive(case):
-            known = {name for name in case.body if name in ("verification_id", "reset_id")}
-            left_out = {"email"} if known and self._chance.random() < 0.9 else set()
-            case.body = {name: self._better(case, name, case.body[name]) for name in case.body if name not in left_out}
+            has_id = {"verification_id", "reset_id"} & set(case.body) and self._chance.random() < 0.9
+            case.body = {name: value for name, value in case.body.items() if not (has_id and name == "email")}
+            for name in sorted(case.body, reverse=True):  # the id of an attempt before its code
+                case.body[name] = self._better(case, name, case.body[name])
 
     def after_call(self, _context: Any, case: Any, response: Any) -> None:
         """Remember who came in, and try whether who went out is out."""
@@ -53,7 +54,7 @@ class Visitors:
         return self._tokens[-1] if self._chance.random() < 0.8 else self._chance.choice(self._tokens)
 
     def _better(self, case: Any, name: str, value: Any) -> Any:
-        if self._chance.random() < 0.2:
+        if self._chance.random() < 0.1:
             return value
         if name == "email":
             return self._address(case.operation.label)
@@ -81,8 +82,9 @@ class Visitors:
 
     def _learn(self, label: str, case: Any, answer: dict[str, Any]) -> None:
         if label == "POST /auth/register":
-            self._attempts[answer["verification_id"]] = case.body["email"]
-        elif label == "POST /auth/verify" and (email := self._attempts.get(str(case.body.get("verification_id")))):
+            if case.body["email"] not in self._joined:
+                self._attempts[answer["verification_id"]] = case.body["email"]
+        elif label == "POST /auth/verify" and (email := self._attempts.pop(str(case.body.get("verification_id")), "")):
             self._joined.append(email)
         elif "token" in answer:
             self._tokens.append(answer["token"])
