@@ -128,9 +128,9 @@ def test_more_than_25_megapixels_are_refused_by_their_header(grace: Wearer, what
     bomb = BOMBS[what]()
     assert len(bomb) < 5 * MEGABYTE
 
-    before, began = peak(), time.monotonic()
+    before, worked = peak(), time.process_time()
     assert errors(grace, bomb) == TOO_MANY
-    assert time.monotonic() - began < 1
+    assert time.process_time() - worked < 1  # of a processor, whatever else the machine does
     assert peak() - before < 32 * MEGABYTE
 
 
