@@ -29,5 +29,4 @@ NOT_HERE = {
     "G21": "there is one tenant",
     "H11": "nobody signs in by another service",
     "I15": "no call takes the address of something to fetch",
-    "O11": "the user who serves deletes what is past its retention, so the database cannot keep it from others' rows",
 }

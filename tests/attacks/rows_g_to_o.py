@@ -133,6 +133,7 @@ O_SURROUNDINGS = {
         "test_house_rules.py::test_one_clock_one_chance_and_nothing_dangerous",
         "test_house_rules.py::test_certificates_are_always_verified",
     ),
+    "O11": ("a trail that somebody alters", "audit/test_tampering.py::test_an_event_that_is_meddled_with_is_told"),
     "O13": (
         "a schema of another version",
         "health/test_readiness.py::test_a_schema_of_another_version_makes_it_not_ready",
