@@ -200,6 +200,12 @@ TIMES = (
         Row("A wait for passwords", "{} at first", "budget", DATABASE, "-", ("throttles.service.FIRST_WAIT",)),
         Row("A wait for passwords", "{} at most", "budget", DATABASE, "-", ("throttles.service.LONGEST_WAIT",)),
         Row("Head of a request", "{} s", "connection", PROCESS, "hung up", ("serving.HEADERS_WITHIN",), 1000),
+        Row(
+            *("Body of a request, and 1 s more for each 64 KiB", "{} s", "request", PROCESS, "400 `bad_request`"),
+            ("foundation.gate.BODY_WITHIN",),
+        ),
+        Row("Connections", "{}", "process", PROCESS, "wait", ("serving.CONNECTIONS",)),
+        Row("Uploads that arrive", "{} at once", "process", PROCESS, "503", ("foundation.gate.LARGE_AT_ONCE",)),
         Row("Looking at a picture", "{} s", "request", PROCESS, "503", ("avatars.pictures.LONGEST_WAIT",)),
         Row("A turn at the bucket", "{} s", "request", PROCESS, "503", ("avatars.storage.LONGEST_WAIT",)),
         Row(

@@ -12,16 +12,18 @@ from urllib.error import HTTPError
 
 import click
 from granian import Granian
-from granian.constants import Interfaces
+from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 
 from flaskauth.app import bare, create_app, prepare
 from flaskauth.foundation import current, jobs, log
 from flaskauth.foundation.db import db
-from flaskauth.foundation.server import Server
+from flaskauth.foundation.gate import Gate
 from flaskauth.settings import Settings, is_loopback
 
 THREADS_PER_CONNECTION = 2  # whoever waits for a hash holds no connection
+BACKLOG = 2048
+CONNECTIONS = 1024  # of each process; those that say nothing are hung up on after HEADERS_WITHIN
 READY_WITHIN = 30  # seconds
 HEADERS_WITHIN = 10_000  # milliseconds
 ENDED_WITHIN = 8  # seconds; service managers wait for 10 or more
@@ -47,11 +49,13 @@ def serve(host: str, port: int, workers: int | None) -> None:
     Granian(
         "flaskauth.serving:application",
         factory=True,
-        interface=Interfaces.WSGI,
+        interface=Interfaces.RSGI,
         address=host,
         port=port,
         workers=settings.web_concurrency,
-        blocking_threads=settings.database_pool_size * THREADS_PER_CONNECTION,
+        backlog=BACKLOG,
+        backpressure=CONNECTIONS,
+        http=HTTPModes.http1,  # with time limits; HTTP/2 would have none
         http1_settings=HTTP1Settings(header_read_timeout=HEADERS_WITHIN),
         websockets=False,
         respawn_failed_workers=True,
@@ -96,8 +100,8 @@ def _let_workers_end() -> None:
     )
 
 
-def application() -> Server:
-    """What a server process runs: the application with its thread already at work."""
+def application() -> Gate:
+    """What a server process runs: the application behind its gate, with the thread beside already at work."""
     app = create_app()
     background = app.extensions[jobs.KEY]
     assert isinstance(background, jobs.Background)
@@ -105,7 +109,7 @@ def application() -> Server:
     if app.extensions[current.KEY].is_development:
         # In the worker: a thread of the parent could hold a lock while a worker is forked from it.
         threading.Thread(target=_greet, args=(app.extensions[current.KEY],), daemon=True).start()
-    return app
+    return Gate(app, app.extensions[current.KEY].database_pool_size * THREADS_PER_CONNECTION)
 
 
 def _greet(settings: Settings) -> None:

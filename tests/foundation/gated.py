@@ -1,0 +1,30 @@
+"""An application that says what it was asked, behind the gate; for `granian --interface rsgi`."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from flaskauth.foundation.errors import Problem
+from flaskauth.foundation.gate import Gate
+
+MIB = 1024 * 1024
+
+
+def application(environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:
+    """`/long` has no length and goes on for as many MiB as its query says; all others tell their environment."""
+    if environ["PATH_INFO"] == "/long":
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        yield from (bytes([65 + number]) * MIB for number in range(int(environ["QUERY_STRING"])))
+        return
+    try:
+        size = len(environ["wsgi.input"].read())
+    except Problem as problem:
+        size = -problem.status
+    told = {name: value for name, value in environ.items() if isinstance(value, str)}
+    raw = json.dumps({**told, "size": size}).encode()
+    start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(raw)))])
+    yield raw
+
+
+def gate() -> Gate:
+    return Gate(application, threads=2)
