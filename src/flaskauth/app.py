@@ -1,14 +1,12 @@
 """create_app: the one module that knows every room."""
 
 import fcntl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import timedelta
 from inspect import iscoroutinefunction
 
 import click
 import structlog
-from flask import Response
-from flask_cors import CORS
 from sqlalchemy.exc import SQLAlchemyError
 
 from flaskauth import health, migrations, reference
@@ -22,7 +20,7 @@ from flaskauth.closing import routes as closing_routes
 from flaskauth.codes import links
 from flaskauth.codes import service as codes
 from flaskauth.email_change import routes as email_change_routes
-from flaskauth.foundation import current, engine, hashing, jobs, limits, log, server
+from flaskauth.foundation import cross_origin, current, engine, hashing, jobs, limits, log, server
 from flaskauth.foundation.complaints import ANOTHER_SCHEMA, in_words
 from flaskauth.foundation.crypto import CannotOpen
 from flaskauth.foundation.db import db, transaction
@@ -97,22 +95,11 @@ def create_app(settings: Settings | None = None) -> Server:
         app.register_blueprint(bp)
     reference.init_app(app, settings)
     jobs.init_app(app, () if settings.redis_url else schedule())
-    if settings.cors_origins:
-        allow_origins(app, settings.cors_origins)
+    cross_origin.init_app(app, settings)
     for warning in settings.warnings():
         events.warning("setting", what=warning)
     prepare(app, settings)
     return app
-
-
-def allow_origins(app: Server, origins: Sequence[str]) -> None:
-    """Let pages of these origins read what is answered; a cache on the way keeps an answer for each of them apart."""
-    CORS(app, origins=list(origins), always_send=False, expose_headers=["Retry-After", "X-Request-ID"], max_age=600)
-
-    @app.after_request
-    def vary(response: Response) -> Response:
-        response.vary.add("Origin")
-        return response
 
 
 def schedule() -> tuple[Job, ...]:

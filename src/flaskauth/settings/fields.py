@@ -46,6 +46,14 @@ def _http_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _origin(value: str) -> str:
+    """As a browser names it, or it would match nothing; and never more than one."""
+    parts = urlsplit(_http_url(value))
+    if parts.path.strip("/") or "@" in parts.netloc or "*" in parts.netloc:
+        raise ValueError("must be origins such as https://app.example.com: no path, no *")
+    return f"{parts.scheme}://{parts.netloc.lower()}"
+
+
 def _encrypted(value: str) -> str:
     parts = urlsplit(value)
     if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
@@ -115,7 +123,7 @@ Minutes = Annotated[int, Field(ge=1, le=5_256_000)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Url = Annotated[str, AfterValidator(_http_url)]
 Endpoint = Annotated[Url, AfterValidator(_encrypted)]
-Urls = Annotated[tuple[Url, ...], BeforeValidator(_listed)]
+Origins = Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], BeforeValidator(_listed)]
 DatabaseUrl = Annotated[str, AfterValidator(_database)]
 RedisUrl = Annotated[SecretStr, BeforeValidator(_redis)]
 BreachedPasswords = Annotated[Path | str, BeforeValidator(_breached_passwords)]

@@ -11,12 +11,12 @@ from flaskauth.settings.fields import (
     Endpoint,
     Minutes,
     Networks,
+    Origins,
     Port,
     RedisUrl,
     Secrets,
     Sender,
     Url,
-    Urls,
 )
 
 
@@ -70,7 +70,7 @@ class Address(Section):
     `X-Forwarded-For` is believed from them only.
     """
 
-    cors_origins: Urls = ()
+    cors_origins: Origins = ()
     """Origins of web pages that may call it from a browser, separated by commas: `https://app.example.com`."""
 
 
