@@ -153,6 +153,14 @@ def test_256_characters_are_compared(people: People) -> None:
     assert person.sign_in().status_code == 200
 
 
+def test_a_password_does_not_grow_old(people: People) -> None:
+    """Nobody is made to change one that is good: people then take weaker ones (ASVS 6.2.10, NIST SP 800-63B-4)."""
+    person = people.joined()
+    clock.travel(timedelta(days=20 * 365))
+
+    assert person.sign_in().status_code == 200
+
+
 def test_an_address_is_taken_by_the_letter(people: People) -> None:
     people.joined()
     for pattern in ("%@example.com", "_race@example.com", "gr%@example.com"):
