@@ -1,6 +1,7 @@
 """Whoever sends slowly keeps nobody else waiting: neither by headers nor by bodies."""
 
 import json
+import resource
 import socket
 import time
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from tests.journeys.visitors import Visitor
 from tests.servers import free_port
 
 from flaskauth.foundation import gate
-from flaskauth.serving import HEADERS_WITHIN
+from flaskauth.serving import CONNECTIONS, HEADERS_WITHIN
 
 ROOT = Path(__file__).parents[2]
 HEAD = b"POST /auth/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -96,6 +97,19 @@ def test_hundreds_of_slow_senders_keep_nobody_waiting_and_are_hung_up_on(tmp_pat
             _all(client)  # ends: the server has hung up
 
 
+def test_a_process_may_open_more_files_than_it_has_connections(tmp_path: Path) -> None:
+    """Else senders who hold every connection would leave none for the database. Granian sees to it."""
+    usual = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, usual[1]))
+    port = free_port()
+    with Place(tmp_path).start("flaskauth", "serve", "--port", str(port)) as server:
+        resource.setrlimit(resource.RLIMIT_NOFILE, usual)
+        server.wait_until(lambda: _answers(port))
+        [process, *_] = server.children()
+
+        assert resource.prlimit(process, resource.RLIMIT_NOFILE)[0] > 2 * CONNECTIONS
+
+
 def _held(stack: ExitStack, port: int, sent: bytes) -> socket.socket:
     client = stack.enter_context(closing(socket.create_connection(("127.0.0.1", port), timeout=30)))
     client.sendall(sent)
@@ -113,6 +127,18 @@ def test_an_upload_may_be_larger_than_other_bodies(port: int) -> None:
 
     assert ask(port, post(len(raw), b"multipart/form-data; boundary=b"), raw)["size"] == len(raw)
     assert ask(port, post(None, b"multipart/form-data; boundary=b"), chunk(raw), b"0\r\n\r\n")["size"] == len(raw)
+
+
+def test_who_finds_no_place_for_an_upload_is_told_to_come_again(port: int) -> None:
+    """Those who hold the places send slowly; what is small needs none."""
+    kind, raw = b"multipart/form-data; boundary=b", b"x" * MIB
+    with ExitStack() as held:
+        for _ in range(gate.LARGE_AT_ONCE):
+            _held(held, port, post(2 * MIB, kind) + raw)
+        assert ask(port, post(6), b"abcdef")["size"] == 6
+        assert ask(port, post(MIB, kind), raw)["size"] == -503
+
+    assert ask(port, post(MIB, kind), raw)["size"] == MIB
 
 
 def test_what_is_announced_to_be_too_large_is_not_even_awaited(port: int) -> None:

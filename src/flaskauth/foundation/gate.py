@@ -19,7 +19,8 @@ BODY_WITHIN = 10  # seconds, and one more for each of these many bytes that have
 BYTES_A_SECOND = 64 * 1024
 SMALL = 64 * 1024 + 2  # bytes: what a call takes at most, and a little, so that too much is seen to be too much
 LARGE = 8 * 1024 * 1024  # an upload
-LARGE_AT_ONCE = 32  # uploads that a process waits for
+LARGE_AT_ONCE = 32  # uploads that a process waits for; others wait in line for so many
+PLACE_WITHIN = 5  # seconds
 PIECE = 1024 * 1024  # bytes of an answer without a length, before the first are sent
 
 CGI = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"}
@@ -69,7 +70,7 @@ class Gate:
     def __init__(self, app: Application, threads: int) -> None:
         self.app = app
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="request")
-        self._large = 0
+        self._places = asyncio.Semaphore(LARGE_AT_ONCE)
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
         """Answer one request."""
@@ -102,23 +103,25 @@ class Gate:
                 latest = patience.when() or 0
                 async for piece in protocol:
                     body.write(piece)
-                    is_large = is_large or self._is_large(body.tell())
+                    is_large = is_large or (body.tell() > SMALL and await self._place())
                     if body.tell() >= most:
                         return
                     patience.reschedule(latest + body.tell() / BYTES_A_SECOND)
         finally:
-            self._large -= is_large
+            if is_large:
+                self._places.release()
 
-    def _is_large(self, size: int) -> bool:
-        """Whether it is an upload by now; it then has one of the places for them.
+    async def _place(self) -> bool:
+        """Wait for one of the places that uploads have; what is sent meanwhile waits on its way.
 
         Raises:
-            Overloaded: there is none.
+            Overloaded: none became free.
         """
-        if size > SMALL and self._large >= LARGE_AT_ONCE:
-            raise Overloaded
-        self._large += size > SMALL
-        return size > SMALL
+        try:
+            async with asyncio.timeout(PLACE_WITHIN):
+                return await self._places.acquire()
+        except TimeoutError:
+            raise Overloaded from None
 
     def _answer(self, scope: Any, protocol: Any, body: "IO[bytes] | Unread") -> None:
         """In a thread: call the application, and send what it says."""
