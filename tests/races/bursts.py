@@ -100,7 +100,7 @@ class Connections:
             connection = socket.create_connection(("127.0.0.1", self._port), TIMEOUT)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection.sendall(Ask("GET", "/hello").wire())
-            assert self._answer(connection, "GET").status == 200
+            self._answer(connection, "GET").expect()
         return list(self._used)[:number]
 
     def _answer(self, connection: socket.socket, method: str) -> Answer:

@@ -135,7 +135,8 @@ class Course:
             answers = self.connections.burst(asks)
             for each in done:
                 each.result()
-        assert not [answer.raw for answer in answers if answer.status == 500]
+        accidents = [answer.raw for answer in answers if answer.status == 500]
+        assert not accidents, accidents
         return answers
 
     def beside(self, work: Callable[[], object]) -> None:

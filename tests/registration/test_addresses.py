@@ -102,6 +102,23 @@ def test_tags_and_dots_count(one: str, other: str) -> None:
     assert parse(one).key != parse(other).key
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("jose@example.com", "josé@example.com"),
+        ("øre@example.com", "ore@example.com"),
+        ("a@bucher.example", "a@bücher.example"),
+    ],
+)
+def test_addresses_that_a_collation_would_take_for_one_are_two_accounts(people: People, one: str, other: str) -> None:
+    for email in (one, other):
+        asked = attempt(people, email)
+        assert verify(people.client, asked.code, verification_id=asked.id).status_code == 200
+
+    ids = {Person(people.client, email).signed_in()["user"]["id"] for email in (one, other)}
+    assert len(ids) == 2
+
+
 @given(st.one_of(st.text(), st.emails(), ADDRESS_LIKE))
 @example("a@\u0660\u0661.com")
 @example("a@xn--\u0660.com")
