@@ -17,7 +17,7 @@ from tests.planted.bugs import BUGS, Bug
 
 ROOT = Path(__file__).parents[2]
 LEFT_BEHIND = shutil.ignore_patterns(".*", "build", "dist", "instance", "__pycache__", "*.egg-info")
-RED = re.compile(r"^(?:FAILED|ERROR) \S*?::(\S+)", re.MULTILINE)
+RED = re.compile(r"^(?:FAILED|ERROR) \S*?::(.+?)(?: - .*)?$", re.MULTILINE)
 PYTEST = ["-m", "pytest", "-q", "-rfE", "--tb=no", "--show-capture=no", "-p", "no:cacheprovider"]
 LONGEST = 300  # seconds
 
