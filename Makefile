@@ -11,7 +11,7 @@ python := $(or $(PYTHON),python3)
 export UV_SYSTEM_CERTS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup test test-mysql races fuzz import-many lint docs wheel lock clean
+.PHONY: help run setup test test-mysql races planted fuzz timing storm import-many lint docs wheel lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 19
@@ -36,6 +36,10 @@ races: setup ## races over two server processes, 200 rounds of each, half an hou
 	@$(bin)/python -m tests.servers install
 	RACE_ROUNDS=$(or $(ARGS),200) $(bin)/python -m pytest -q tests/races -k burst
 
+planted: setup ## plant bugs in a copy of the tree, one at a time, and show which tests each turned red (ARGS=a word of theirs)
+	@$(bin)/python -m tests.servers install
+	@$(bin)/python -m tests.planted $(ARGS)
+
 import-many: setup ## import 100,000 people into a MariaDB of its own, killed half way too (ARGS=20000 are fewer)
 	@$(bin)/python -m tests.servers install
 	$(bin)/python -m tests.users.marathon $(ARGS)
@@ -44,6 +48,14 @@ fuzz: setup ## look for what breaks it: any input to each parser, to each call, 
 	HYPOTHESIS_PROFILE=fuzz EXAMPLES=$$(($(FUZZ_SECONDS) * 5)) $(bin)/python -m pytest -q -n 2 -m hypothesis --show-capture=no tests
 	$(bin)/python -m tests.fuzz.described $(FUZZ_SECONDS)
 	$(bin)/python -m tests.fuzz.raw $(FUZZ_SECONDS)
+
+timing: setup ## whether the time of an answer tells who is registered (ARGS=--strict ends with 1 where it does)
+	@$(bin)/python -m tests.servers install
+	@$(bin)/python -m benchmarks.timing $(ARGS)
+
+storm: setup ## 200 sign-ins at once, and what everybody else waits meanwhile (ARGS=--strict ends with 1 past the bar)
+	@$(bin)/python -m tests.servers install
+	@$(bin)/python -m benchmarks.storm $(ARGS)
 
 lint: setup ## ruff, mypy --strict, and the order of the rooms
 	$(bin)/ruff check $(ours)

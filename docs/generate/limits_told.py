@@ -154,7 +154,13 @@ SIZES = (
             ("sessions.refresh_tokens.MOST_GENERATIONS",),
         ),
         Row(
-            *("Passwords waiting to be hashed", "{} s of work", "process", PROCESS, "503 `overloaded` after the try"),
+            *(
+                "Passwords waiting to be hashed",
+                "{} s of work",
+                "process",
+                PROCESS,
+                "503 `overloaded` before anything is read or counted",
+            ),
             ("foundation.hashing.LONGEST_QUEUE",),
         ),
         Row("Pictures waiting", "{}", "process", PROCESS, "503 `overloaded`", ("avatars.pictures.MOST_WAITING",)),

@@ -1,6 +1,7 @@
 """An application that says what it was asked, behind the gate; for `granian --interface rsgi`."""
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,11 +12,16 @@ MIB = 1024 * 1024
 
 
 def application(environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:
-    """`/long` has no length and goes on for as many MiB as its query says; all others tell their environment."""
+    """`/long` has no length and goes on for as many MiB as its query says; all others tell their environment.
+
+    `/held` does so after as many seconds as its query says.
+    """
     if environ["PATH_INFO"] == "/long":
         start_response("200 OK", [("Content-Type", "text/plain")])
         yield from (bytes([65 + number]) * MIB for number in range(int(environ["QUERY_STRING"])))
         return
+    if environ["PATH_INFO"] == "/held":
+        time.sleep(float(environ["QUERY_STRING"]))
     try:
         size = len(environ["wsgi.input"].read())
     except Problem as problem:

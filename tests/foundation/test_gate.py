@@ -150,6 +150,16 @@ def test_chunks_without_end_are_cut_where_they_are_too_many(port: int) -> None:
     assert gate.SMALL <= ask(port, post(None), chunk(b"x" * gate.SMALL))["size"] < gate.SMALL + MIB
 
 
+def test_whoever_only_looks_does_not_wait_behind_those_who_write(port: int) -> None:
+    with ExitStack() as held:
+        for _ in range(10):
+            _held(held, port, b"POST /held?0.3 HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n")
+        time.sleep(0.2)
+        began = time.monotonic()
+        ask(port, b"GET /a HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+        assert time.monotonic() - began < 1.5  # the last of the others is answered after three
+
+
 def test_a_proxy_s_header_cannot_be_forged_by_an_underscore_or_by_a_second_line(port: int) -> None:
     lines = b"X_Forwarded_For: 1.1.1.1\r\nX-Forwarded-For: 2.2.2.2\r\nX-Forwarded-For: 3.3.3.3\r\n"
     told = ask(port, b"GET /a%20b?c=d HTTP/1.1\r\nHost: h\r\nConnection: close\r\n" + lines + b"\r\n")

@@ -9,9 +9,10 @@ from contextlib import contextmanager
 import pytest
 from flask import Flask
 from tests.conftest import MakeApp
-from tests.inside import hashes, refused
-from tests.passwords.asking import asked_for, reset
+from tests.inside import hashes, refused, work
+from tests.passwords.asking import NEW, asked_for, reset
 from tests.people import PASSWORD, People, form
+from tests.registration.asking import NOT_IT
 
 from flaskauth.foundation import hashing
 from flaskauth.foundation.errors import Overloaded
@@ -88,6 +89,29 @@ def test_a_work_that_fails_gives_its_place_back() -> None:
     assert pool.run(lambda: True)
 
 
+def test_a_place_is_kept_for_all_that_its_story_hashes_and_then_given_back() -> None:
+    pool = Pool(processes=1, most_waiting=1)
+    with pool.place(), ThreadPoolExecutor(1) as another:
+        for _ in range(2):
+            assert pool.run(lambda: True)
+            with pytest.raises(Overloaded):
+                another.submit(pool.run, lambda: True).result()
+
+    assert pool.run(lambda: True)
+    assert pool.performed == 3
+
+
+def test_what_is_done_beside_the_hash_makes_the_queue_shorter_too() -> None:
+    """A busy machine takes long for all of a sign-in; the bound is on that, not on the hash alone."""
+    pool = Pool(processes=10_000, most_waiting=1000)
+    for _ in range(8):
+        with pool.place():
+            pool.run(lambda: True)
+            time.sleep(0.2)
+    with full(pool, 30) as waiting:
+        assert refusals(waiting) > 20
+
+
 @pytest.fixture
 def busy(make_app: MakeApp) -> Flask:
     return make_app(DATABASE_POOL_SIZE="2")
@@ -104,6 +128,23 @@ def test_whoever_comes_to_a_full_server_is_told_to_come_again(busy: Flask) -> No
 
     assert [refused(answer) for answer in sent_away] == [OVERLOADED] * 2
     assert person.sign_in().status_code == 200
+
+
+@ON_SQLITE
+def test_whoever_is_sent_away_costs_nothing(busy: Flask) -> None:
+    """In a storm there are hundreds of them: nothing is read, counted or hashed for any."""
+    person = People(busy).joined()
+    asked_for(People(busy))
+    told = {"email": person.email, "otp": NOT_IT, "password": NEW}
+    with full(busy.extensions[hashing.KEY], 2), work(busy) as done:
+        sent_away = [
+            person.sign_in(),
+            person.client.post("/auth/register", json=form("ada@example.com")),
+            person.client.post("/auth/reset-password", json=told),
+        ]
+
+    assert [refused(answer) for answer in sent_away] == [OVERLOADED] * 3
+    assert done == {}
 
 
 @ON_SQLITE

@@ -42,6 +42,11 @@ class Visitor:
         self._connection = HTTPConnection("127.0.0.1", port, timeout=30)
         self._used_at = time.monotonic()
 
+    def from_network(self, network: str) -> "Visitor":
+        """The same connection, as if the proxy had it from another network from now on."""
+        self._network = {"X-Forwarded-For": network}
+        return self
+
     def get(self, path: str, token: str = "") -> Answer:
         return self._ask("GET", path, None, token)
 

@@ -32,7 +32,7 @@ class Held(jobs.Background):
 
     def rung(self) -> list[int]:
         """The mails that the bell was rung for, since the last call."""
-        return [self._waiting.get_nowait()[1][0] for _ in range(self._waiting.qsize())]
+        return [self._waiting.get_nowait()[-1][0] for _ in range(self._waiting.qsize())]
 
 
 @dataclass

@@ -23,6 +23,7 @@ LARGE_AT_ONCE = 32  # uploads that a process waits for; others wait in line for 
 PLACE_WITHIN = 5  # seconds
 PIECE = 1024 * 1024  # bytes of an answer without a length, before the first are sent
 
+LOOKING = {"GET", "HEAD", "OPTIONS"}  # RFC 9110 9.2.1: safe methods
 CGI = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"}
 BASE: dict[str, Any] = {
     "SCRIPT_NAME": "",
@@ -69,13 +70,16 @@ class Gate:
 
     def __init__(self, app: Application, threads: int) -> None:
         self.app = app
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="request")
+        # Whoever only looks does not wait behind a storm of sign-ins.
+        self._lookers = ThreadPoolExecutor(threads // 2, thread_name_prefix="look")
+        self._others = ThreadPoolExecutor(threads - threads // 2, thread_name_prefix="write")
         self._places = asyncio.Semaphore(LARGE_AT_ONCE)
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
         """Answer one request."""
         body = await self._arrived(scope.headers, protocol)
-        await asyncio.get_running_loop().run_in_executor(self._threads, self._answer, scope, protocol, body)
+        threads = self._lookers if scope.method in LOOKING else self._others
+        await asyncio.get_running_loop().run_in_executor(threads, self._answer, scope, protocol, body)
 
     async def _arrived(self, headers: Any, protocol: Any) -> "IO[bytes] | Unread":
         """The whole body, or why it was not taken."""

@@ -1,12 +1,15 @@
 """Password hashes, in a pool no wider than the processors, with a short queue and a refusal behind it."""
 
 import os
+import sys
 import threading
 import time
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from contextlib import contextmanager
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
 from flask import current_app
 from pwdlib import PasswordHash
@@ -15,9 +18,12 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 from flaskauth.foundation import crypto, db, foreign_hashes
 from flaskauth.foundation.errors import Overloaded
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 LONGEST_QUEUE = 0.7  # seconds of work
+AT_WORK = 3  # stories for each thread that hashes: one is hashed while others read and write; the rest cost nothing
+NICENESS = 5  # of threads that hash, where a thread has one of its own: whoever asks for no hash goes before them
 FIRST_GUESS = 0.05  # seconds a hash takes, until measured
 KEY = "flaskauth.hashing"
 
@@ -35,10 +41,12 @@ class Pool:
         self.width = max(1, (os.cpu_count() or 1) // processes)
         self.most_waiting = most_waiting
         self.performed = 0
-        self._seconds = FIRST_GUESS
+        self._seconds = FIRST_GUESS / self.width  # until the next place is free again
         self._unfinished = 0
         self._lock = threading.Lock()
-        self._threads = ThreadPoolExecutor(self.width, thread_name_prefix="hashing")
+        self._turns = threading.Semaphore(AT_WORK * self.width)
+        self._held = threading.local()
+        self._threads = ThreadPoolExecutor(self.width, thread_name_prefix="hashing", initializer=_give_way)
 
     def run(self, work: Callable[[], T]) -> T:
         """Do it when its turn comes.
@@ -46,28 +54,77 @@ class Pool:
         Raises:
             Overloaded: the turn would come too late.
         """
-        self._queue()
+        if getattr(self._held, "first", False):
+            self._held.first = False
+            return self._threads.submit(self._counted, work).result()
+        with self._place():
+            return self._threads.submit(self._counted, work).result()
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Have this thread's next hash in the queue already; one after that queues behind others, not behind itself.
+
+        Raises:
+            Overloaded: its turn would come too late.
+        """
+        with self._place(), self._turns:
+            self._held.first, self._held.mine = True, 1
+            try:
+                yield
+            finally:
+                self._held.first, self._held.mine = False, 0
+
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        ahead, begun = self._queue(), time.perf_counter()
         try:
-            return self._threads.submit(self._timed, work).result()
+            yield
         finally:
+            # Whoever waited behind so many tells how fast they went: a busy machine has a shorter queue.
+            each = (time.perf_counter() - begun) / (ahead + 1)
             with self._lock:
                 self._unfinished -= 1
+                self._seconds += (each - self._seconds) / 8
 
-    def _queue(self) -> None:
+    def _queue(self) -> int:
+        """Take a place; how many were taken before."""
         with self._lock:
-            wait = self._unfinished * self._seconds / self.width
-            if wait > LONGEST_QUEUE or self._unfinished >= self.most_waiting:
+            ahead = self._unfinished - getattr(self._held, "mine", 0)
+            if ahead * self._seconds > LONGEST_QUEUE or ahead >= self.most_waiting:
                 raise Overloaded(retry_after=1)
             self._unfinished += 1
+            return ahead
 
-    def _timed(self, work: Callable[[], T]) -> T:
-        start = time.perf_counter()
+    def _counted(self, work: Callable[[], T]) -> T:
         try:
             return work()
         finally:
             with self._lock:
                 self.performed += 1
-                self._seconds += (time.perf_counter() - start - self._seconds) / 8
+
+
+def _give_way() -> None:
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+
+
+def queued(story: Callable[P, T]) -> Callable[P, T]:
+    """Have what needs a hash wait for it from the start.
+
+    Whoever would wait too long is sent away before anything is read or counted: a storm of sign-ins then costs those
+    that are turned away next to nothing, and leaves database and processor to everybody else.
+
+    Raises:
+        Overloaded
+    """
+
+    @wraps(story)
+    def in_turn(*args: P.args, **kwargs: P.kwargs) -> T:
+        db.release()
+        with pool().place():
+            return story(*args, **kwargs)
+
+    return in_turn
 
 
 def hash_password(password: str, salt: bytes | None = None) -> str:

@@ -25,6 +25,7 @@ from flaskauth.foundation.db import at_once, changed, db, insert_if_absent, tran
 
 KEY = "flaskauth.jobs"
 MOST_WAITING = 10_000
+ANSWERED = 0.03  # seconds until an answer has left; work done sooner would slow it, and tell that there is some
 PULSE = "schedule"  # the row that shows that somebody keeps the schedule, server or Celery
 PULSE_EVERY = timedelta(seconds=30)
 
@@ -62,7 +63,7 @@ class Background:
 
     app: Flask
     jobs: Sequence[Job] = ()
-    _waiting: queue.Queue[tuple[Callable[..., object], tuple[Any, ...]]] = field(
+    _waiting: queue.Queue[tuple[float, Callable[..., object], tuple[Any, ...]]] = field(
         default_factory=lambda: queue.Queue(MOST_WAITING)
     )
     _failing: dict[str, str] = field(default_factory=dict)
@@ -92,7 +93,7 @@ class Background:
 
     def _hand_over(self, work: Callable[..., object], *args: Any) -> None:
         try:
-            self._waiting.put_nowait((work, args))
+            self._waiting.put_nowait((time.monotonic() + ANSWERED, work, args))
         except queue.Full:
             log.warning("background_full", waiting=MOST_WAITING)
 
@@ -107,9 +108,11 @@ class Background:
 
     def _next(self, until: float) -> tuple[Callable[..., object], tuple[Any, ...]]:
         try:
-            return self._waiting.get(timeout=max(0.01, until - time.monotonic()))
+            begin, work, args = self._waiting.get(timeout=max(0.01, until - time.monotonic()))
         except queue.Empty:
             return _nothing, ()
+        time.sleep(max(0.0, begin - time.monotonic()))
+        return work, args
 
     def _do(self, name: str, work: Callable[..., object], args: tuple[Any, ...]) -> None:
         try:

@@ -76,6 +76,7 @@ class Right:
         budgets.give_back(self.asked, self.tried)
 
 
+@hashing.queued
 def sign_in(brought: Credential) -> Welcome:
     """A session for who brings the right password of a proven address.
 
@@ -111,6 +112,7 @@ def finish(stored: Credentials, device_id: int | None, device_token: str | None)
     return Welcome(begun.token, begun.refresh_token, begun.expired_at, device_token, user)
 
 
+@hashing.queued
 def reauthenticate(who: SignedIn, password: str) -> Fresh:
     """A fresh token for who is signed in and gives the password again.
 

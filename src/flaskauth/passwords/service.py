@@ -60,6 +60,7 @@ def forgot(email: Address) -> bytes:
     return code.id
 
 
+@hashing.queued
 def reset(form: Reset) -> None:
     """Set a new password with the code from the mail; whatever the old one opened has ended.
 
@@ -78,6 +79,7 @@ def reset(form: Reset) -> None:
     _end_the_old(user)
 
 
+@hashing.queued
 def change(who: SignedIn, current: str, password: str) -> None:
     """Set a new password for who is signed in and gives the old one; the other sessions end.
 

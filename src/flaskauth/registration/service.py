@@ -41,6 +41,7 @@ class Proof:
     email: Address | None = None
 
 
+@hashing.queued
 def register(form: Joining) -> bytes:
     """Open an attempt to join and mail its code; the attempt's id.
 
