@@ -49,14 +49,14 @@ class Grounds:
 
 
 @contextmanager
-def grounds(workers: int = 2, **settings: str) -> Iterator[Grounds]:
+def grounds() -> Iterator[Grounds]:
     """The server, once it answers."""
     with TemporaryDirectory() as folder, MariaDB(DURABLE) as database, SmtpSink() as sink:
         database.create("measured")
         port = free_port()
-        place = Place(Path(folder), {**_settings(database.url("measured"), port, sink.port), **settings})
+        place = Place(Path(folder), _settings(database.url("measured"), port, sink.port))
         place.run("flaskauth", "db", "upgrade")
-        words = ("flaskauth", "serve", "--host", "127.0.0.1", "--port", str(port), "--workers", str(workers))
+        words = ("flaskauth", "serve", "--host", "127.0.0.1", "--port", str(port), "--workers", "2")
         app = bare(Settings.load(place.settings, Path(folder, "no.env")))
         with place.start(*words) as running, closing(Visitor(port)) as visitor:
             running.wait_until(visitor.is_ready)

@@ -22,7 +22,7 @@ from flaskauth.foundation.db import db
 from flaskauth.foundation.gate import Gate
 from flaskauth.settings import Settings, is_loopback
 
-THREADS_PER_CONNECTION = 2  # whoever waits for a hash holds no connection
+WRITERS_PER_CONNECTION = 2  # threads; whoever waits for a hash holds no connection, and must not hold every thread
 BACKLOG = 2048
 CONNECTIONS = 1024  # of each process; those that say nothing are hung up on after HEADERS_WITHIN
 READY_WITHIN = 30  # seconds
@@ -112,7 +112,8 @@ def application() -> Gate:
     if app.extensions[current.KEY].is_development:
         # In the worker: a thread of the parent could hold a lock while a worker is forked from it.
         threading.Thread(target=_greet, args=(app.extensions[current.KEY],), daemon=True).start()
-    return Gate(app, app.extensions[current.KEY].database_pool_size * THREADS_PER_CONNECTION)
+    connections = app.extensions[current.KEY].database_pool_size
+    return Gate(app, lookers=connections, others=connections * WRITERS_PER_CONNECTION)
 
 
 def _greet(settings: Settings) -> None:

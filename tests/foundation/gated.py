@@ -33,4 +33,4 @@ def application(environ: dict[str, Any], start_response: Any) -> Iterator[bytes]
 
 
 def gate() -> Gate:
-    return Gate(application, threads=2)
+    return Gate(application, lookers=1, others=1)

@@ -5,6 +5,7 @@ import resource
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from http.client import HTTPConnection
 from pathlib import Path
@@ -95,6 +96,19 @@ def test_hundreds_of_slow_senders_keep_nobody_waiting_and_are_hung_up_on(tmp_pat
         for client in slow:
             client.settimeout(5)
             _all(client)  # ends: the server has hung up
+
+
+def test_passwords_that_wait_leave_a_thread_to_tell_the_next_to_come_again(tmp_path: Path) -> None:
+    """If they held every one, a storm would wait before the queue, where nothing is counted and nobody sent away."""
+    with served(tmp_path, DATABASE_POOL_SIZE="1", TRUSTED_PROXIES="127.0.0.1") as shell, ThreadPoolExecutor(8) as many:
+        statuses = list(many.map(lambda number: _signs_in(shell.port, f"192.0.2.{number}"), range(8)))
+
+    assert set(statuses) == {401, 503}
+
+
+def _signs_in(port: int, network: str) -> int:
+    with closing(Visitor(port, network)) as visitor:
+        return visitor.post("/auth/login", {"email": "nobody@example.com", "password": "not the password"}).status
 
 
 def test_a_process_may_open_more_files_than_it_has_connections(tmp_path: Path) -> None:

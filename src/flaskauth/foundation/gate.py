@@ -68,11 +68,11 @@ class Unread:
 class Gate:
     """An RSGI application around a WSGI one."""
 
-    def __init__(self, app: Application, threads: int) -> None:
+    def __init__(self, app: Application, lookers: int, others: int) -> None:
         self.app = app
         # Whoever only looks does not wait behind a storm of sign-ins.
-        self._lookers = ThreadPoolExecutor(threads // 2, thread_name_prefix="look")
-        self._others = ThreadPoolExecutor(threads - threads // 2, thread_name_prefix="write")
+        self._lookers = ThreadPoolExecutor(lookers, thread_name_prefix="look")
+        self._others = ThreadPoolExecutor(others, thread_name_prefix="write")
         self._places = asyncio.Semaphore(LARGE_AT_ONCE)
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:

@@ -34,6 +34,13 @@ _HASHES = PasswordHash((_ARGON2,))
 _NOBODY = "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5bm9ib2R5bm9ibw$ytaH46meWY8lmL7GvISeF34nSYdizucq0l76z3Y8lWA"
 
 
+class Held(threading.local):
+    """The place that a thread's story has: whether its hash is still to come, and how many of the queue are its own."""
+
+    is_ahead = False
+    places = 0
+
+
 class Pool:
     """Threads that hash; argon2 lets go of the interpreter, so other requests go on meanwhile."""
 
@@ -45,7 +52,7 @@ class Pool:
         self._unfinished = 0
         self._lock = threading.Lock()
         self._turns = threading.Semaphore(AT_WORK * self.width)
-        self._held = threading.local()
+        self._held = Held()
         self._threads = ThreadPoolExecutor(self.width, thread_name_prefix="hashing", initializer=_give_way)
 
     def run(self, work: Callable[[], T]) -> T:
@@ -54,8 +61,8 @@ class Pool:
         Raises:
             Overloaded: the turn would come too late.
         """
-        if getattr(self._held, "first", False):
-            self._held.first = False
+        if self._held.is_ahead:
+            self._held.is_ahead = False
             return self._threads.submit(self._counted, work).result()
         with self._place():
             return self._threads.submit(self._counted, work).result()
@@ -68,11 +75,11 @@ class Pool:
             Overloaded: its turn would come too late.
         """
         with self._place(), self._turns:
-            self._held.first, self._held.mine = True, 1
+            self._held.is_ahead, self._held.places = True, 1
             try:
                 yield
             finally:
-                self._held.first, self._held.mine = False, 0
+                self._held.is_ahead, self._held.places = False, 0
 
     @contextmanager
     def _place(self) -> Iterator[None]:
@@ -89,7 +96,7 @@ class Pool:
     def _queue(self) -> int:
         """Take a place; how many were taken before."""
         with self._lock:
-            ahead = self._unfinished - getattr(self._held, "mine", 0)
+            ahead = self._unfinished - self._held.places
             if ahead * self._seconds > LONGEST_QUEUE or ahead >= self.most_waiting:
                 raise Overloaded(retry_after=1)
             self._unfinished += 1
