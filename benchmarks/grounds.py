@@ -1,7 +1,7 @@
 """What is measured: `flaskauth serve --workers 2` on a MariaDB of its own that asks the disk, with people in it."""
 
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,10 +29,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Grounds:
-    """A running server: where it listens, and a way to its database."""
+    """A running server: where it listens, a way to its database, and its first process."""
 
     port: int
     app: Server
+    pid: int = 0
 
     def within(self, work: Callable[[], T]) -> T:
         """Do something as the server would, in a transaction of its own."""
@@ -50,30 +51,37 @@ class Grounds:
 
 @contextmanager
 def grounds() -> Iterator[Grounds]:
-    """The server, once it answers."""
-    with TemporaryDirectory() as folder, MariaDB(DURABLE) as database, SmtpSink() as sink:
+    """The server on a database of its own, once it answers; without Redis, it mails by itself."""
+    with MariaDB(DURABLE) as database, SmtpSink() as sink:
         database.create("measured")
-        port = free_port()
-        place = Place(Path(folder), _settings(database.url("measured"), port, sink.port))
+        mail = {"MAIL_SERVER": "127.0.0.1", "MAIL_PORT": str(sink.port)}
+        with serving(database.url("measured"), mail) as where:
+            yield where
+
+
+@contextmanager
+def serving(database: str, more: Mapping[str, str]) -> Iterator[Grounds]:
+    """The server on this database, once it answers."""
+    port = free_port()
+    with TemporaryDirectory() as folder:
+        place = Place(Path(folder), {**_settings(database, port), **more})
         place.run("flaskauth", "db", "upgrade")
         words = ("flaskauth", "serve", "--host", "127.0.0.1", "--port", str(port), "--workers", "2")
         app = bare(Settings.load(place.settings, Path(folder, "no.env")))
         with place.start(*words) as running, closing(Visitor(port)) as visitor:
             running.wait_until(visitor.is_ready)
-            yield Grounds(port, app)
+            yield Grounds(port, app, running.pid)
         with app.app_context():
             db.engine.dispose()
 
 
-def _settings(database: str, port: int, mail_port: int) -> dict[str, str]:
+def _settings(database: str, port: int) -> dict[str, str]:
     return {
         "SQLALCHEMY_DATABASE_URI": database,
         "SECRET_KEY": secrets.token_urlsafe(48),
         "PUBLIC_URL": f"http://127.0.0.1:{port}",
         "TRUSTED_PROXIES": "127.0.0.1",
         "REQUEST_LIMITS": "100000",
-        "MAIL_SERVER": "127.0.0.1",
-        "MAIL_PORT": str(mail_port),
     }
 
 
