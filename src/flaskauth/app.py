@@ -23,7 +23,7 @@ from flaskauth.email_change import routes as email_change_routes
 from flaskauth.foundation import cross_origin, current, engine, hashing, jobs, limits, log, server
 from flaskauth.foundation.complaints import ANOTHER_SCHEMA, in_words
 from flaskauth.foundation.crypto import CannotOpen
-from flaskauth.foundation.db import db, transaction
+from flaskauth.foundation.db import ALONE, db, transaction
 from flaskauth.foundation.errors import Problem
 from flaskauth.foundation.hashing import Pool
 from flaskauth.foundation.jobs import Job
@@ -152,11 +152,14 @@ def bare(settings: Settings) -> Server:
         SECRET_KEY=settings.secrets[0],
         TESTING=settings.flask_testing,
         PROPAGATE_EXCEPTIONS=False,
-        SQLALCHEMY_ENGINES={"default": engine.options(settings)},
+        SQLALCHEMY_ENGINES={"default": engine.options(settings), ALONE: engine.options_alone(settings)},
     )
     app.extensions[current.KEY] = settings
     app.extensions[hashing.KEY] = Pool(settings.web_concurrency, settings.database_pool_size)
     db.init_app(app)
+    with app.app_context():
+        for each in db.engines.values():
+            engine.watch(each)
     # It would start an event loop at the end of every request, for asynchronous sessions that nobody opens.
     app.teardown_appcontext_funcs[:] = [f for f in app.teardown_appcontext_funcs if not iscoroutinefunction(f)]
     server.init_app(app, settings)

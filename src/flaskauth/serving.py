@@ -22,6 +22,7 @@ from flaskauth.foundation.db import db
 from flaskauth.foundation.gate import Gate
 from flaskauth.settings import Settings, is_loopback
 
+LOOKERS = 8  # threads; more would but hand the interpreter to each other
 WRITERS_PER_CONNECTION = 2  # threads; whoever waits for a hash holds no connection, and must not hold every thread
 BACKLOG = 2048
 CONNECTIONS = 1024  # of each process; those that say nothing are hung up on after HEADERS_WITHIN
@@ -113,7 +114,7 @@ def application() -> Gate:
         # In the worker: a thread of the parent could hold a lock while a worker is forked from it.
         threading.Thread(target=_greet, args=(app.extensions[current.KEY],), daemon=True).start()
     connections = app.extensions[current.KEY].database_pool_size
-    return Gate(app, lookers=connections, others=connections * WRITERS_PER_CONNECTION)
+    return Gate(app, lookers=LOOKERS, others=connections * WRITERS_PER_CONNECTION)
 
 
 def _greet(settings: Settings) -> None:

@@ -69,6 +69,7 @@ NOT_MET = {
     "foundation.db.": "of a race that is run again",
     "foundation.ids.": "of numbers made here",
     "foundation.schemas.": "of numbers made here",
+    "keys.verified.": "of what a process remembers of tokens",
     "mail.delivery.": "of the mail server's failures",
 }
 

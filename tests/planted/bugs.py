@@ -40,9 +40,9 @@ BUGS = (
     Bug(
         "row count dropped",
         "sessions/service.py",
-        """    return changed(current.values(**values)) == 1
+        """    return carry_on.changed(**found, now=now, idle_end=idle_end) == 1
 """,
-        """    changed(current.values(**values))
+        """    carry_on.changed(**found, now=now, idle_end=idle_end)
     return True
 """,
         (f"{ORDERS}refresh.py::test_a_session_that_was_read_before_its_end_is_not_carried_on",),

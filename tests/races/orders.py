@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 
 from flask import Flask
 from sqlalchemy import event
-from sqlalchemy.engine import Engine
 from sqlalchemy.exc import OperationalError
 
 from flaskauth.foundation.db import db
@@ -101,7 +100,7 @@ def _standing(
 
 
 @contextmanager
-def listening(app: Flask, hear: Callable[[str], object]) -> Iterator[Engine]:
+def listening(app: Flask, hear: Callable[[str], object]) -> Iterator[None]:
     """Hear of every statement, and of every commit, before it is sent."""
 
     def statement(_connection: object, _cursor: object, said: str, *_more: Any) -> None:
@@ -111,12 +110,12 @@ def listening(app: Flask, hear: Callable[[str], object]) -> Iterator[Engine]:
         hear(COMMIT)
 
     with app.app_context():
-        engine = db.engine
-    heard = (("before_cursor_execute", statement), ("commit", commit))
-    for name, listener in heard:
+        engines = db.engines.values()
+    heard = [(engine, *one) for engine in engines for one in (("before_cursor_execute", statement), ("commit", commit))]
+    for engine, name, listener in heard:
         event.listen(engine, name, listener)
     try:
-        yield engine
+        yield
     finally:
-        for name, listener in heard:
+        for engine, name, listener in heard:
             event.remove(engine, name, listener)

@@ -78,9 +78,8 @@ def _writable(connection: Connection) -> Finding:
 def _connections(connection: Connection) -> Finding:
     if connection.dialect.name == "sqlite":
         return fine("SQLite has no limit")
-    options = engine.options(settings())
     processes = counted(settings().web_concurrency, "process", "processes")
-    wanted = settings().web_concurrency * (options["pool_size"] + options["max_overflow"]) + RESERVE
+    wanted = settings().web_concurrency * engine.most_connections(settings()) + RESERVE
     limits = [int(str(_asked(connection, f"SELECT @@{name}"))) for name in ("max_connections", "max_user_connections")]
     allowed = min(limit for limit in limits if limit)
     if wanted > allowed:

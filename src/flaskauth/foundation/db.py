@@ -29,6 +29,7 @@ TRIES = 5
 AT_A_TIME = 1000  # rows that one statement deletes
 PATIENCE = 5.0  # seconds in which a race is run again
 LONGEST_PAUSE = 0.2  # seconds
+ALONE = "alone"  # the engine of statements outside transactions
 LOCKED = "locked"  # SQLite's word for another writer
 # Snapshot conflict, node not ready, lock wait, deadlock: nothing was done.
 BROKEN_OFF = {1020, 1047, 1205, 1213, LOCKED}
@@ -156,15 +157,20 @@ def _committed(work: Callable[[*Ts], T], args: tuple[*Ts]) -> T:
 
 def _commit() -> None:
     session = _session()
-    session.flush()
+    if session.in_transaction():
+        session.flush()
+        _commit_what_was_flushed(session)
+    for call in session.info.pop("after", []):
+        call()
+
+
+def _commit_what_was_flushed(session: WorkSession) -> None:
     try:
         session.commit()
     except DBAPIError as error:
         if _code(error) in BROKEN_OFF:
             raise
         raise Unavailable from error
-    for call in session.info.pop("after", []):
-        call()
 
 
 def _session() -> WorkSession:

@@ -1,16 +1,23 @@
 """How connections are made: READ COMMITTED, UTC, bounded waits, durable."""
 
+import math
 import sqlite3
+import time
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine
-from sqlalchemy.event import listens_for
+from sqlalchemy import URL, Connection, Dialect, Engine
+from sqlalchemy.event import listen, listens_for
+from sqlalchemy.exc import InvalidatePoolError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from flaskauth.settings import Settings
 
 CONNECT_TIMEOUT = 2  # seconds
 ANSWER_TIMEOUT = 5
 LOCK_WAIT = 3
+RESTED = 1.0  # seconds without use after which a connection is asked whether it still is one
+RUSH = 4  # connections of each process beyond those that its pool keeps
+ALONE = 8  # connections of each process for statements outside transactions
 MODE = "STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
 
 
@@ -27,16 +34,35 @@ def options(settings: Settings) -> dict[str, Any]:
     """The engine's options for these settings."""
     url = settings.database_url
     common = {"url": url, "hide_parameters": True, "pool_timeout": 1, "pool_size": settings.database_pool_size}
-    if url.get_backend_name() == "sqlite":
+    if is_sqlite(url):
         return {**common, "connect_args": {"timeout": ANSWER_TIMEOUT, "factory": Embedded}}
     return {
         **common,
         "isolation_level": "READ COMMITTED",
-        "max_overflow": 4,
-        "pool_pre_ping": True,
+        "max_overflow": RUSH,
         "pool_recycle": 280,
+        "pool_reset_on_return": None,  # whoever begins a transaction ends it; a ROLLBACK after each COMMIT ends nothing
         "connect_args": {"connect_timeout": CONNECT_TIMEOUT, **server_options()},
     }
+
+
+def most_connections(settings: Settings) -> int:
+    """How many each process may have to MySQL or MariaDB."""
+    return settings.database_pool_size + RUSH + ALONE
+
+
+def options_alone(settings: Settings) -> dict[str, Any]:
+    """Those of the engine whose every statement is committed by itself."""
+    alone = {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True}
+    return {**options(settings), **alone, "pool_size": ALONE, "max_overflow": 0}
+
+
+def watch(engine: Engine) -> None:
+    """Ask a connection that has rested whether it still is one. One in use is not asked each time: when it breaks, the
+    transaction is run again."""
+    if not is_sqlite(engine.url):
+        listen(engine, "checkin", _note_rest)
+        listen(engine, "checkout", lambda connection, record, _: _ask(engine.dialect, connection, record))
 
 
 def server_options(answer_timeout: int = ANSWER_TIMEOUT) -> dict[str, Any]:
@@ -50,6 +76,19 @@ def server_options(answer_timeout: int = ANSWER_TIMEOUT) -> dict[str, Any]:
 
 def is_sqlite(url: URL) -> bool:
     return url.get_backend_name() == "sqlite"
+
+
+def _note_rest(_connection: Any, record: ConnectionPoolEntry) -> None:
+    record.info["used_at"] = time.monotonic()
+
+
+def _ask(dialect: Dialect, connection: Any, record: ConnectionPoolEntry) -> None:
+    if time.monotonic() - record.info.get("used_at", math.inf) < RESTED:
+        return
+    try:
+        dialect.do_ping(connection)
+    except dialect.loaded_dbapi.Error:
+        raise InvalidatePoolError from None  # what broke it broke the others too
 
 
 @listens_for(Engine, "savepoint")

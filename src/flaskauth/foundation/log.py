@@ -4,6 +4,7 @@ import logging
 import re
 import sys
 import traceback
+from functools import lru_cache
 from typing import Any
 
 import structlog
@@ -26,7 +27,7 @@ def configure(level: int = logging.INFO) -> None:
     structlog.configure(
         processors=[*shared, structlog.processors.JSONRenderer(sort_keys=False)],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(sys.stderr)
@@ -73,6 +74,11 @@ def _clean(_logger: Any, _method: str, event: EventDict) -> EventDict:
 
 
 def _shown(name: str, value: Any) -> Any:
-    if any(word in f"{name}_" for word in SECRET) and name != "event":
+    if _is_secret(name):
         return "[hidden]"
     return value[:LONGEST] if isinstance(value, str) else value
+
+
+@lru_cache(maxsize=1024)
+def _is_secret(name: str) -> bool:
+    return any(word in f"{name}_" for word in SECRET) and name != "event"

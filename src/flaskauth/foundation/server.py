@@ -7,8 +7,9 @@ from urllib.parse import urlsplit, urlunsplit
 import orjson
 import structlog
 from apiflask import APIFlask
-from flask import Flask, Request, Response, g, request
+from flask import Flask, Request, Response, request
 from flask.json.provider import JSONProvider
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import MapAdapter, RequestRedirect
 
@@ -20,7 +21,16 @@ from flaskauth.settings import Settings
 
 log = structlog.get_logger(__name__)
 
+BEGUN = "flaskauth.begun"
 STRICT = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+# What every answer says, and what it says unless its view says otherwise.
+OURS_ALONE = (("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no-referrer"))
+HTTPS_ALONE = (("Strict-Transport-Security", "max-age=31536000; includeSubDomains"),)
+UNLESS_SAID = (
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+    ("Content-Security-Policy", STRICT),
+    ("Cache-Control", "no-store"),
+)
 
 OURS = {kind.status: kind for kind in (errors.BadRequest, errors.NotFound, MethodNotAllowed, errors.TooLarge)}
 
@@ -38,10 +48,20 @@ class Json(JSONProvider):
         return Response(orjson.dumps(self._prepare_response_obj(args, kwargs)), mimetype="application/json")
 
 
+class Cookies(SecureCookieSessionInterface):
+    """Flask's own session, for routes of yours; nothing is made ready for a request that brings none."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        if "HTTP_COOKIE" not in request.environ:
+            return self.session_class()
+        return super().open_session(app, request)
+
+
 class Server(APIFlask):
     """Flask, with a request's transaction around its view."""
 
     json_provider_class = Json
+    session_interface = Cookies()
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
         """How addresses are matched: for werkzeug, no path is a redirect to whatever Host the request names."""
@@ -89,7 +109,7 @@ def refusal(problem: Problem) -> Response:
 
 
 def _begin() -> None:
-    g.started = time.perf_counter()
+    request.environ[BEGUN] = time.perf_counter()
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=request_id())
 
@@ -132,19 +152,25 @@ def _accident(error: Exception) -> Response:
 
 def _end(response: Response, *, https: bool) -> Response:
     headers = response.headers
-    headers["X-Request-ID"] = request_id()
-    headers["X-Content-Type-Options"] = "nosniff"
-    headers["Referrer-Policy"] = "no-referrer"
-    headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
-    headers.setdefault("Content-Security-Policy", STRICT)
-    headers.setdefault("Cache-Control", "no-store")
-    if https:
-        headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
+    said = {name.lower() for name, _ in headers}
+    for name, value in (*OURS_ALONE, *(HTTPS_ALONE if https else ()), ("X-Request-ID", request_id())):
+        if name.lower() in said:
+            del headers[name]
+        headers.add(name, value)
+    for name, value in UNLESS_SAID:
+        if name.lower() not in said:
+            headers.add(name, value)
     _tell(response)
     return response
 
 
 def _tell(response: Response) -> None:
-    rule = request.url_rule.rule if request.url_rule else None
-    spent = round((time.perf_counter() - g.started) * 1000, 1) if "started" in g else None
-    log.info("request", method=request.method, route=rule, status=response.status_code, ms=spent, ip=client_ip())
+    rule, begun = request.url_rule, request.environ.get(BEGUN)
+    log.info(
+        "request",
+        method=request.method,
+        route=rule.rule if rule else None,
+        status=response.status_code,
+        ms=round((time.perf_counter() - begun) * 1000, 1) if begun else None,
+        ip=client_ip(),
+    )

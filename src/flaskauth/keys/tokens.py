@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import jwt
+from flask import current_app
 from jwt.types import Options
 
 from flaskauth.foundation import clock, crypto
@@ -14,7 +15,9 @@ from flaskauth.foundation.errors import Unauthorized
 from flaskauth.foundation.ids import LARGEST
 from flaskauth.keys.ring import ring
 from flaskauth.keys.service import LEEWAY, signer
+from flaskauth.keys.verified import Verified
 
+KEY = "flaskauth.tokens"
 CLIENT = "flaskauth"
 FRESH_FOR = timedelta(minutes=10)
 CLAIMS = {"iss", "aud", "sub", "client_id", "iat", "exp", "auth_time", "jti", "sid"}
@@ -32,10 +35,12 @@ class InvalidToken(Unauthorized):
 
 @dataclass(frozen=True)
 class Claims:
-    """What a token says of who brings it."""
+    """What a token says of who brings it, from when until when."""
 
     user_id: int
     session_id: int
+    begins: datetime
+    ends: datetime
     fresh_until: datetime | None
 
     @property
@@ -70,13 +75,31 @@ def read(token: str) -> Claims:
         InvalidToken: anything else.
         Unavailable: no key could be read yet.
     """
+    claims = _verified().recall(token) or _verify(token)
+    if not claims.begins - LEEWAY <= clock.now() < claims.ends:
+        raise InvalidToken
+    return claims
+
+
+def _verify(token: str) -> Claims:
     key = ring().find(_kid(token))
     if key is None or not _has_low_s(token):
         raise InvalidToken
     try:
-        return _believed(_verified(token, key.private.public_key()))
+        claims = _said(_signed(token, key.private.public_key()))
     except (jwt.InvalidTokenError, ValueError, TypeError, OverflowError, OSError):
         raise InvalidToken from None
+    _verified().remember(token, key.kid, claims)
+    return claims
+
+
+def _verified() -> Verified[Claims]:
+    """The running application's."""
+    found = current_app.extensions.get(KEY)
+    if found is None:
+        found = current_app.extensions[KEY] = Verified[Claims](ring())
+    assert isinstance(found, Verified)
+    return found
 
 
 def _kid(token: str) -> str:
@@ -96,17 +119,20 @@ def _is_object(parsed: object) -> bool:
     return isinstance(parsed, tuple)
 
 
-def _verified(token: str, key: Any) -> dict[str, Any]:
+def _signed(token: str, key: Any) -> dict[str, Any]:
     issuer, audience = settings().public_url, settings().audience
     return jwt.decode(token, key, algorithms=["ES256"], issuer=issuer, audience=audience, options=OPTIONS)
 
 
-def _believed(claims: dict[str, Any]) -> Claims:
-    now, begins = clock.now(), max(claims["iat"], claims.get("nbf", 0))
-    if not _moment(begins) - LEEWAY <= now < _moment(claims["exp"]):
-        raise InvalidToken
-    fresh = claims.get("fresh_until")
-    return Claims(_id(claims["sub"]), _id(claims["sid"]), _moment(fresh) if fresh is not None else None)
+def _said(claims: dict[str, Any]) -> Claims:
+    begins, fresh = max(claims["iat"], claims.get("nbf", 0)), claims.get("fresh_until")
+    return Claims(
+        user_id=_id(claims["sub"]),
+        session_id=_id(claims["sid"]),
+        begins=_moment(begins),
+        ends=_moment(claims["exp"]),
+        fresh_until=_moment(fresh) if fresh is not None else None,
+    )
 
 
 def _id(text: str) -> int:

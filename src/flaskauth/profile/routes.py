@@ -6,24 +6,25 @@ from flask import Response
 from marshmallow import RAISE
 
 from flaskauth.accounts.models import User
+from flaskauth.accounts.schemas import shown
 from flaskauth.foundation.http import Blueprint, streamed
 from flaskauth.foundation.limits import limited
 from flaskauth.profile import export, service
 from flaskauth.profile.account import AccountReply
 from flaskauth.profile.schemas import ActivityQuery, ActivityReply, EditReply, EditRequest, ProfileReply
 from flaskauth.profile.service import Activity
-from flaskauth.sessions.guards import auth_required, fresh_auth_required, open_while_closing, signed_in
+from flaskauth.sessions.guards import auth_required, auth_to_read, fresh_auth_required, open_while_closing, signed_in
 
 bp = Blueprint("profile", __name__, tag="Profile", url_prefix="/users")
 
 
 @bp.get("/profile")
-@auth_required
+@auth_to_read
 @open_while_closing
 @bp.output(ProfileReply)
-def profile(user: User) -> dict[str, Any]:
+def profile(user: Any) -> dict[str, Any]:
     """Who you are."""
-    return {"user": user}
+    return {"user": shown(user)}
 
 
 @bp.post("/edit")

@@ -9,18 +9,20 @@ from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from flask import Flask, g, request
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import joinedload
 from sqlalchemy.sql.base import ExecutableOption
 
 from flaskauth.accounts.models import User
 from flaskauth.foundation import current
+from flaskauth.foundation.alone import Alone
 from flaskauth.foundation.db import db, remembered, transaction
 from flaskauth.foundation.errors import Forbidden, Unauthorized
 from flaskauth.foundation.http import refuses
 from flaskauth.keys import tokens
 from flaskauth.keys.tokens import Claims, InvalidToken
-from flaskauth.sessions.models import Session
+from flaskauth.places.models import Country
+from flaskauth.sessions.models import Session, is_live
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -47,6 +49,20 @@ class AccountClosing(Forbidden):
     message = "This account is being closed. Take it back first: POST /users/account/restore."
 
 
+# What is asked at each request: who, whether the session is live, and what answers show of a person.
+SHOWN = Alone(
+    select(
+        *(Session.ended_at, Session.idle_ends_at, Session.ends_at),
+        *(User.id, User.email, User.first_name, User.last_name, User.avatar, User.country_id, User.is_verified),
+        *(User.closes_at, User.created_at, User.updated_at),
+        *(Country.name.label("country_name"), Country.code.label("country_code")),
+    )
+    .join(User, User.id == Session.user_id)
+    .outerjoin(Country, Country.id == User.country_id)
+    .where(Session.id == bindparam("session_id"))
+)
+
+
 @dataclass(frozen=True)
 class SignedIn:
     """Who asks, and by which session."""
@@ -62,6 +78,25 @@ def auth_required(view: Callable[Concatenate[User, P], T]) -> Callable[P, T]:
     @wraps(view)
     def answer(*args: P.args, **kwargs: P.kwargs) -> T:
         return view(_staying(view).user, *args, **kwargs)
+
+    return _guarded(answer)
+
+
+def auth_to_read(view: Callable[Concatenate[Any, P], T]) -> Callable[P, T]:
+    """As `auth_required`, for views that only show who asks: one read, no transaction, nothing to be changed.
+
+    The view's first argument is a row of what is shown of people.
+    """
+
+    @wraps(view)
+    def answer(*args: P.args, **kwargs: P.kwargs) -> T:
+        claims = bearer()
+        row = SHOWN.first(session_id=claims.session_id)
+        if row is None or row.id != claims.user_id or not is_live(row.ended_at, row.idle_ends_at, row.ends_at):
+            raise InvalidToken
+        if row.closes_at is not None and not getattr(view, "while_closing", False):
+            raise AccountClosing
+        return view(row, *args, **kwargs)
 
     return _guarded(answer)
 

@@ -9,6 +9,11 @@ from flaskauth.foundation import clock
 from flaskauth.foundation.columns import Base, Bytes, Identity, Moment
 
 
+def is_live(ended_at: datetime | None, idle_ends_at: datetime, ends_at: datetime) -> bool:
+    """Whether a session with these times has not ended."""
+    return ended_at is None and clock.now() < min(idle_ends_at, ends_at)
+
+
 class Session(Base):
     """One sign-in. Its refresh tokens are derived from the nonce and counted by `generation`; none is stored."""
 
@@ -41,7 +46,7 @@ class Session(Base):
 
     @property
     def is_live(self) -> bool:
-        return self.ended_at is None and clock.now() < self.expired_at
+        return is_live(self.ended_at, self.idle_ends_at, self.ends_at)
 
 
 class Device(Base):

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import bindparam, or_, select, update
 
 from flaskauth import audit
 from flaskauth.accounts.models import User
 from flaskauth.foundation import clock, crypto
+from flaskauth.foundation.alone import Alone
 from flaskauth.foundation.current import settings
 from flaskauth.foundation.db import changed, db, delete_some
 from flaskauth.foundation.errors import NotFound, Unauthorized
@@ -23,6 +24,24 @@ from flaskauth.sessions.refresh_tokens import Presented
 
 MOST_SESSIONS = 20
 KEPT = timedelta(days=30)  # as long as a network stays known by it
+
+
+STORED = Alone(
+    select(
+        *(Session.id, Session.user_id, Session.nonce, Session.generation),
+        *(Session.created_at, Session.idle_ends_at, Session.ends_at),
+    ).where(Session.id == bindparam("session_id"))
+)
+_CURRENT = update(Session).where(
+    Session.id == bindparam("session_id"),
+    Session.generation == bindparam("presented"),
+    Session.ended_at.is_(None),
+    Session.idle_ends_at > bindparam("now"),
+    Session.ends_at > bindparam("now"),
+)
+_USED: dict[str, Any] = {"last_used_at": bindparam("now"), "idle_ends_at": bindparam("idle_end")}
+USE = Alone(_CURRENT.values(_USED))
+TRADE = Alone(_CURRENT.values({**_USED, "generation": Session.generation + 1, "traded_at": bindparam("now")}))
 
 
 class SignedOut(Unauthorized):
@@ -74,12 +93,13 @@ def refresh(token: str) -> Tokens:
         SignedOut
     """
     presented = refresh_tokens.parse(token)
-    session = db.session.get(Session, presented.session_id) if presented else None
-    if not presented or not session or not presented.is_genuine(session.nonce):
+    stored = STORED.first(session_id=presented.session_id) if presented else None
+    if not presented or not stored or not presented.is_genuine(stored.nonce):
         raise SignedOut
-    if _carry_on(presented):
-        db.session.refresh(session)
-        return _tokens(session)
+    now = clock.now()
+    generation, idle_end = presented.generation + settings().refresh_rotation, _idle_end(now)
+    if _carry_on(presented, now, idle_end):
+        return _tokens(stored._replace(generation=generation, idle_ends_at=idle_end))
     return _again(presented)
 
 
@@ -148,20 +168,14 @@ def purge() -> int:
     return delete_some(Session.id, or_(Session.ended_at < before, Session.ends_at < before))
 
 
-def _carry_on(presented: Presented) -> bool:
-    """Trade the generation: one conditional UPDATE, whose row count says who was first."""
-    now = clock.now()
-    current = update(Session).where(
-        Session.id == presented.session_id,
-        Session.generation == presented.generation,
-        Session.ended_at.is_(None),
-        Session.idle_ends_at > now,
-        Session.ends_at > now,
-    )
-    values: dict[str, Any] = {"last_used_at": now, "idle_ends_at": _idle_end(now)}
-    if settings().refresh_rotation:
-        values |= {"generation": Session.generation + 1, "traded_at": now}
-    return changed(current.values(**values)) == 1
+def _carry_on(presented: Presented, now: datetime, idle_end: datetime) -> bool:
+    """Trade the generation: one conditional UPDATE, whose row count says who was first.
+
+    It stands alone, as nothing else is written: whoever loses the answer to it, is given the same successor again.
+    """
+    carry_on = TRADE if settings().refresh_rotation else USE
+    found = {"session_id": presented.session_id, "presented": presented.generation}
+    return carry_on.changed(**found, now=now, idle_end=idle_end) == 1
 
 
 def _again(presented: Presented) -> Tokens:
@@ -191,11 +205,12 @@ def _end_as_stolen(session: Session) -> None:
     outbox.put(emails.token_reused(user, session))
 
 
-def _tokens(session: Session, *, fresh: bool = False) -> Tokens:
+def _tokens(session: Any, *, fresh: bool = False) -> Tokens:
+    """The tokens of a session, or of a row of what is `STORED`."""
     return Tokens(
         token=tokens.issue(session.user_id, session.id, session.created_at, fresh=fresh),
         refresh_token=refresh_tokens.derive(session.id, session.generation, session.nonce),
-        expired_at=session.expired_at,
+        expired_at=min(session.idle_ends_at, session.ends_at),
         id=session.user_id,
         session_id=session.id,
     )
