@@ -211,6 +211,10 @@ TIMES = (
             ("foundation.gate.BODY_WITHIN",),
         ),
         Row("Connections", "{}", "process", PROCESS, "wait", ("serving.CONNECTIONS",)),
+        Row(
+            *("Requests that wait for a thread", "{}, to look and to write", "process", PROCESS, "503 `overloaded`"),
+            ("foundation.lanes.MOST_WAITING",),
+        ),
         Row("Uploads that arrive", "{} at once", "process", PROCESS, "503", ("foundation.gate.LARGE_AT_ONCE",)),
         Row("Looking at a picture", "{} s", "request", PROCESS, "503", ("avatars.pictures.LONGEST_WAIT",)),
         Row("A turn at the bucket", "{} s", "request", PROCESS, "503", ("avatars.storage.LONGEST_WAIT",)),

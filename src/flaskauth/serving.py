@@ -20,6 +20,7 @@ from flaskauth.app import bare, create_app, prepare
 from flaskauth.foundation import current, jobs, log
 from flaskauth.foundation.db import db
 from flaskauth.foundation.gate import Gate
+from flaskauth.foundation.server import standing_headers
 from flaskauth.settings import Settings, is_loopback
 
 LOOKERS = 8  # threads; more would but hand the interpreter to each other
@@ -113,8 +114,9 @@ def application() -> Gate:
     if app.extensions[current.KEY].is_development:
         # In the worker: a thread of the parent could hold a lock while a worker is forked from it.
         threading.Thread(target=_greet, args=(app.extensions[current.KEY],), daemon=True).start()
-    connections = app.extensions[current.KEY].database_pool_size
-    return Gate(app, lookers=LOOKERS, others=connections * WRITERS_PER_CONNECTION)
+    settings = app.extensions[current.KEY]
+    writers = settings.database_pool_size * WRITERS_PER_CONNECTION
+    return Gate(app, LOOKERS, writers, standing_headers(settings))
 
 
 def _greet(settings: Settings) -> None:

@@ -3,6 +3,7 @@
 import json
 import re
 import socket
+import ssl
 import stat
 from collections.abc import Iterator
 from contextlib import closing
@@ -156,6 +157,28 @@ def test_the_proxy_speaks_tls_and_sends_people_there(machine: Machine, person: T
     assert "max-age=" in answer.headers["Strict-Transport-Security"]
     assert answer.headers["Server"] == "nginx"
     assert (moved.status, moved.getheader("Location")) == (301, machine.adapt("https://auth.example.com/docs?page=2"))
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1")
+def test_the_proxy_speaks_no_tls_before_1_2(machine: Machine) -> None:
+    def greet(newest: ssl.TLSVersion) -> None:
+        trusted = machine.certificate.for_client()
+        trusted.set_ciphers("ALL:@SECLEVEL=0")
+        trusted.minimum_version, trusted.maximum_version = ssl.TLSVersion.TLSv1, newest
+        with closing(socket.create_connection(("127.0.0.1", machine.nginx.port), 5)) as link:
+            trusted.wrap_socket(link, server_hostname="127.0.0.1").close()
+
+    greet(ssl.TLSVersion.TLSv1_2)
+    with pytest.raises(ssl.SSLError, match=r"(?i)alert"):  # nginx refuses it, not this side
+        greet(ssl.TLSVersion.TLSv1_1)
+
+
+def test_a_picture_comes_to_the_server_where_nothing_else_may_be_as_large(machine: Machine, person: Traveller) -> None:
+    link = person.visitor._connection
+    link.request("PUT", "/users/avatar", b"x" * 300_000, {"Content-Type": "multipart/form-data; boundary=b"})
+    answer = link.getresponse()
+
+    assert (answer.status, json.load(answer)["code"]) == (401, "invalid_token")
 
 
 def test_the_proxy_lets_go_of_a_connection_before_the_server_does() -> None:

@@ -3,10 +3,14 @@
 import json
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+from flaskauth.foundation import log
 from flaskauth.foundation.errors import Problem
 from flaskauth.foundation.gate import Gate
+from flaskauth.foundation.server import standing_headers
+from flaskauth.settings import Settings
 
 MIB = 1024 * 1024
 
@@ -14,12 +18,14 @@ MIB = 1024 * 1024
 def application(environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:
     """`/long` has no length and goes on for as many MiB as its query says; all others tell their environment.
 
-    `/held` does so after as many seconds as its query says.
+    `/held` does so after as many seconds as its query says, `/fails` never.
     """
     if environ["PATH_INFO"] == "/long":
         start_response("200 OK", [("Content-Type", "text/plain")])
         yield from (bytes([65 + number]) * MIB for number in range(int(environ["QUERY_STRING"])))
         return
+    if environ["PATH_INFO"] == "/fails":
+        raise RuntimeError("a secret of the accident")
     if environ["PATH_INFO"] == "/held":
         time.sleep(float(environ["QUERY_STRING"]))
     try:
@@ -33,4 +39,5 @@ def application(environ: dict[str, Any], start_response: Any) -> Iterator[bytes]
 
 
 def gate() -> Gate:
-    return Gate(application, lookers=1, others=1)
+    log.configure()
+    return Gate(application, 1, 1, standing_headers(Settings.load({}, Path("no.env"))))

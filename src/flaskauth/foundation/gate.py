@@ -6,14 +6,19 @@ event loop waits, and not for long; only what has arrived is given to one of the
 
 import asyncio
 import sys
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
 from io import BytesIO
 from itertools import chain
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any, NoReturn, Protocol
 
-from flaskauth.foundation.errors import BadRequest, Overloaded, Problem, TooLarge
+import orjson
+import structlog
+
+from flaskauth.foundation.errors import BadRequest, InternalError, Overloaded, Problem, TooLarge, Unavailable
+from flaskauth.foundation.ids import new_secret_id
+from flaskauth.foundation.lanes import Lane
 
 BODY_WITHIN = 10  # seconds, and one more for each of these many bytes that have arrived:
 BYTES_A_SECOND = 64 * 1024
@@ -36,7 +41,10 @@ BASE: dict[str, Any] = {
 }
 
 
+Headers = Sequence[tuple[str, str]]
 Head = tuple[int, list[tuple[str, str]]]
+
+log = structlog.get_logger(__name__)
 
 
 class Late(BadRequest):
@@ -66,54 +74,83 @@ class Unread:
 
 
 class Gate:
-    """An RSGI application around a WSGI one."""
+    """An RSGI application around a WSGI one.
 
-    def __init__(self, app: Application, lookers: int, others: int) -> None:
+    Arguments:
+        lookers, others: threads for safe methods, so that whoever only looks does not wait behind a storm of sign-ins,
+            and for the rest.
+        headers: of what is answered here, without the application.
+    """
+
+    def __init__(self, app: Application, lookers: int, others: int, headers: Headers = ()) -> None:
         self.app = app
-        # Whoever only looks does not wait behind a storm of sign-ins.
-        self._lookers = ThreadPoolExecutor(lookers, thread_name_prefix="look")
-        self._others = ThreadPoolExecutor(others, thread_name_prefix="write")
+        self._lookers, self._others = Lane(lookers, "look"), Lane(others, "write")
+        self._headers = headers
         self._places = asyncio.Semaphore(LARGE_AT_ONCE)
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
         """Answer one request."""
-        body = await self._arrived(scope.headers, protocol)
-        threads = self._lookers if scope.method in LOOKING else self._others
-        await asyncio.get_running_loop().run_in_executor(threads, self._answer, scope, protocol, body)
+        lane = self._lookers if scope.method in LOOKING else self._others
+        try:
+            async with self._body(scope.headers, protocol) as body:
+                await lane.run(self._answer, scope, protocol, body)
+        except Problem as problem:
+            self._refuse(protocol, problem)
+        except Exception as error:
+            log.error("accident", exc_info=error)
+            self._refuse(protocol, InternalError())
 
-    async def _arrived(self, headers: Any, protocol: Any) -> "IO[bytes] | Unread":
+    def _refuse(self, protocol: Any, problem: Problem) -> None:
+        """Where the application is not asked, or could not answer; what it has begun to say stays as it is."""
+        told = {"status": "Error", "success": False, "message": problem.message, "code": problem.code}
+        name = new_secret_id().hex()
+        headers = {**dict(self._headers), **problem.headers, "Content-Type": "application/json", "X-Request-ID": name}
+        raw = orjson.dumps({**told, "request_id": name, **problem.details})
+        with suppress(Exception):
+            protocol.response_bytes(problem.status, list(headers.items()), raw)
+
+    @asynccontextmanager
+    async def _body(self, headers: Any, protocol: Any) -> AsyncIterator["IO[bytes] | Unread"]:
         """The whole body, or why it was not taken."""
         announced = headers.get("content-length")
         if announced in {None, "0"} and "transfer-encoding" not in headers:
-            return BytesIO()
-        most = LARGE if headers.get("content-type", "").startswith("multipart/form-data") else SMALL
+            yield BytesIO()
+            return
+        is_upload = headers.get("content-type", "").lower().startswith("multipart/form-data")
+        most = LARGE if is_upload else SMALL
         if announced and int(announced) > most:
-            return Unread(TooLarge())
-        body = SpooledTemporaryFile(max_size=SMALL)  # noqa: SIM115 (closed with the answer)
+            yield Unread(TooLarge())
+            return
+        with SpooledTemporaryFile(max_size=SMALL) as body:
+            large: list[bool] = []
+            try:
+                yield await self._whole(body, protocol, most, announced, large)
+            finally:
+                if large:
+                    self._places.release()
+
+    async def _whole(
+        self, body: IO[bytes], protocol: Any, most: int, announced: str | None, large: list[bool]
+    ) -> "IO[bytes] | Unread":
         try:
-            await self._fill(body, protocol, most)
-        except (TimeoutError, Problem) as reason:
-            body.close()
-            return Unread(reason if isinstance(reason, Problem) else Late())
+            await self._fill(body, protocol, most, large)
+        except (TimeoutError, OSError, Problem) as reason:
+            return Unread(_reason(reason))
         is_whole = not announced or body.tell() == int(announced)
         body.seek(0)
         return body if is_whole else Unread(Late())
 
-    async def _fill(self, body: IO[bytes], protocol: Any, most: int) -> None:
-        """Take what arrives, up to `most`; who sends faster may send for longer."""
-        is_large = False
-        try:
-            async with asyncio.timeout(BODY_WITHIN) as patience:
-                latest = patience.when() or 0
-                async for piece in protocol:
-                    body.write(piece)
-                    is_large = is_large or (body.tell() > SMALL and await self._place())
-                    if body.tell() >= most:
-                        return
-                    patience.reschedule(latest + body.tell() / BYTES_A_SECOND)
-        finally:
-            if is_large:
-                self._places.release()
+    async def _fill(self, body: IO[bytes], protocol: Any, most: int, large: list[bool]) -> None:
+        """Take what arrives, up to `most`; who sends faster may send for longer. `large` says that it has a place."""
+        async with asyncio.timeout(BODY_WITHIN) as patience:
+            latest = patience.when() or 0
+            async for piece in protocol:
+                body.write(piece)
+                if body.tell() > SMALL and not large:
+                    large.append(await self._place())
+                if body.tell() >= most:
+                    return
+                patience.reschedule(latest + body.tell() / BYTES_A_SECOND)
 
     async def _place(self) -> bool:
         """Wait for one of the places that uploads have; what is sent meanwhile waits on its way.
@@ -128,14 +165,24 @@ class Gate:
             raise Overloaded from None
 
     def _answer(self, scope: Any, protocol: Any, body: "IO[bytes] | Unread") -> None:
-        """In a thread: call the application, and send what it says."""
+        """In a thread: call the application, and send what it says.
+
+        Raises:
+            BadRequest: a header has bytes that are no text.
+        """
         heads: list[Head] = []
         pieces = self.app(_environ(scope, body), lambda status, headers, *_: heads.append((int(status[:3]), headers)))
         try:
             _send(protocol, heads, pieces)
         finally:
             getattr(pieces, "close", _nothing)()
-            body.close()
+
+
+def _reason(why: Exception) -> Problem:
+    """What a body that was not taken is answered with; a full disk takes none."""
+    if isinstance(why, Problem):
+        return why
+    return Late() if isinstance(why, TimeoutError) else Unavailable()
 
 
 def _send(protocol: Any, heads: list[Head], pieces: Iterable[bytes]) -> None:
@@ -162,7 +209,7 @@ def _environ(scope: Any, body: "IO[bytes] | Unread") -> dict[str, Any]:
         **BASE,
         "REQUEST_METHOD": scope.method,
         "PATH_INFO": scope.path.encode().decode("latin-1"),
-        "QUERY_STRING": scope.query_string,
+        "QUERY_STRING": scope.query_string.encode().decode("latin-1"),
         "SERVER_PROTOCOL": f"HTTP/{scope.http_version}",
         "SERVER_NAME": host,
         "SERVER_PORT": port,
@@ -170,7 +217,11 @@ def _environ(scope: Any, body: "IO[bytes] | Unread") -> dict[str, Any]:
         "wsgi.url_scheme": scope.scheme,
         "wsgi.input": body,
     }
-    for name, value in scope.headers.items():
+    given = scope.headers.items()
+    # Granian leaves out in silence what is no text: one byte must not hide X-Forwarded-For.
+    if not {name for name, _ in given}.issuperset(scope.headers.keys()):
+        raise BadRequest
+    for name, value in given:
         if "_" not in name:  # else X_Forwarded_For would be read as X-Forwarded-For, which proxies write
             key = CGI.get(name) or f"HTTP_{name.upper().replace('-', '_')}"
             environ[key] = f"{environ[key]},{value}" if key in environ else value

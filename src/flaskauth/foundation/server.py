@@ -150,6 +150,11 @@ def _accident(error: Exception) -> Response:
     return refusal(InternalError())
 
 
+def standing_headers(settings: Settings) -> list[tuple[str, str]]:
+    """What every answer says, also where the application was not asked."""
+    return [*OURS_ALONE, *(HTTPS_ALONE if settings.public_url.startswith("https://") else ()), *UNLESS_SAID]
+
+
 def _end(response: Response, *, https: bool) -> Response:
     headers = response.headers
     said = {name.lower() for name, _ in headers}
