@@ -65,6 +65,7 @@ NOT_MET = {
     "users.": "of an import, a command",
     "commands.": "of a command",
     "foundation.foreign_hashes.": "of hashes that an import brings",
+    "foundation.http.": "of an address as a proxy writes it",
     "foundation.log.": "of a line in the log",
     "foundation.db.": "of a race that is run again",
     "foundation.ids.": "of numbers made here",

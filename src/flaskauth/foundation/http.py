@@ -20,6 +20,7 @@ V = TypeVar("V", bound=Callable[..., Any])
 
 SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 CLIENT_IP = "flaskauth.client_ip"  # found once a request
+LONGEST_ADDRESS = 100  # characters, port and zone among them; what is longer is none, and is not kept
 NOBODY = "unknown"  # a peer without an address still has a budget
 
 
@@ -137,7 +138,7 @@ def right_most_untrusted(hops: Sequence[str], trusted: Sequence[Network]) -> str
         if address is None:
             return believed
         believed = str(address)
-        if not _is_within(address, trusted):
+        if not _is_within(address, tuple(trusted)):
             return believed
     return believed
 
@@ -176,13 +177,17 @@ def preferred_language(offered: Sequence[str]) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _is_within(address: ipaddress.IPv4Address | ipaddress.IPv6Address, networks: Sequence[Network]) -> bool:
+def _is_within(address: ipaddress.IPv4Address | ipaddress.IPv6Address, networks: tuple[Network, ...]) -> bool:
     return any(address in network for network in networks)
 
 
-@lru_cache(maxsize=4096)
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     """An address, with or without a port; IPv4 in IPv6's clothes is IPv4."""
+    return _parsed(text) if len(text) <= LONGEST_ADDRESS else None
+
+
+@lru_cache(maxsize=4096)
+def _parsed(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     bare = text.strip()
     if bare.startswith("["):
         bare = bare[1:].partition("]")[0]
