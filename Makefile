@@ -79,10 +79,10 @@ lock: $(bin)/python ## write both requirements files again (ARGS=--upgrade for n
 	@printf 'mysqlclient>=2.2\nsetuptools\n' | $(compile) --no-header --output-file tests/servers/mysqlclient.txt -
 
 clean: ## remove what make built; the data in instance/ stays
-	rm -rf .venv .uv .servers build dist .*_cache .hypothesis
+	rm -rf .venv .uv .servers .bench build dist .*_cache .hypothesis
 
 # Ruff knows what git ignores, but not in a copy without git.
-ours = --config 'extend-exclude = [".uv", ".servers"]'
+ours = --config 'extend-exclude = [".uv", ".servers", ".bench"]'
 
 # The faster driver, which has to be compiled, lies beside .venv.
 with_mysqlclient = $(bin)/python -m tests.servers with-mysqlclient
