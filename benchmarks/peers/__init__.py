@@ -1,6 +1,6 @@
 """What others have built, served as their documentation recommends, to be loaded beside ours."""
 
-from benchmarks.peers import django_allauth, fastapi_users, flask_security
+from benchmarks.peers import better_auth, django_allauth, fastapi_users, flask_security
 from benchmarks.peers.peer import Peer, Site
 
 PEERS: tuple[Peer, ...] = (
@@ -10,6 +10,7 @@ PEERS: tuple[Peer, ...] = (
     fastapi_users.BY_DATABASE,
     fastapi_users.EQUAL,
     django_allauth.USUAL,
+    better_auth.USUAL,
 )
 
 __all__ = ["PEERS", "Peer", "Site"]

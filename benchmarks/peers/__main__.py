@@ -39,6 +39,8 @@ def _answers(peer: Peer, server: str, site: Site, operation: str) -> bool:
     if operation == "profile" and not _is_about_somebody(site, load):
         print(f"{peer.name}: the profile is nobody's")
         return False
+    if peer.warm_up and operation in {"profile", "refresh"}:
+        wrk.run(site.port, load, CONNECTIONS, peer.warm_up)
     figures = wrk.run(site.port, load, CONNECTIONS, SECONDS)
     told = (f"{figures.rate:.0f}", f"{figures.p99:.1f}", figures.refused, figures.broken)
     print(ROW.format(peer.name, server, operation, *told), flush=True)

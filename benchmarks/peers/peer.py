@@ -40,6 +40,8 @@ class Peer:
     asks: Loads
     """Among "profile", "refresh", "sign-in" and "register", those that it has."""
     rotates: bool = False
+    warm_up: float = 0
+    """Seconds of load before the profile and the refresh are as fast as they get."""
     settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
