@@ -76,6 +76,7 @@ lock: $(bin)/python ## write both requirements files again (ARGS=--upgrade for n
 	@echo "Writing requirements.txt and requirements-dev.txt"
 	@$(build_needs) | $(compile) --output-file requirements.txt pyproject.toml -
 	@$(build_needs) | $(compile) --constraints requirements.txt --group dev --output-file requirements-dev.txt pyproject.toml -
+	@for needs in benchmarks/peers/*/requirements.in; do $(compile) --output-file "$${needs%.in}.txt" "$$needs"; done
 	@printf 'mysqlclient>=2.2\nsetuptools\n' | $(compile) --no-header --output-file tests/servers/mysqlclient.txt -
 
 clean: ## remove what make built; the data in instance/ stays

@@ -1,4 +1,4 @@
-"""Where peers are installed: each in a folder of its own below .bench, by the locks that lie beside their code."""
+"""Where peers are installed: each in a folder of its own below .bench, by the versions that lie beside its code."""
 
 import json
 import os
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from tests.servers import mysqlclient
+from tests.servers.packages import CannotInstall
 
 HERE = Path(__file__).parent
 BENCH = HERE.parents[1] / ".bench"
@@ -25,37 +26,30 @@ class Home(Protocol):
     def versions(self) -> dict[str, str]: ...
 
     def command(self, words: Sequence[str]) -> list[str]:
-        """The words, with their program where it is."""
+        """The words, with the program where it is."""
 
     def settings(self) -> dict[str, str]: ...
 
 
 @dataclass(frozen=True)
 class PythonHome:
-    """A virtual environment, of the Python that mysqlclient was built for."""
+    """A virtual environment, of the Python for which mysqlclient was built."""
 
     name: str
     tells: tuple[str, ...]
     """The packages whose versions matter."""
 
-    @property
-    def app(self) -> Path:
-        return HERE / f"{self.name.replace('-', '_')}_app"
-
-    @property
-    def lock(self) -> Path:
-        return self.app / "requirements.txt"
-
     def install(self) -> None:
         mysqlclient.install_mysqlclient()
-        stamp = self._folder / self.lock.name
-        if stamp.exists() and stamp.read_text() == self.lock.read_text():
+        lock, stamp = _code(self.name) / "requirements.txt", BENCH / self.name / "installed.txt"
+        if _same(lock, stamp):
             return
-        shutil.rmtree(self._folder, ignore_errors=True)
-        _run(UV, "venv", "--quiet", "--python", sys.executable, self._folder)
-        into = ("--python", self._bin / "python", "--require-hashes", "--compile-bytecode")
-        _run(UV, "pip", "install", "--quiet", *into, "-r", self.lock)
-        shutil.copy(self.lock, stamp)
+        print(f"Installing {self.name} into .bench", flush=True)
+        shutil.rmtree(BENCH / self.name, ignore_errors=True)
+        _run(UV, "venv", "--quiet", "--python", sys.executable, BENCH / self.name)
+        how = ("--quiet", "--compile-bytecode", "--require-hashes")
+        _run(UV, "pip", "install", *how, "--python", self._bin / "python", "-r", lock)
+        shutil.copy(lock, stamp)
 
     def versions(self) -> dict[str, str]:
         listed = json.loads(_run(UV, "pip", "list", "--python", self._bin / "python", "--format", "json"))
@@ -65,58 +59,59 @@ class PythonHome:
         return [str(self._bin / words[0]), *words[1:]]
 
     def settings(self) -> dict[str, str]:
+        """The application and the driver are found by their paths."""
         driver = mysqlclient.environment()
-        return {**driver, "PYTHONPATH": os.pathsep.join((str(self.app), driver["PYTHONPATH"]))}
-
-    @property
-    def _folder(self) -> Path:
-        return BENCH / self.name
+        return {**driver, "PYTHONPATH": os.pathsep.join((str(_code(self.name)), driver["PYTHONPATH"]))}
 
     @property
     def _bin(self) -> Path:
-        return self._folder / "bin"
+        return BENCH / self.name / "bin"
 
 
 @dataclass(frozen=True)
 class NodeHome:
-    """A folder with the application and its node_modules, because modules are looked for beside who imports them."""
+    """A folder with a copy of the application, since Node looks for modules beside the file that imports them."""
 
     name: str
     tells: tuple[str, ...]
 
     def install(self) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        wanted = (self._app / "package.json").read_text()
-        stamp = self._folder / "node_modules" / "installed.json"
-        shutil.copytree(self._app, self._folder, dirs_exist_ok=True)
-        if not stamp.exists() or stamp.read_text() != wanted:
-            words = ("install", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts")
-            _run("npm", *words, "--prefix", self._folder)
-            stamp.write_text(wanted)
+        folder = BENCH / self.name
+        shutil.copytree(_code(self.name), folder, dirs_exist_ok=True)
+        wanted, stamp = folder / "package.json", folder / "node_modules" / "installed.json"
+        if _same(wanted, stamp):
+            return
+        print(f"Installing {self.name} into .bench", flush=True)
+        how = ("--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts")
+        _run("npm", "install", *how, "--prefix", folder)
+        shutil.copy(wanted, stamp)
 
     def versions(self) -> dict[str, str]:
-        packages = {name: self._folder / "node_modules" / name / "package.json" for name in self.tells}
-        told = {name: json.loads(path.read_text())["version"] for name, path in packages.items()}
+        modules = BENCH / self.name / "node_modules"
+        told = {name: json.loads((modules / name / "package.json").read_text())["version"] for name in self.tells}
         return {**told, "node": _run("node", "--version").strip().removeprefix("v")}
 
     def command(self, words: Sequence[str]) -> list[str]:
-        program = shutil.which(words[0])
-        assert program, f"{words[0]} is not here"
-        return [program, *(str(self._folder / word) if word.endswith(".js") else word for word in words[1:])]
+        program, script, *rest = words
+        return [shutil.which(program) or program, str(BENCH / self.name / script), *rest]
 
     def settings(self) -> dict[str, str]:
         return {"NODE_ENV": "production"}
 
-    @property
-    def _app(self) -> Path:
-        return HERE / f"{self.name.replace('-', '_')}_app"
 
-    @property
-    def _folder(self) -> Path:
-        return BENCH / self.name
+def _code(name: str) -> Path:
+    return HERE / f"{name.replace('-', '_')}_app"
+
+
+def _same(wanted: Path, stamp: Path) -> bool:
+    return stamp.exists() and stamp.read_text() == wanted.read_text()
 
 
 def _run(*words: str | Path) -> str:
-    done = subprocess.run([str(word) for word in words], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    try:
+        done = subprocess.run(list(map(str, words)), capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise CannotInstall(f"A peer needs {words[0]}, which is not here.") from None
+    if done.returncode:
+        raise CannotInstall(f"{' '.join(map(str, words))}: {done.stderr.strip()}")
     return done.stdout
