@@ -11,7 +11,7 @@ python := $(or $(PYTHON),python3)
 export UV_SYSTEM_CERTS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup test test-mysql races planted fuzz timing storm import-many lint docs wheel lock clean
+.PHONY: help run setup test test-mysql races planted fuzz timing bench bench-quick storm import-many lint docs wheel lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 19
@@ -53,6 +53,14 @@ timing: setup ## whether the time of an answer tells who is registered (ARGS=--s
 	@$(bin)/python -m tests.servers install
 	@$(bin)/python -m benchmarks.timing $(ARGS)
 
+bench: setup ## every operation against its peers and its limits, three rounds, 45 minutes; needs wrk, node and a C compiler
+	@$(for_bench)
+	@UV_DEFAULT_INDEX="$(index)" $(with_mysqlclient) $(bin)/python -m benchmarks.bench $(ARGS)
+
+bench-quick: setup ## ours against the limits alone, in two minutes; writes nothing
+	@$(for_bench)
+	@UV_DEFAULT_INDEX="$(index)" $(with_mysqlclient) $(bin)/python -m benchmarks.bench --quick
+
 storm: setup ## 200 sign-ins at once, and what everybody else waits meanwhile (ARGS=--strict ends with 1 past the bar)
 	@$(bin)/python -m tests.servers install
 	@$(bin)/python -m benchmarks.storm $(ARGS)
@@ -87,6 +95,7 @@ ours = --config 'extend-exclude = [".uv", ".servers", ".bench"]'
 
 # The faster driver, which has to be compiled, lies beside .venv.
 with_mysqlclient = $(bin)/python -m tests.servers with-mysqlclient
+for_bench = $(bin)/python -m tests.servers install && UV_DEFAULT_INDEX="$(index)" $(bin)/python -m tests.servers install-mysqlclient
 
 # --- how .venv is made ---
 

@@ -19,6 +19,7 @@ function init(args)
     end
   end
   if load.trades == nil then response = nil end -- wrk parses bodies only for whoever wants them
+  if load.pause == 0 then delay = nil end
 end
 
 local function network()
@@ -47,6 +48,10 @@ function request()
     headers[load.token_header] = load.token_prefix .. mine[math.random(1, last)]
   end
   return wrk.format(load.method, load.path, headers, body)
+end
+
+function delay()
+  return load.pause
 end
 
 function response(status, headers, body)

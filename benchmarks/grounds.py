@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import insert
 from tests.journeys.processes import Place
-from tests.journeys.visitors import Visitor
+from tests.journeys.visitors import NETWORKS, Visitor
 from tests.servers import MariaDB, SmtpSink, free_port
 
 from flaskauth.accounts.models import User
@@ -48,6 +48,12 @@ class Grounds:
             rows = [_person(first + turn * 2**RANDOM_BITS, email, hashed) for turn, email in enumerate(emails)]
             transaction(lambda: db.session.execute(insert(User), rows))
 
+    def sign_in(self, email: str) -> dict[str, Any]:
+        """What somebody gets who signs in, from a network of their own."""
+        with closing(Visitor(self.port, next(NETWORKS))) as visitor:
+            told: dict[str, Any] = visitor.post("/auth/login", {"email": email, "password": PASSWORD}).expect()
+            return told
+
 
 @contextmanager
 def grounds() -> Iterator[Grounds]:
@@ -64,15 +70,25 @@ def serving(database: str, more: Mapping[str, str]) -> Iterator[Grounds]:
     """The server on this database, once it answers."""
     port = free_port()
     with TemporaryDirectory() as folder:
-        place = Place(Path(folder), {**_settings(database, port), **more})
-        place.run("flaskauth", "db", "upgrade")
-        words = ("flaskauth", "serve", "--host", "127.0.0.1", "--port", str(port), "--workers", "2")
+        place = prepared(Path(folder), database, port, more)
         app = bare(Settings.load(place.settings, Path(folder, "no.env")))
-        with place.start(*words) as running, closing(Visitor(port)) as visitor:
+        with place.start(*command(port)) as running, closing(Visitor(port)) as visitor:
             running.wait_until(visitor.is_ready)
             yield Grounds(port, app, running.pid)
         with app.app_context():
             db.engine.dispose()
+
+
+def prepared(folder: Path, database: str, port: int, more: Mapping[str, str]) -> Place:
+    """Where the server's commands run, once this database has its schema."""
+    place = Place(folder, {**_settings(database, port), **more})
+    place.run("flaskauth", "db", "upgrade")
+    return place
+
+
+def command(port: int) -> tuple[str, ...]:
+    """How the server is started."""
+    return ("flaskauth", "serve", "--host", "127.0.0.1", "--port", str(port), "--workers", "2")
 
 
 def _settings(database: str, port: int) -> dict[str, str]:

@@ -31,6 +31,8 @@ class Load:
     token_prefix: str = "Bearer "
     trades: str | None = None
     people: int = 1
+    pause: int = 0
+    """Milliseconds that each connection waits before it asks again."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """python -m tests.servers install: bring the servers of the tests, unless they are there.
 
-install-mysql: MySQL and the driver mysqlclient. with-mysqlclient COMMAND: run it with that driver.
+install-mysqlclient: the driver mysqlclient. install-mysql: MySQL, and that driver.
+with-mysqlclient COMMAND: run it with that driver.
 """
 
 import sys
@@ -10,7 +11,11 @@ from tests.servers.install_mysql import install_mysql
 from tests.servers.mysqlclient import install_mysqlclient, run_with
 from tests.servers.packages import CannotInstall
 
-STEPS = {"install": (install,), "install-mysql": (install_mysql, install_mysqlclient)}
+STEPS = {
+    "install": (install,),
+    "install-mysqlclient": (install_mysqlclient,),
+    "install-mysql": (install_mysql, install_mysqlclient),
+}
 
 
 def main(words: list[str]) -> int:

@@ -1,0 +1,169 @@
+"""python -m benchmarks.bench [--quick]: every operation of ours, of the peers and of the limits, in one run.
+
+In each round all are measured one after the other, so that what else happens on the machine happens to all of them.
+What is told is a ratio of medians. Writes benchmarks/results/latest.json, latest.md and latest.svg; --quick measures
+ours against the limits alone, and writes nothing.
+"""
+
+import argparse
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import partial
+from importlib.metadata import version
+from itertools import count
+from pathlib import Path
+
+from tests.servers import MariaDB, Redis
+from tests.servers.packages import CannotInstall
+
+from benchmarks import limits, report, wrk
+from benchmarks.grounds import DURABLE
+from benchmarks.ours import ours
+from benchmarks.peers import PEERS, Site
+from benchmarks.wrk import Figures, NoWrk
+
+ROUNDS = 3
+AT_ONCE = (1, 16, 64)  # connections of our own; all others are loaded with 16
+USUAL = 16
+SECONDS = {"profile": 4.0, "refresh": 4.0, "sign-in": 5.0, "register": 5.0}
+CALM = 4.0  # seconds after hashes, in which a server still hashes for connections that are closed
+CAPACITY = 4  # a storm offers so many times the sign-ins that can be answered
+WAVES = 200  # connections of a storm, each of which waits before it asks again
+TOLD = ("flaskauth", "flask", "sqlalchemy", "granian", "argon2-cffi-bindings")
+
+
+@dataclass
+class Run:
+    """Everything that was measured: who, under which server, what, with how many connections; a figure each round."""
+
+    rows: dict[tuple[str, str, str, int], list[Figures]] = field(default_factory=dict)
+    rates: dict[str, list[float]] = field(default_factory=dict)
+
+    def note(self, who: str, server: str, what: str, connections: int, figures: Figures) -> None:
+        self.rows.setdefault((who, server, what, connections), []).append(figures)
+        told = (who, server, what, connections, f"{figures.rate:.0f}/s", f"p99 {figures.p99:.1f} ms")
+        print(*told, *((f"{figures.refused} refused",) if figures.refused else ()), sep="\t", flush=True)
+
+    def rate(self, what: str, rate: float) -> None:
+        self.rates.setdefault(what, []).append(rate)
+        print(what, f"{rate:.0f}/s", sep="\t", flush=True)
+
+
+def load_all(run: Run, site: Site, who: str, server: str, connections: int, warm_up: float = 0) -> None:
+    """Each operation that this one has."""
+    for what, ask in site.loads.items():
+        load = ask()
+        if warm_up and what in {"profile", "refresh"}:
+            wrk.run(site.port, load, connections, warm_up)
+        run.note(who, server, what, connections, wrk.run(site.port, load, connections, SECONDS[what]))
+        if what in {"sign-in", "register"}:
+            time.sleep(CALM)
+
+
+def storm(run: Run, site: Site) -> None:
+    """The profile and the refresh while four times as many people sign in as can be answered."""
+    capacity = run.rows["flaskauth", "serve", "sign-in", USUAL][-1].rate
+    offered = replace(site.loads["sign-in"](), pause=round(1000 * WAVES / (CAPACITY * capacity)))
+    for what in ("profile", "refresh"):
+        load = site.loads[what]()
+        with ThreadPoolExecutor(1) as beside:
+            signing_in = beside.submit(wrk.run, site.port, offered, WAVES, SECONDS[what] + 3)
+            time.sleep(1.5)
+            run.note("flaskauth", "storm", what, USUAL, wrk.run(site.port, load, USUAL, SECONDS[what]))
+            run.note("flaskauth", "storm", "sign-in", WAVES, signing_in.result())
+        time.sleep(CALM)
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """Who is measured beside ours: under which server, and how long it takes to become as fast as it gets."""
+
+    who: str
+    server: str
+    serving: Callable[[str], AbstractContextManager[Site]]
+    warm_up: float
+
+
+def entrants() -> list[Entrant]:
+    return [
+        Entrant(peer.name, server, partial(peer.serving, server), peer.warm_up)
+        for peer in PEERS
+        for server in peer.servers
+    ]
+
+
+def measure(rounds: int, others: Sequence[Entrant], at_once: Sequence[int]) -> Run:
+    """Everybody, in as many rounds."""
+    run, native = Run(), limits.build_native()
+    with MariaDB(DURABLE) as database, Redis() as redis, ExitStack() as servers:
+        names = (f"bench{number}" for number in count())
+        mine = _empty(database, next(names))
+        site, where = servers.enter_context(ours(mine, redis))
+        built, _ = servers.enter_context(ours(_empty(database, next(names)), redis, native))
+        bare = servers.enter_context(limits.bare(where, mine))
+        for _ in range(rounds):
+            run.rate("hash, wheel", limits.hash_rate(SECONDS["sign-in"]))
+            run.rate("hash, built here", limits.hash_rate(SECONDS["sign-in"], native))
+            load_all(run, bare, "bare Flask", "granian", USUAL)
+            for connections in at_once:
+                load_all(run, site, "flaskauth", "serve", connections)
+            load_all(run, _only("sign-in", built), "flaskauth, hash built here", "serve", USUAL)
+            storm(run, site)
+            for other in others:
+                with other.serving(_empty(database, next(names))) as peer:
+                    load_all(run, peer, other.who, other.server, USUAL, other.warm_up)
+    return run
+
+
+def _only(what: str, site: Site) -> Site:
+    return replace(site, loads={what: site.loads[what]})
+
+
+def _empty(database: MariaDB, name: str) -> str:
+    database.create(name)
+    return database.url(name)
+
+
+def about() -> dict[str, object]:
+    """The machine, the commit and the versions."""
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    processor = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), ":")
+    versions = {name: version(name) for name in TOLD} | {"python": platform.python_version()}
+    return {
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "commit": commit.stdout.strip(),
+        "processors": os.cpu_count(),
+        "processor": processor.partition(":")[2].strip(),
+        "versions": versions | {f"{peer.name}": peer.versions() for peer in PEERS},
+    }
+
+
+def main(words: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="ours against the limits, in two minutes")
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    told = parser.parse_args(words)
+    try:
+        if told.quick:
+            print(report.bars(measure(1, [], [USUAL])))
+            return 0
+        for peer in PEERS:
+            peer.install()
+        run = measure(told.rounds, entrants(), AT_ONCE)
+    except (CannotInstall, NoWrk) as problem:
+        print(problem, file=sys.stderr)
+        return 1
+    print(report.write(run, about()))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
