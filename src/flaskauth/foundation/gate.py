@@ -28,6 +28,7 @@ LARGE_AT_ONCE = 32  # uploads that a process waits for; others wait in line for 
 PLACE_WITHIN = 5  # seconds
 PIECE = 1024 * 1024  # bytes of an answer without a length, before the first are sent
 
+NO_BODY = {None, "0"}  # as a length
 LOOKING = {"GET", "HEAD", "OPTIONS"}  # RFC 9110 9.2.1: safe methods
 CGI = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"}
 BASE: dict[str, Any] = {
@@ -91,9 +92,13 @@ class Gate:
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
         """Answer one request."""
         lane = self._lookers if scope.method in LOOKING else self._others
+        headers = scope.headers
         try:
-            async with self._body(scope.headers, protocol) as body:
-                await lane.run(self._answer, scope, protocol, body)
+            if headers.get("content-length") in NO_BODY and "transfer-encoding" not in headers:
+                await lane.run(self._answer, scope, protocol, BytesIO())
+            else:
+                async with self._body(headers, protocol) as body:
+                    await lane.run(self._answer, scope, protocol, body)
         except Problem as problem:
             self._refuse(protocol, problem)
         except Exception as error:
@@ -113,9 +118,6 @@ class Gate:
     async def _body(self, headers: Any, protocol: Any) -> AsyncIterator["IO[bytes] | Unread"]:
         """The whole body, or why it was not taken."""
         announced = headers.get("content-length")
-        if announced in {None, "0"} and "transfer-encoding" not in headers:
-            yield BytesIO()
-            return
         is_upload = headers.get("content-type", "").lower().startswith("multipart/form-data")
         most = LARGE if is_upload else SMALL
         if announced and int(announced) > most:
@@ -217,9 +219,10 @@ def _environ(scope: Any, body: "IO[bytes] | Unread") -> dict[str, Any]:
         "wsgi.url_scheme": scope.scheme,
         "wsgi.input": body,
     }
-    given = scope.headers.items()
+    headers = scope.headers
+    given = headers.items()
     # Granian leaves out in silence what is no text: one byte must not hide X-Forwarded-For.
-    if not {name for name, _ in given}.issuperset(scope.headers.keys()):
+    if not {name for name, _ in given}.issuperset(headers.keys()):
         raise BadRequest
     for name, value in given:
         if "_" not in name:  # else X_Forwarded_For would be read as X-Forwarded-For, which proxies write
