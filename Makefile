@@ -11,7 +11,8 @@ python := $(or $(PYTHON),python3)
 export UV_SYSTEM_CERTS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup test test-mysql races planted fuzz timing bench bench-quick storm import-many lint docs wheel lock clean
+.PHONY: help run setup test test-mysql races planted fuzz timing bench bench-quick storm footprint drain import-many lint \
+	docs wheel lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 19
@@ -54,16 +55,24 @@ timing: setup ## whether the time of an answer tells who is registered (ARGS=--s
 	@$(bin)/python -m benchmarks.timing $(ARGS)
 
 bench: setup ## every operation against its peers and its limits, three rounds, 45 minutes; needs wrk, node and a C compiler
-	@$(for_bench)
+	@$(install_driver)
 	@UV_DEFAULT_INDEX="$(index)" $(with_mysqlclient) $(bin)/python -m benchmarks.bench $(ARGS)
 
 bench-quick: setup ## ours against the limits alone, in two minutes; writes nothing
-	@$(for_bench)
+	@$(install_driver)
 	@UV_DEFAULT_INDEX="$(index)" $(with_mysqlclient) $(bin)/python -m benchmarks.bench --quick
 
 storm: setup ## 200 sign-ins at once, and what everybody else waits meanwhile (ARGS=--strict ends with 1 past the bar)
 	@$(bin)/python -m tests.servers install
 	@$(bin)/python -m benchmarks.storm $(ARGS)
+
+footprint: setup ## memory of a server that has worked, and how soon a new one answers (ARGS=--strict ends with 1 past the bar)
+	@$(install_driver)
+	@$(with_mysqlclient) $(bin)/python -m benchmarks.footprint $(ARGS)
+
+drain: setup ## how fast one worker empties a full outbox, and whether any mail goes twice (ARGS=--strict as above)
+	@$(install_driver)
+	@$(with_mysqlclient) $(bin)/python -m benchmarks.drain $(ARGS)
 
 lint: setup ## ruff, mypy --strict, and the order of the rooms
 	$(bin)/ruff check $(ours)
@@ -95,7 +104,8 @@ ours = --config 'extend-exclude = [".uv", ".servers", ".bench"]'
 
 # The faster driver, which has to be compiled, lies beside .venv.
 with_mysqlclient = $(bin)/python -m tests.servers with-mysqlclient
-for_bench = $(bin)/python -m tests.servers install && UV_DEFAULT_INDEX="$(index)" $(bin)/python -m tests.servers install-mysqlclient
+install_driver = $(bin)/python -m tests.servers install && \
+	UV_DEFAULT_INDEX="$(index)" $(bin)/python -m tests.servers install-mysqlclient
 
 # --- how .venv is made ---
 

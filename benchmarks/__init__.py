@@ -1,1 +1,1 @@
-"""Measurements that are no tests: they take minutes, want a quiet machine and tell figures. make timing, make storm."""
+"""Measurements that are no tests: they take minutes, want a quiet machine and tell figures. make help names them."""

@@ -13,16 +13,15 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
 from multiprocessing import get_context
 from multiprocessing.connection import Connection as Pipe
 from multiprocessing.synchronize import Event
 
-from tests.journeys.visitors import NETWORKS, Visitor
+from tests.journeys.visitors import NETWORKS
 
-from benchmarks.grounds import PASSWORD, Grounds, grounds
+from benchmarks.grounds import PASSWORD, grounds
 
 AT_ONCE = 200
 BURSTS = 8
@@ -200,11 +199,6 @@ def quantile(times: Sequence[float], share: float) -> float:
     return times[min(len(times) - 1, int(share * len(times)))]
 
 
-def token_of(where: Grounds, email: str) -> str:
-    with closing(Visitor(where.port, next(NETWORKS))) as visitor:
-        return str(visitor.post("/auth/login", {"email": email, "password": PASSWORD}).expect()["token"])
-
-
 def main(words: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.storm")
     parser.add_argument("--strict", action="store_true", help="end with 1 where the bar is missed")
@@ -212,7 +206,7 @@ def main(words: Sequence[str]) -> int:
     emails = [f"person{number}@example.com" for number in range(AT_ONCE * BURSTS + FEW * WARM_UP + 1)]
     with grounds() as where:
         where.add_people(emails)
-        token = token_of(where, emails.pop())
+        token = where.sign_in(emails.pop())["token"]
         is_kept = tell(measure(where.port, token, emails))
     return 1 if strict and not is_kept else 0
 

@@ -4,14 +4,11 @@ import logging
 from typing import Any
 
 import click
-from alembic.util import CommandError
 from sqlalchemy.exc import SQLAlchemyError
 
 from flaskauth import migrations, serving
 from flaskauth.app import LOCKED_KEYS, bare
 from flaskauth.commands import audit, passwords, terminal, users
-from flaskauth.doctor import report
-from flaskauth.doctor.examination import examine
 from flaskauth.foundation import clock, log
 from flaskauth.foundation.clock import stamp
 from flaskauth.foundation.complaints import lacks_schema, of_driver
@@ -33,7 +30,7 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except CannotOpen:
             raise click.ClickException(LOCKED_KEYS) from None
-        except CommandError as error:
+        except migrations.CannotMigrate as error:
             raise click.ClickException(str(error)) from None
         except (SQLAlchemyError, Unavailable) as error:
             raise click.ClickException(_of_database(error)) from None
@@ -71,6 +68,9 @@ def doctor(ctx: click.Context, as_json: bool, strict: bool) -> None:
     Settings, database, Redis, worker, mail server, keys and mails; nothing is changed and nothing is sent. Ends with 1
     where something failed, with 0 where there are warnings at most.
     """
+    from flaskauth.doctor import report  # noqa: PLC0415 (a server examines nothing)
+    from flaskauth.doctor.examination import examine  # noqa: PLC0415
+
     log.configure(logging.CRITICAL)
     with report.progress():
         findings = examine(bare)

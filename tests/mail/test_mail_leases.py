@@ -9,7 +9,7 @@ from tests.mail.office import Office
 from flaskauth.foundation import clock
 from flaskauth.foundation.db import transaction
 from flaskauth.mail import delivery, smtp
-from flaskauth.mail.models import QUEUED, SENT, OutboxMail
+from flaskauth.mail.models import QUEUED, SENT
 from flaskauth.mail.rendering import render
 
 LEASE = timedelta(seconds=60)
@@ -81,7 +81,7 @@ def test_a_process_that_lost_its_lease_sends_nothing_and_decides_nothing(office:
 
     with office.app.app_context():
         outcome = delivery._try(slow)
-        transaction(lambda: delivery._conclude(slow, outcome))
+        transaction(lambda: delivery._conclude(slow.mail, outcome))
 
     row = office.row(mail_id)
     assert (outcome.state, row.state, row.last_error) == (QUEUED, SENT, None)
@@ -96,17 +96,17 @@ def test_a_process_that_lost_its_lease_leaves_that_of_the_next_alone(office: Off
     before = office.row(mail_id)
 
     with office.app.app_context():
-        transaction(lambda: delivery._conclude(slow, delivery.Outcome(SENT)))
+        transaction(lambda: delivery._conclude(slow.mail, delivery.Outcome(SENT)))
 
     after = office.row(mail_id)
     assert (after.state, after.leased_until) == (QUEUED, before.leased_until)
 
 
-def claim(office: Office, mail_id: int) -> OutboxMail:
+def claim(office: Office, mail_id: int) -> delivery.Claimed:
     with office.app.app_context():
-        mail = transaction(lambda: delivery._claim(mail_id))
-    assert mail
-    return mail
+        claimed = transaction(lambda: delivery._claim(mail_id))
+    assert claimed
+    return claimed
 
 
 @pytest.fixture

@@ -6,14 +6,14 @@ They only keep floods off; what guards codes and passwords is counted in the dat
 import time
 from collections.abc import Callable
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import structlog
 from flask import Flask, current_app, g
 from limits import RateLimitItem, parse_many
+from limits.errors import StorageError
 from limits.storage import RedisStorage
 from limits.strategies import FixedWindowRateLimiter
-from redis.exceptions import RedisError
 
 from flaskauth.foundation.errors import TooManyRequests
 from flaskauth.foundation.http import network, refuses
@@ -52,7 +52,7 @@ class Limiter:
         if self._shared and time.monotonic() >= self._away_until:
             try:
                 return question(self._shared, self._factor)
-            except RedisError:
+            except StorageError:
                 self._away_until = time.monotonic() + LOOK_AGAIN
                 log.warning("redis_away", what="request limits are counted in each process meanwhile")
         return question(self._own, self._share)
@@ -116,7 +116,8 @@ def _scaled(item: RateLimitItem, factor: float) -> RateLimitItem:
 def _redis(settings: Settings) -> RedisStorage:
     assert settings.redis_url
     url = settings.redis_url.get_secret_value()
-    return RedisStorage(url, socket_timeout=REDIS_TIMEOUT, socket_connect_timeout=REDIS_TIMEOUT, key_prefix="flaskauth")
+    options: dict[str, Any] = {"socket_timeout": REDIS_TIMEOUT, "socket_connect_timeout": REDIS_TIMEOUT}
+    return RedisStorage(url, wrap_exceptions=True, key_prefix="flaskauth", **options)
 
 
 def _limiter() -> Limiter:

@@ -1,28 +1,31 @@
 """Celery, as every process of ours is configured for it: ids only, JSON only, at least once."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from celery import Celery
 from flask import Flask
 
 from flaskauth.foundation.current import KEY as SETTINGS
 from flaskauth.settings import Settings
+
+if TYPE_CHECKING:
+    from celery import Celery
 
 KEY = "flaskauth.queue"
 TASK_LIMIT = 120  # seconds; a mail has 60
 RETURNED_AFTER = 300  # seconds until what a lost worker held is handed out again
 
 
-def queue(app: Flask) -> Celery:
-    """The application's Celery, made at first use."""
+def queue(app: Flask) -> "Celery":
+    """The application's Celery, imported and made at first use."""
     if KEY not in app.extensions:
         app.extensions[KEY] = _make(app.extensions[SETTINGS])
-    found = app.extensions[KEY]
-    assert isinstance(found, Celery)
+    found: Celery = app.extensions[KEY]
     return found
 
 
-def _make(settings: Settings) -> Celery:
+def _make(settings: Settings) -> "Celery":
+    from celery import Celery  # noqa: PLC0415
+
     celery = Celery("flaskauth", set_as_current=False)
     celery.conf.update(_options(settings))
     return celery

@@ -43,12 +43,21 @@ class Outcome:
     next_try_at: datetime | None = None
 
 
+@dataclass(frozen=True)
+class Claimed:
+    """A mail that is this process's to send, with the code and the link as they read now; None for one that ended."""
+
+    mail: OutboxMail
+    code: str | None
+    link: str | None
+
+
 def deliver(mail_id: int) -> None:
     """Send one mail, if it is due and nobody else has it."""
-    mail = transaction(lambda: _claim(mail_id))
-    if mail is not None:
-        outcome = _try(mail)
-        transaction(lambda: _conclude(mail, outcome))
+    claimed = transaction(lambda: _claim(mail_id))
+    if claimed is not None:
+        outcome = _try(claimed)
+        transaction(lambda: _conclude(claimed.mail, outcome))
 
 
 def sweep() -> None:
@@ -72,19 +81,19 @@ def _is_due() -> ColumnElement[bool]:
     return and_(OutboxMail.state == QUEUED, OutboxMail.next_try_at <= now, is_free)
 
 
-def _claim(mail_id: int) -> OutboxMail | None:
+def _claim(mail_id: int) -> Claimed | None:
     mine = update(OutboxMail).where(OutboxMail.id == mail_id, _is_due())
     if not changed(mine.values(leased_until=clock.now() + LEASE, tries=OutboxMail.tries + 1)):
         return None
     mail = db.session.get_one(OutboxMail, mail_id)
     db.session.expunge(mail)  # read after the transaction
-    return mail
+    return Claimed(mail, _code(mail), _link(mail))
 
 
-def _try(mail: OutboxMail) -> Outcome:
+def _try(claimed: Claimed) -> Outcome:
+    mail, code, link = claimed.mail, claimed.code, claimed.link
     if mail.expires_at <= clock.now():
         return Outcome(DROPPED, "expired")
-    code, link = transaction(lambda: (_code(mail), _link(mail)))
     if code is None or link is None:
         return Outcome(DROPPED, f"its {'code' if code is None else 'link'} ended")
     try:

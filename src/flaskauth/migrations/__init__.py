@@ -1,29 +1,44 @@
-"""The schema's history, inside the package: a wheel can migrate as well as a clone."""
+"""The schema's history, inside the package: a wheel can migrate as well as a clone.
+
+A server asks only where its database stands, so Alembic is imported by what walks from there.
+"""
 
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.script.revision import RevisionError
-from sqlalchemy import URL, Connection, NullPool, create_engine
+from sqlalchemy import URL, Connection, NullPool, column, create_engine, inspect, select, table
 
 from flaskauth.foundation.columns import Base
 from flaskauth.foundation.engine import is_sqlite
 
+if TYPE_CHECKING:
+    from alembic.config import Config
+
 FOLDER = Path(__file__).parent
 VERSIONS = "alembic_version"
+
+
+class CannotMigrate(Exception):
+    """Alembic's own words."""
 
 
 def upgrade(database_url: URL, to: str = "head", told: Callable[[], object] = bool) -> None:
     """Bring a database to a revision, the newest unless said; an empty one gets the schema, countries and regions.
 
     `told` is called after each revision that was applied.
+
+    Raises:
+        CannotMigrate: there is no such revision.
     """
-    command.upgrade(_config(database_url, told), to)
+    from alembic import command  # noqa: PLC0415
+    from alembic.util import CommandError  # noqa: PLC0415
+
+    try:
+        command.upgrade(_config(database_url, told), to)
+    except CommandError as error:
+        raise CannotMigrate(str(error)) from None
 
 
 def revision(database_url: URL) -> str | None:
@@ -31,11 +46,14 @@ def revision(database_url: URL) -> str | None:
     if is_sqlite(database_url) and not Path(database_url.database or "").exists():
         return None
     with create_engine(database_url, poolclass=NullPool).connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision()
+        return _stands(connection)
 
 
 def pending(database_url: URL, to: str = "head") -> int:
     """How many revisions it takes to bring a database there."""
+    from alembic.script import ScriptDirectory  # noqa: PLC0415
+    from alembic.script.revision import RevisionError  # noqa: PLC0415
+
     stands = revision(database_url) or "base"
     try:
         return len(list(ScriptDirectory(str(FOLDER)).iterate_revisions(to, stands)))
@@ -45,12 +63,14 @@ def pending(database_url: URL, to: str = "head") -> int:
 
 def downgrade(database_url: URL, to: str) -> None:
     """Take a database back to a revision; "base" empties it."""
+    from alembic import command  # noqa: PLC0415
+
     command.downgrade(_config(database_url), to)
 
 
 def is_current(connection: Connection) -> bool:
     """Whether the database stands at the newest revision."""
-    return MigrationContext.configure(connection).get_current_revision() == head()
+    return _stands(connection) == head()
 
 
 def is_yours(_thing: object, name: str | None, kind: str, _reflected: object, _compared: object) -> bool:
@@ -62,9 +82,16 @@ def is_yours(_thing: object, name: str | None, kind: str, _reflected: object, _c
 
 
 @cache
-def head() -> str | None:
-    """The newest revision."""
-    return ScriptDirectory(str(FOLDER)).get_current_head()
+def head() -> str:
+    """The newest revision: each is a file whose name begins with its number."""
+    return max(file.name.partition("_")[0] for file in FOLDER.glob("versions/[0-9]*.py"))
+
+
+def _stands(connection: Connection) -> str | None:
+    if not inspect(connection).has_table(VERSIONS):
+        return None
+    found: str | None = connection.scalar(select(column("version_num")).select_from(table(VERSIONS)))
+    return found
 
 
 def _ours() -> set[str]:
@@ -72,7 +99,9 @@ def _ours() -> set[str]:
     return {VERSIONS, *(model.__tablename__ for model in models if model.__module__.startswith("flaskauth."))}
 
 
-def _config(database_url: URL, told: Callable[[], object] = bool) -> Config:
+def _config(database_url: URL, told: Callable[[], object] = bool) -> "Config":
+    from alembic.config import Config  # noqa: PLC0415
+
     config = Config()
     config.set_main_option("script_location", str(FOLDER))
     config.set_main_option("path_separator", "os")
