@@ -54,7 +54,7 @@ timing: setup ## whether the time of an answer tells who is registered (ARGS=--s
 	@$(bin)/python -m tests.servers install
 	@$(bin)/python -m benchmarks.timing $(ARGS)
 
-bench: setup ## every operation against its peers and its limits, three rounds, 45 minutes; needs wrk, node and a C compiler
+bench: setup ## every operation against its peers and its limits, three rounds, 25 minutes; needs wrk, node and a C compiler
 	@$(install_driver)
 	@UV_DEFAULT_INDEX="$(index)" $(with_mysqlclient) $(bin)/python -m benchmarks.bench $(ARGS)
 

@@ -33,7 +33,7 @@ from benchmarks.wrk import Figures, NoWrk
 ROUNDS = 3
 AT_ONCE = (1, 16, 64)  # connections of our own; all others are loaded with 16
 USUAL = 16
-SECONDS = {"profile": 4.0, "refresh": 4.0, "sign-in": 5.0, "register": 5.0}
+SECONDS = {"profile": 3.0, "refresh": 3.0, "sign-in": 4.0, "register": 4.0}
 CALM = 4.0  # seconds after hashes, in which a server still hashes for connections that are closed
 CAPACITY = 4  # a storm offers so many times the sign-ins that can be answered
 WAVES = 200  # connections of a storm, each of which waits before it asks again

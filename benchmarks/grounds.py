@@ -16,7 +16,7 @@ from tests.servers import MariaDB, SmtpSink, free_port
 from flaskauth.accounts.models import User
 from flaskauth.app import bare
 from flaskauth.foundation import clock, hashing
-from flaskauth.foundation.db import db, transaction
+from flaskauth.foundation.db import db, hang_up, transaction
 from flaskauth.foundation.ids import RANDOM_BITS, new_id
 from flaskauth.foundation.server import Server
 from flaskauth.settings import Settings
@@ -76,7 +76,7 @@ def serving(database: str, more: Mapping[str, str]) -> Iterator[Grounds]:
             running.wait_until(visitor.is_ready)
             yield Grounds(port, app, running.pid)
         with app.app_context():
-            db.engine.dispose()
+            hang_up()
 
 
 def prepared(folder: Path, database: str, port: int, more: Mapping[str, str]) -> Place:

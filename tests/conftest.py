@@ -17,7 +17,7 @@ from tests.servers import GIVEN, MariaDB, MySQL, PrivateSqlServer, Redis, SqlSer
 from flaskauth import create_app, migrations
 from flaskauth.foundation import clock, jobs
 from flaskauth.foundation.columns import Base
-from flaskauth.foundation.db import db
+from flaskauth.foundation.db import db, hang_up
 from flaskauth.settings import Settings, with_driver
 
 SECRET = "k9Tq3vYx7bNz1mWc5dRf8hJp2sLg6aQe"
@@ -141,7 +141,7 @@ def make_app(database: str, tmp_path: Path) -> Iterator[MakeApp]:
         app.extensions[jobs.KEY].stop()
         with app.app_context():
             db.session.close()
-            db.engine.dispose()
+            hang_up()
 
 
 @pytest.fixture

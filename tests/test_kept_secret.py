@@ -15,7 +15,7 @@ from tests.people import People
 
 from flaskauth import create_app
 from flaskauth.foundation import jobs
-from flaskauth.foundation.db import db
+from flaskauth.foundation.db import hang_up
 from flaskauth.settings import Settings
 
 PROCESSES = 6
@@ -47,7 +47,7 @@ def embedded(folder: Path, **environ: str) -> Iterator[Flask]:
     yield app
     app.extensions[jobs.KEY].stop()
     with app.app_context():
-        db.engine.dispose()
+        hang_up()
 
 
 def test_it_is_made_once_and_only_its_owner_reads_it(tmp_path: Path) -> None:

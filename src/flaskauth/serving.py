@@ -18,7 +18,7 @@ from granian.http import HTTP1Settings
 
 from flaskauth.app import bare, create_app, prepare
 from flaskauth.foundation import current, jobs, log
-from flaskauth.foundation.db import db
+from flaskauth.foundation.db import hang_up
 from flaskauth.foundation.gate import Gate
 from flaskauth.foundation.server import standing_headers
 from flaskauth.settings import Settings, is_loopback
@@ -85,7 +85,7 @@ def _prepare(settings: Settings) -> None:
     app = bare(settings)
     prepare(app, settings)
     with app.app_context():
-        db.engine.dispose()
+        hang_up()
 
 
 def _let_workers_end() -> None:

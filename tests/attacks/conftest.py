@@ -16,7 +16,7 @@ from tests.tables import NOT_OURS, settle
 from flaskauth import create_app, migrations
 from flaskauth.foundation import current, jobs, limits, log
 from flaskauth.foundation.columns import Base
-from flaskauth.foundation.db import db
+from flaskauth.foundation.db import db, hang_up
 from flaskauth.settings import Settings, with_driver
 
 
@@ -44,7 +44,7 @@ def attacked(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Ite
     yield app
     app.extensions[jobs.KEY].stop()
     with app.app_context():
-        db.engine.dispose()
+        hang_up()
 
 
 @pytest.fixture

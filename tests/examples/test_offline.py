@@ -20,7 +20,7 @@ from tests.keys.reading import encode
 
 from flaskauth import create_app
 from flaskauth.foundation import jobs
-from flaskauth.foundation.db import db
+from flaskauth.foundation.db import hang_up
 from flaskauth.settings import Settings
 
 STRANGER = ec.generate_private_key(ec.SECP256R1())
@@ -121,7 +121,7 @@ def target(service: Service, person: Traveller) -> Iterator[Target]:
     yield Target(app, {"token": person.token}, {})
     app.extensions[jobs.KEY].stop()
     with app.app_context():
-        db.engine.dispose()
+        hang_up()
 
 
 def test_the_readme_works_as_typed(service: Service, person: Traveller) -> None:

@@ -18,7 +18,7 @@ from werkzeug.test import TestResponse
 
 from flaskauth import Settings, create_app, migrations
 from flaskauth.foundation import jobs
-from flaskauth.foundation.db import db
+from flaskauth.foundation.db import db, hang_up
 from flaskauth.settings import with_driver
 
 UNAVAILABLE = (503, "unavailable")
@@ -52,7 +52,7 @@ def close(app: Flask) -> None:
     app.extensions[jobs.KEY].stop()
     with app.app_context():
         db.session.close()
-        db.engine.dispose()
+        hang_up()
 
 
 def everything(client: FlaskClient, token: str, refresh_token: str) -> list[TestResponse]:

@@ -14,7 +14,7 @@ from tests.registration.asking import elsewhere
 from werkzeug.test import TestResponse
 
 from flaskauth.foundation import hashing, jobs
-from flaskauth.foundation.db import db
+from flaskauth.foundation.db import db, hang_up
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
@@ -40,7 +40,7 @@ def without_database(client: FlaskClient) -> TestResponse:
     app.extensions[jobs.KEY].stop()
     with app.app_context():
         path = Path(db.engine.url.database or "")
-        db.engine.dispose()
+        hang_up()
     path.rename(path.with_suffix(".away"))
     path.mkdir()
     return client.get("/countries")

@@ -11,7 +11,7 @@ from tests.people import People, Person
 
 from flaskauth import create_app
 from flaskauth.foundation import jobs
-from flaskauth.foundation.db import db
+from flaskauth.foundation.db import hang_up
 from flaskauth.settings import Settings
 
 
@@ -31,7 +31,7 @@ def server(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     yield app
     app.extensions[jobs.KEY].stop()
     with app.app_context():
-        db.engine.dispose()
+        hang_up()
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ from tests.fuzz.visitors import Visitors
 
 from flaskauth import create_app, migrations
 from flaskauth.foundation import jobs
-from flaskauth.foundation.db import db
+from flaskauth.foundation.db import hang_up
 from flaskauth.settings import Settings, with_driver
 
 SECONDS = 300
@@ -117,7 +117,7 @@ def served(folder: Path) -> Iterator[Flask]:
     yield app
     app.extensions[jobs.KEY].stop()
     with app.app_context():
-        db.engine.dispose()
+        hang_up()
 
 
 def main(seconds: int, seed: int) -> int:

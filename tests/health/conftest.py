@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 
 from flaskauth import Settings, health, migrations
 from flaskauth.app import bare
-from flaskauth.foundation.db import db
+from flaskauth.foundation.db import hang_up
 from flaskauth.foundation.server import Server
 
 Serve = Callable[..., FlaskClient]
@@ -26,7 +26,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
     yield start
     for app in made:
         with app.app_context():
-            db.engine.dispose()
+            hang_up()
 
 
 def application(settings: Settings, *, tables: bool) -> Server:

@@ -18,7 +18,7 @@ from tests.people import code_of
 from tests.servers import Received, Redis, SmtpSink, SqlServer, free_port
 
 from flaskauth.app import bare
-from flaskauth.foundation.db import db
+from flaskauth.foundation.db import hang_up
 from flaskauth.keys.ring import ring
 from flaskauth.settings import Settings, with_driver
 
@@ -111,7 +111,7 @@ class Installation:
         with app.app_context():
             ring().load()
             keys = [key.private for key in ring().known()]
-            db.engine.dispose()
+            hang_up()
         for key in keys:
             yield key.private_numbers().private_value.to_bytes(32, "big")
             yield key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())

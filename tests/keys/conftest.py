@@ -11,7 +11,7 @@ from tests.people import People
 
 from flaskauth import create_app
 from flaskauth.foundation import jobs
-from flaskauth.foundation.db import db
+from flaskauth.foundation.db import hang_up
 from flaskauth.settings import Settings
 
 
@@ -31,4 +31,4 @@ def target(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     yield Target(app, people.joined().signed_in(), people.joined("ada@example.com").signed_in())
     app.extensions[jobs.KEY].stop()
     with app.app_context():
-        db.engine.dispose()
+        hang_up()

@@ -16,7 +16,7 @@ from tests.sessions.holding import Holder
 from flaskauth import Settings, auth_optional, auth_required, create_app
 from flaskauth.accounts.models import User
 from flaskauth.foundation import jobs
-from flaskauth.foundation.db import db
+from flaskauth.foundation.db import db, hang_up
 from flaskauth.foundation.errors import NotFound
 from flaskauth.foundation.http import public
 from flaskauth.places.models import Region
@@ -162,7 +162,7 @@ def test_such_an_app_is_made_from_settings(tmp_path: Path) -> None:
     assert refused(app.test_client().get("/mine")) == INVALID
     app.extensions[jobs.KEY].stop()
     with app.app_context():
-        db.engine.dispose()
+        hang_up()
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)

@@ -24,7 +24,7 @@ from flaskauth import create_app
 from flaskauth.accounts import service as accounts
 from flaskauth.codes import service as codes
 from flaskauth.foundation import crypto, hashing, jobs
-from flaskauth.foundation.db import db
+from flaskauth.foundation.db import db, hang_up
 from flaskauth.sessions import devices
 from flaskauth.sessions import service as sessions
 from flaskauth.sessions.models import Session
@@ -183,4 +183,4 @@ class Course:
         self.app.extensions[jobs.KEY].stop()
         with self.app.app_context():
             db.session.close()
-            db.engine.dispose()
+            hang_up()

@@ -9,7 +9,7 @@ from flask import Flask
 
 from flaskauth.doctor import address, breaches, broker, configuration, database, mail, proxies
 from flaskauth.doctor.findings import Finding, Subject, skipped, wrong
-from flaskauth.foundation.db import db
+from flaskauth.foundation.db import hang_up
 from flaskauth.settings import Settings
 
 PATIENCE = 15.0  # seconds for everything
@@ -105,4 +105,4 @@ def _nothing_but(error: Exception) -> list[Finding]:
 
 def _close(app: Flask) -> None:
     with app.app_context():
-        db.engine.dispose()
+        hang_up()
