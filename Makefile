@@ -11,7 +11,7 @@ python := $(or $(PYTHON),python3)
 export UV_SYSTEM_CERTS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup test test-mysql races planted fuzz timing bench bench-quick storm footprint drain import-many lint \
+.PHONY: help run setup test test-mysql races planted fuzz timing bench bench-quick storm footprint drain growth import-many lint \
 	docs wheel lock clean
 
 help: ## this list
@@ -73,6 +73,10 @@ footprint: setup ## memory of a server that has worked, and how soon a new one a
 drain: setup ## how fast one worker empties a full outbox, and whether any mail goes twice (ARGS=--strict as above)
 	@$(install_driver)
 	@$(with_mysqlclient) $(bin)/python -m benchmarks.drain $(ARGS)
+
+growth: setup ## what ten million people cost who ten thousand did, some 6 minutes (ARGS=1000000 are fewer; --strict as above)
+	@$(install_driver)
+	@$(with_mysqlclient) $(bin)/python -m benchmarks.growth $(ARGS)
 
 lint: setup ## ruff, mypy --strict, and the order of the rooms
 	$(bin)/ruff check $(ours)
