@@ -13,8 +13,6 @@ from benchmarks.peers import PEERS
 from benchmarks.wrk import Figures
 
 RESULTS = Path(__file__).with_name("results")
-README = Path(__file__).parents[1] / "README.md"
-BEGIN, END = "<!-- what make bench measured -->", "<!-- end -->"
 USUAL = 16
 SHOWN = ("profile", "refresh", "sign-in", "register")
 EQUAL = "equal hash"
@@ -65,14 +63,7 @@ def write(run: Run, about: dict[str, Any]) -> str:
     RESULTS.joinpath("latest.json").write_text(json.dumps(figures, indent=1) + "\n")
     RESULTS.joinpath("latest.md").write_text(f"{_head(about)}\n\n{told}\n\n{_everything(run)}\n")
     RESULTS.joinpath("latest.svg").write_text(_picture(run, about))
-    _into_readme(f"{_head(about)}\n\n{_rates(run)}")
     return told
-
-
-def _into_readme(told: str) -> None:
-    before, begin, rest = README.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
-    README.write_text(f"{before}{begin}\n{told}\n{end}{after}")
 
 
 def _bars(run: Run) -> Iterator[Bar]:
@@ -125,16 +116,6 @@ def _everything(run: Run) -> str:
         table.append([who, server, str(at_once), *cells, f"{statistics.median(f.p99 for f in p99):.1f}" if p99 else ""])
     rates = [f"Raw hash rate, {name}: {statistics.median(found):.0f}/s." for name, found in run.rates.items()]
     return "\n\n".join([_table(table), *rates, _hashes()])
-
-
-def _rates(run: Run) -> str:
-    """The medians at 16 connections, the better server of each."""
-    table = [["answers a second", *SHOWN]]
-    for who in dict.fromkeys(who for who, server, _, at_once in run.rows if at_once == USUAL and server != "storm"):
-        servers = {server for name, server, _, _ in run.rows if name == who and server != "storm"}
-        best = [max(_rate(run, who, server, what) for server in servers) for what in SHOWN]
-        table.append([who, *(f"{rate:,.0f}" if rate else "" for rate in best)])
-    return _table(table)
 
 
 def _hashes() -> str:
