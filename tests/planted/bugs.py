@@ -189,19 +189,13 @@ BUGS = (
     Bug(
         "a plain re-read after a lost UPDATE",
         "sessions/service.py",
-        """        .with_for_update()
-        .execution_options(populate_existing=True)
+        """    return _again(presented)
 """,
-        "",
+        """    if stored.generation != presented.generation:  # as it was read before the UPDATE
+        return _again(presented)
+    raise SignedOut
+""",
         (f"{ORDERS}refresh.py::test_who_read_before_another_traded_gets_the_same_successor",),
-    ),
-    Bug(
-        "a plain re-read after a lost UPDATE",
-        "sessions/service.py",
-        """        .with_for_update()
-""",
-        "",
-        (f"{ORDERS}refresh.py::test_so_it_does_under_the_isolation_that_servers_have_by_themselves",),
     ),
     Bug(
         "a limiter that reads, then writes",
