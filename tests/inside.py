@@ -54,6 +54,20 @@ def within(app: Flask, work: Callable[[], T]) -> T:
 
 
 @contextmanager
+def hearing(app: Flask, **listeners: Callable[..., object]) -> Iterator[None]:
+    """Have these called at SQLAlchemy's events, whichever of the application's engines they come from."""
+    with app.app_context():
+        heard = [(engine, name, listener) for engine in db.engines.values() for name, listener in listeners.items()]
+    for each in heard:
+        event.listen(*each)
+    try:
+        yield
+    finally:
+        for each in heard:
+            event.remove(*each)
+
+
+@contextmanager
 def statements(app: Flask) -> Iterator[list[str]]:
     """The statements that reach the database meanwhile."""
     told: list[str] = []
@@ -61,11 +75,8 @@ def statements(app: Flask) -> Iterator[list[str]]:
     def note(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
         told.append(statement)
 
-    with app.app_context():
-        engine = db.engine
-    event.listen(engine, "before_cursor_execute", note)
-    yield told
-    event.remove(engine, "before_cursor_execute", note)
+    with hearing(app, before_cursor_execute=note):
+        yield told
 
 
 @contextmanager
@@ -78,11 +89,8 @@ def work(app: Flask) -> Iterator[Counter[str]]:
         if threading.get_ident() == me:
             done[_kind(statement)] += 1
 
-    with app.app_context():
-        engine = db.engine
-    event.listen(engine, "before_cursor_execute", note)
-    yield done
-    event.remove(engine, "before_cursor_execute", note)
+    with hearing(app, before_cursor_execute=note):
+        yield done
 
 
 def _kind(statement: str) -> str:

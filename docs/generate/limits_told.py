@@ -170,8 +170,14 @@ SIZES = (
             ("foundation.jobs.MOST_WAITING",),
         ),
         Row(
-            *("Connections", "{}, and a few more for a moment", "process", PROCESS, "503 `unavailable`"),
-            ("settings.database_pool_size",),
+            *(
+                "Connections",
+                "{} for transactions, {} more for a moment, {} for what every request asks",
+                "process",
+                PROCESS,
+                "503 `unavailable`",
+            ),
+            ("settings.database_pool_size", "foundation.engine.RUSH", "foundation.engine.ALONE"),
         ),
     ],
 )
@@ -214,6 +220,14 @@ TIMES = (
         Row(
             *("Requests that wait for a thread", "{}, to look and to write", "process", PROCESS, "503 `overloaded`"),
             ("foundation.lanes.MOST_WAITING",),
+        ),
+        Row(
+            *("Signatures that are remembered", "{}", "process", PROCESS, "verified again"),
+            ("keys.verified.MOST",),
+        ),
+        Row(
+            *("An address in X-Forwarded-For", "{} characters", "hop", "-", "it is none"),
+            ("foundation.http.LONGEST_ADDRESS",),
         ),
         Row("Uploads that arrive", "{} at once", "process", PROCESS, "503", ("foundation.gate.LARGE_AT_ONCE",)),
         Row("Looking at a picture", "{} s", "request", PROCESS, "503", ("avatars.pictures.LONGEST_WAIT",)),

@@ -111,10 +111,10 @@ def application() -> Gate:
     background = app.extensions[jobs.KEY]
     assert isinstance(background, jobs.Background)
     background.start()
-    if app.extensions[current.KEY].is_development:
-        # In the worker: a thread of the parent could hold a lock while a worker is forked from it.
-        threading.Thread(target=_greet, args=(app.extensions[current.KEY],), daemon=True).start()
     settings = app.extensions[current.KEY]
+    if settings.is_development:
+        # In the worker: a thread of the parent could hold a lock while a worker is forked from it.
+        threading.Thread(target=_greet, args=(settings,), daemon=True).start()
     writers = settings.database_pool_size * WRITERS_PER_CONNECTION
     return Gate(app, LOOKERS, writers, standing_headers(settings))
 

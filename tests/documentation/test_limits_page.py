@@ -65,12 +65,10 @@ NOT_MET = {
     "users.": "of an import, a command",
     "commands.": "of a command",
     "foundation.foreign_hashes.": "of hashes that an import brings",
-    "foundation.http.": "of an address as a proxy writes it",
     "foundation.log.": "of a line in the log",
     "foundation.db.": "of a race that is run again",
     "foundation.ids.": "of numbers made here",
     "foundation.schemas.": "of numbers made here",
-    "keys.verified.": "of what a process remembers of tokens",
     "mail.delivery.": "of the mail server's failures",
 }
 

@@ -12,10 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from flask import Flask
-from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
-
-from flaskauth.foundation.db import db
+from tests.inside import hearing
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -109,13 +107,5 @@ def listening(app: Flask, hear: Callable[[str], object]) -> Iterator[None]:
     def commit(_connection: object) -> None:
         hear(COMMIT)
 
-    with app.app_context():
-        engines = db.engines.values()
-    heard = [(engine, *one) for engine in engines for one in (("before_cursor_execute", statement), ("commit", commit))]
-    for engine, name, listener in heard:
-        event.listen(engine, name, listener)
-    try:
+    with hearing(app, before_cursor_execute=statement, commit=commit):
         yield
-    finally:
-        for engine, name, listener in heard:
-            event.remove(engine, name, listener)

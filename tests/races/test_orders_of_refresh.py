@@ -10,7 +10,7 @@ from sqlalchemy import Connection, event
 from tests.conftest import servers
 from tests.inside import events, refused
 from tests.people import bearer
-from tests.races.orders import interleaved
+from tests.races.orders import COMMIT, crossed, interleaved
 from tests.recovery.test_nothing_old_opens import ENDS, Act, Before
 from tests.sessions.holding import SIGNED_OUT, Holder
 from werkzeug.test import TestResponse
@@ -20,6 +20,7 @@ from flaskauth.foundation.db import db
 
 pytestmark = pytest.mark.parametrize("database", servers(), indirect=True)
 
+ENDED = (COMMIT, "UPDATE sessions SET")  # the end holds the session's row, and next it is for good
 READ = "UPDATE sessions SET"  # the session was read, and next its generation is traded
 
 
@@ -42,6 +43,15 @@ def refreshes(before: Before) -> partial[TestResponse]:
 @pytest.mark.parametrize("end", ALL_ENDS)
 def test_a_session_that_was_read_before_its_end_is_not_carried_on(before: Before, end: str) -> None:
     answer, done = interleaved(before.app, READ, refreshes(before), ALL_ENDS[end](before))
+
+    assert done.status_code == 200
+    assert refused(answer) == SIGNED_OUT
+    assert before.other.is_over()
+
+
+@pytest.mark.parametrize("end", ALL_ENDS)
+def test_a_trade_that_waited_for_the_end_is_refused(before: Before, end: str) -> None:
+    done, answer = crossed(before.app, ENDED, ALL_ENDS[end](before), refreshes(before))
 
     assert done.status_code == 200
     assert refused(answer) == SIGNED_OUT

@@ -19,6 +19,11 @@ class Problem(Exception):
         self.details = details
         self.headers: dict[str, str] = {}
 
+    def told(self, request_id: str) -> dict[str, Any]:
+        """The one shape of a refusal."""
+        named = {"status": "Error", "success": False, "message": self.message, "code": self.code}
+        return {**named, "request_id": request_id, **self.details}
+
 
 class Unauthorized(Problem):
     """A credential is missing or not good; says how to bring one (RFC 6750)."""

@@ -7,7 +7,7 @@ event loop waits, and not for long; only what has arrived is given to one of the
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from io import BytesIO
 from itertools import chain
 from tempfile import SpooledTemporaryFile
@@ -70,9 +70,6 @@ class Unread:
 
     readline = readlines = read
 
-    def close(self) -> None:
-        """There is nothing to close."""
-
 
 class Gate:
     """An RSGI application around a WSGI one.
@@ -83,7 +80,7 @@ class Gate:
         headers: of what is answered here, without the application.
     """
 
-    def __init__(self, app: Application, lookers: int, others: int, headers: Headers = ()) -> None:
+    def __init__(self, app: Application, lookers: int, others: int, headers: Headers) -> None:
         self.app = app
         self._lookers, self._others = Lane(lookers, "look"), Lane(others, "write")
         self._headers = headers
@@ -107,12 +104,10 @@ class Gate:
 
     def _refuse(self, protocol: Any, problem: Problem) -> None:
         """Where the application is not asked, or could not answer; what it has begun to say stays as it is."""
-        told = {"status": "Error", "success": False, "message": problem.message, "code": problem.code}
         name = new_secret_id().hex()
         headers = {**dict(self._headers), **problem.headers, "Content-Type": "application/json", "X-Request-ID": name}
-        raw = orjson.dumps({**told, "request_id": name, **problem.details})
         with suppress(Exception):
-            protocol.response_bytes(problem.status, list(headers.items()), raw)
+            protocol.response_bytes(problem.status, list(headers.items()), orjson.dumps(problem.told(name)))
 
     @asynccontextmanager
     async def _body(self, headers: Any, protocol: Any) -> AsyncIterator["IO[bytes] | Unread"]:
@@ -124,47 +119,47 @@ class Gate:
             yield Unread(TooLarge())
             return
         with SpooledTemporaryFile(max_size=SMALL) as body:
-            large: list[bool] = []
-            try:
-                yield await self._whole(body, protocol, most, announced, large)
-            finally:
-                if large:
-                    self._places.release()
+            # An upload keeps its place until it is answered: until then it lies on the disk.
+            async with AsyncExitStack() as places:
+                try:
+                    await self._fill(body, protocol, most, places)
+                except (TimeoutError, OSError, Problem) as reason:
+                    yield Unread(_reason(reason))
+                    return
+                is_whole = not announced or body.tell() == int(announced)
+                body.seek(0)
+                yield body if is_whole else Unread(Late())
 
-    async def _whole(
-        self, body: IO[bytes], protocol: Any, most: int, announced: str | None, large: list[bool]
-    ) -> "IO[bytes] | Unread":
-        try:
-            await self._fill(body, protocol, most, large)
-        except (TimeoutError, OSError, Problem) as reason:
-            return Unread(_reason(reason))
-        is_whole = not announced or body.tell() == int(announced)
-        body.seek(0)
-        return body if is_whole else Unread(Late())
-
-    async def _fill(self, body: IO[bytes], protocol: Any, most: int, large: list[bool]) -> None:
-        """Take what arrives, up to `most`; who sends faster may send for longer. `large` says that it has a place."""
+    async def _fill(self, body: IO[bytes], protocol: Any, most: int, places: AsyncExitStack) -> None:
+        """Take what arrives, up to `most`; who sends faster may send for longer."""
+        has_place = False
         async with asyncio.timeout(BODY_WITHIN) as patience:
             latest = patience.when() or 0
             async for piece in protocol:
                 body.write(piece)
-                if body.tell() > SMALL and not large:
-                    large.append(await self._place())
+                if body.tell() > SMALL and not has_place:
+                    await places.enter_async_context(self._place())
+                    has_place = True
                 if body.tell() >= most:
                     return
                 patience.reschedule(latest + body.tell() / BYTES_A_SECOND)
 
-    async def _place(self) -> bool:
-        """Wait for one of the places that uploads have; what is sent meanwhile waits on its way.
+    @asynccontextmanager
+    async def _place(self) -> AsyncIterator[None]:
+        """One of the places that uploads have; what is sent while it is waited for waits on its way.
 
         Raises:
             Overloaded: none became free.
         """
         try:
             async with asyncio.timeout(PLACE_WITHIN):
-                return await self._places.acquire()
+                await self._places.acquire()
         except TimeoutError:
             raise Overloaded from None
+        try:
+            yield
+        finally:
+            self._places.release()
 
     def _answer(self, scope: Any, protocol: Any, body: "IO[bytes] | Unread") -> None:
         """In a thread: call the application, and send what it says.

@@ -54,7 +54,7 @@ class View(Protocol):
 
 
 def json_response(said: Any, headers: Mapping[str, str]) -> Response:
-    """An answer: UTF-8, compact."""
+    """An answer in JSON: UTF-8, compact."""
     return Response(orjson.dumps(said), mimetype="application/json", headers=headers)
 
 

@@ -1,6 +1,7 @@
 """The Flask application that every room is built into: one transaction a request, one shape for every refusal."""
 
 import time
+from collections.abc import Sequence
 from typing import Any, NoReturn
 from urllib.parse import urlsplit, urlunsplit
 
@@ -16,7 +17,7 @@ from werkzeug.routing import MapAdapter, RequestRedirect
 from flaskauth.foundation import body, errors
 from flaskauth.foundation.db import transaction
 from flaskauth.foundation.errors import Forbidden, InternalError, MethodNotAllowed, Problem
-from flaskauth.foundation.http import client_ip, request_id
+from flaskauth.foundation.http import client_ip, json_response, request_id
 from flaskauth.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -24,8 +25,8 @@ log = structlog.get_logger(__name__)
 BEGUN = "flaskauth.begun"
 STRICT = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 # What every answer says, and what it says unless its view says otherwise.
-OURS_ALONE = (("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no-referrer"))
-HTTPS_ALONE = (("Strict-Transport-Security", "max-age=31536000; includeSubDomains"),)
+ALWAYS = (("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no-referrer"))
+ON_HTTPS = ("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
 UNLESS_SAID = (
     ("Cross-Origin-Resource-Policy", "same-origin"),
     ("Content-Security-Policy", STRICT),
@@ -95,16 +96,14 @@ def init_app(app: Flask, settings: Settings) -> None:
     app.register_error_handler(Problem, refusal)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _accident)
-    https = settings.public_url.startswith("https://")
-    app.after_request(lambda response: _end(response, https=https))
+    always = _always(settings)
+    app.after_request(lambda response: _end(response, always))
 
 
 def refusal(problem: Problem) -> Response:
-    """The one shape of a refusal."""
-    told = {"status": "Error", "success": False, "message": problem.message, "code": problem.code}
-    response = Response(orjson.dumps({**told, "request_id": request_id(), **problem.details}), status=problem.status)
-    response.mimetype = "application/json"
-    response.headers.update(problem.headers)
+    """A refusal, as an answer."""
+    response = json_response(problem.told(request_id()), problem.headers)
+    response.status_code = problem.status
     return response
 
 
@@ -152,13 +151,17 @@ def _accident(error: Exception) -> Response:
 
 def standing_headers(settings: Settings) -> list[tuple[str, str]]:
     """What every answer says, also where the application was not asked."""
-    return [*OURS_ALONE, *(HTTPS_ALONE if settings.public_url.startswith("https://") else ()), *UNLESS_SAID]
+    return [*_always(settings), *UNLESS_SAID]
 
 
-def _end(response: Response, *, https: bool) -> Response:
+def _always(settings: Settings) -> list[tuple[str, str]]:
+    return [*ALWAYS, ON_HTTPS] if settings.public_url.startswith("https://") else [*ALWAYS]
+
+
+def _end(response: Response, always: Sequence[tuple[str, str]]) -> Response:
     headers = response.headers
     said = {name.lower() for name, _ in headers}
-    for name, value in (*OURS_ALONE, *(HTTPS_ALONE if https else ()), ("X-Request-ID", request_id())):
+    for name, value in (*always, ("X-Request-ID", request_id())):
         if name.lower() in said:
             del headers[name]
         headers.add(name, value)

@@ -5,6 +5,7 @@ In an application that a server is mounted in, they ask that server.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -83,7 +84,7 @@ def auth_required(view: Callable[Concatenate[User, P], T]) -> Callable[P, T]:
 
 
 def auth_to_read(view: Callable[Concatenate[Any, P], T]) -> Callable[P, T]:
-    """As `auth_required`, for views that only show who asks: one read, no transaction, nothing to be changed.
+    """As `auth_required`, for views of ours that only show who asks: one read, no transaction, nothing to be changed.
 
     The view's first argument is a row of what is shown of people.
     """
@@ -94,8 +95,7 @@ def auth_to_read(view: Callable[Concatenate[Any, P], T]) -> Callable[P, T]:
         row = SHOWN.first(session_id=claims.session_id)
         if row is None or row.id != claims.user_id or not is_live(row.ended_at, row.idle_ends_at, row.ends_at):
             raise InvalidToken
-        if row.closes_at is not None and not getattr(view, "while_closing", False):
-            raise AccountClosing
+        _let_in(view, row.closes_at)
         return view(row, *args, **kwargs)
 
     return _guarded(answer)
@@ -183,9 +183,13 @@ def _user_if_any(view: Callable[..., Any]) -> User | None:
 def _staying(view: Callable[..., Any]) -> SignedIn:
     """Who asks; while the account is being closed, only where the view is open to them."""
     who = signed_in()
-    if who.user.closes_at is not None and not getattr(view, "while_closing", False):
-        raise AccountClosing
+    _let_in(view, who.user.closes_at)
     return who
+
+
+def _let_in(view: Callable[..., Any], closes_at: datetime | None) -> None:
+    if closes_at is not None and not getattr(view, "while_closing", False):
+        raise AccountClosing
 
 
 def _signed_in_there() -> SignedIn:

@@ -25,7 +25,6 @@ from flaskauth.sessions.refresh_tokens import Presented
 MOST_SESSIONS = 20
 KEPT = timedelta(days=30)  # as long as a network stays known by it
 
-
 STORED = Alone(
     select(
         *(Session.id, Session.user_id, Session.nonce, Session.generation),
@@ -180,12 +179,7 @@ def _carry_on(presented: Presented, now: datetime, idle_end: datetime) -> bool:
 
 def _again(presented: Presented) -> Tokens:
     """The same successor for the generation just traded; for an older one, the end."""
-    session = db.session.scalars(
-        select(Session)
-        .where(Session.id == presented.session_id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    ).one_or_none()
+    session = db.session.get(Session, presented.session_id)  # as it is now: this transaction has read nothing yet
     if session is None or not session.is_live or not settings().refresh_rotation:
         raise SignedOut
     grace = timedelta(seconds=settings().refresh_grace)
