@@ -38,7 +38,7 @@ RANDOM = {"request_id", "verification_id", "reset_id", "retry_after"}
 OWN = {"X-Request-ID", "Retry-After"}  # headers that differ from answer to answer
 WORK = 1.0  # seconds of this thread that one request may take; the machine may be slow, so waiting is another matter
 PATIENCE = 10.0  # seconds in which every request is answered
-GROWTH = 32 * 1024 * 1024  # bytes; what is used for the first time takes some 20
+GROWTH = 20 * 1024 * 1024  # bytes
 HASHING = 200 * 1024 * 1024  # bytes, where many hash at once
 
 Held = dict[str, list[str]]
