@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 Figures = Mapping[str, float]
-ROW = "{:<44} {:>12} {:>14}  {}"
+ROW = "{:<44} {:>12} {:>18}  {}"
 
 
 @dataclass(frozen=True)
@@ -24,17 +24,17 @@ class Bar:
         value = figures[self.key]
         return value <= self.bound if self.is_ceiling else value >= self.bound
 
-    def line(self, figures: Figures) -> str:
-        bound = f"{'<=' if self.is_ceiling else '>='} {self.bound:g} {self.unit}"
-        verdict = "kept" if self.is_kept(figures) else "MISSED"
-        return ROW.format(self.told, f"{figures[self.key]:,.2f}", bound, verdict)
+    def cells(self, figures: Figures) -> list[str]:
+        """What, how much, what is to be reached, and whether it is."""
+        bound = f"{'at most' if self.is_ceiling else 'at least'} {self.bound:g} {self.unit}".rstrip()
+        return [self.told, f"{figures[self.key]:,.2f}", bound, "kept" if self.is_kept(figures) else "MISSED"]
 
 
 def tell(figures: Figures, bars: Sequence[Bar]) -> bool:
     """Print the table; whether every bar is kept."""
     print(ROW.format("", "measured", "bar", ""))
     for bar in bars:
-        print(bar.line(figures))
+        print(ROW.format(*bar.cells(figures)))
     return all(bar.is_kept(figures) for bar in bars)
 
 

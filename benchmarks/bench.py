@@ -11,12 +11,11 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, field, replace
+from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
 from importlib.metadata import version
 from itertools import count
 from pathlib import Path
@@ -27,45 +26,15 @@ from tests.servers.packages import CannotInstall
 from benchmarks import limits, report, wrk
 from benchmarks.grounds import DURABLE
 from benchmarks.ours import ours
-from benchmarks.peers import PEERS, Site
-from benchmarks.wrk import Figures, NoWrk
+from benchmarks.peers import PEERS, Peer, Site
+from benchmarks.report import WAVES
+from benchmarks.run import CALM, SECONDS, USUAL, Run
+from benchmarks.wrk import NoWrk
 
 ROUNDS = 3
 AT_ONCE = (1, 16, 64)  # connections of our own; all others are loaded with 16
-USUAL = 16
-SECONDS = {"profile": 3.0, "refresh": 3.0, "sign-in": 4.0, "register": 4.0}
-CALM = 4.0  # seconds after hashes, in which a server still hashes for connections that are closed
 CAPACITY = 4  # a storm offers so many times the sign-ins that can be answered
-WAVES = 200  # connections of a storm, each of which waits before it asks again
 TOLD = ("flaskauth", "flask", "sqlalchemy", "granian", "argon2-cffi-bindings")
-
-
-@dataclass
-class Run:
-    """Everything that was measured: who, under which server, what, with how many connections; a figure each round."""
-
-    rows: dict[tuple[str, str, str, int], list[Figures]] = field(default_factory=dict)
-    rates: dict[str, list[float]] = field(default_factory=dict)
-
-    def note(self, who: str, server: str, what: str, connections: int, figures: Figures) -> None:
-        self.rows.setdefault((who, server, what, connections), []).append(figures)
-        told = (who, server, what, connections, f"{figures.rate:.0f}/s", f"p99 {figures.p99:.1f} ms")
-        print(*told, *((f"{figures.refused} refused",) if figures.refused else ()), sep="\t", flush=True)
-
-    def rate(self, what: str, rate: float) -> None:
-        self.rates.setdefault(what, []).append(rate)
-        print(what, f"{rate:.0f}/s", sep="\t", flush=True)
-
-
-def load_all(run: Run, site: Site, who: str, server: str, connections: int, warm_up: float = 0) -> None:
-    """Each operation that this one has."""
-    for what, ask in site.loads.items():
-        load = ask()
-        if warm_up and what in {"profile", "refresh"}:
-            wrk.run(site.port, load, connections, warm_up)
-        run.note(who, server, what, connections, wrk.run(site.port, load, connections, SECONDS[what]))
-        if what in {"sign-in", "register"}:
-            time.sleep(CALM)
 
 
 def storm(run: Run, site: Site) -> None:
@@ -82,26 +51,8 @@ def storm(run: Run, site: Site) -> None:
         time.sleep(CALM)
 
 
-@dataclass(frozen=True)
-class Entrant:
-    """Who is measured beside ours: under which server, and how long it takes to become as fast as it gets."""
-
-    who: str
-    server: str
-    serving: Callable[[str], AbstractContextManager[Site]]
-    warm_up: float
-
-
-def entrants() -> list[Entrant]:
-    return [
-        Entrant(peer.name, server, partial(peer.serving, server), peer.warm_up)
-        for peer in PEERS
-        for server in peer.servers
-    ]
-
-
-def measure(rounds: int, others: Sequence[Entrant], at_once: Sequence[int]) -> Run:
-    """Everybody, in as many rounds."""
+def measure(rounds: int, peers: Sequence[Peer], at_once: Sequence[int]) -> Run:
+    """Ours, the limits and these peers, in as many rounds."""
     run, native = Run(), limits.build_native()
     with MariaDB(DURABLE) as database, Redis() as redis, ExitStack() as servers:
         names = (f"bench{number}" for number in count())
@@ -112,14 +63,14 @@ def measure(rounds: int, others: Sequence[Entrant], at_once: Sequence[int]) -> R
         for _ in range(rounds):
             run.rate("hash, wheel", limits.hash_rate(SECONDS["sign-in"]))
             run.rate("hash, built here", limits.hash_rate(SECONDS["sign-in"], native))
-            load_all(run, bare, "bare Flask", "granian", USUAL)
+            run.load(bare, "bare Flask", "granian")
             for connections in at_once:
-                load_all(run, site, "flaskauth", "serve", connections)
-            load_all(run, _only("sign-in", built), "flaskauth, hash built here", "serve", USUAL)
+                run.load(site, "flaskauth", "serve", connections)
+            run.load(_only("sign-in", built), "flaskauth, hash built here", "serve")
             storm(run, site)
-            for other in others:
-                with other.serving(_empty(database, next(names))) as peer:
-                    load_all(run, peer, other.who, other.server, USUAL, other.warm_up)
+            for peer, server in [(one, server) for one in peers for server in one.servers]:
+                with peer.serving(server, _empty(database, next(names))) as theirs:
+                    run.load(theirs, peer.name, server, warm_up=peer.warm_up)
     return run
 
 
@@ -153,15 +104,15 @@ def main(words: Sequence[str]) -> int:
     told = parser.parse_args(words)
     try:
         if told.quick:
-            print(report.bars(measure(1, [], [USUAL])))
+            print(report.table_of_bars(measure(1, [], [USUAL])))
             return 0
         for peer in PEERS:
             peer.install()
-        run = measure(told.rounds, entrants(), AT_ONCE)
+        run = measure(told.rounds, PEERS, AT_ONCE)
     except (CannotInstall, NoWrk) as problem:
         print(problem, file=sys.stderr)
         return 1
-    print(report.write(run, about()))
+    print(report.write(run, {**about(), "rounds": told.rounds}))
     return 0
 
 

@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import replace
 from functools import partial
 
 from tests.journeys.visitors import NETWORKS, Visitor
@@ -21,6 +20,7 @@ from tests.servers import MariaDB
 from benchmarks import crowd, plans, wrk
 from benchmarks.bars import Bar, Figures, conclude, parser
 from benchmarks.grounds import DURABLE, Grounds, serving
+from benchmarks.ours import refreshing
 from benchmarks.sink import sink
 from flaskauth.accounts import service as accounts
 from flaskauth.foundation.db import transaction
@@ -33,7 +33,6 @@ SIGNING_IN = 20  # people whose every statement is explained
 CONNECTIONS = 16
 SECONDS = 4
 ROUNDS = 5
-TRADES = r'"refresh_token":"([%w%.%-_]+)"'
 OPERATIONS = ("profile", "refresh", "lookup")
 Rates = dict[str, float]
 BARS = (
@@ -77,8 +76,7 @@ def told(asked: Sequence[plans.Plan]) -> int:
 def throughput(where: Grounds, numbers: Sequence[int]) -> Rates:
     """Each operation, as often as it can be done in a second, for these people in sessions that are new."""
     profile = wrk.Load("GET", "/users/profile", tokens=crowd.access_tokens(where, numbers))
-    trade = wrk.post("/auth/refresh", refresh_token="@TOKEN@")
-    refresh = replace(trade, tokens=crowd.first_refresh_tokens(where, numbers), trades=TRADES)
+    refresh = refreshing(crowd.first_refresh_tokens(where, numbers))
     by_http = {"profile": profile, "refresh": refresh}
     rates = {name: wrk.run(where.port, load, CONNECTIONS, SECONDS) for name, load in by_http.items()}
     for name, found in rates.items():

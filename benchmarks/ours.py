@@ -1,6 +1,6 @@
 """What is asked of our own server, as a peer's `Site` has it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -9,11 +9,11 @@ from tests.servers import Redis
 from benchmarks import wrk
 from benchmarks.grounds import PASSWORD, Grounds, serving
 from benchmarks.peers import Site
+from benchmarks.peers.asking import PEOPLE, TO_READ
 from benchmarks.wrk import Load
 
-PEOPLE = 10_000
 EMAIL = "person{}@example.com"
-TO_READ, TO_TRADE = 16, 160  # tokens; of those that are used once, more than there are connections
+TO_TRADE = 160  # tokens that are used once: more than there are connections, of which ours have up to 64
 
 
 @contextmanager
@@ -25,7 +25,15 @@ def ours(database: str, redis: Redis, more: Mapping[str, str] | None = None) -> 
         yield site(where), where
 
 
+def refreshing(tokens: Sequence[str]) -> Load:
+    """Trade each of these for the next, and that again."""
+    asked = wrk.post("/auth/refresh", refresh_token="@TOKEN@")
+    return replace(asked, tokens=tokens, trades='"refresh_token":"([^"]+)"')
+
+
 def site(where: Grounds) -> Site:
+    """Where it listens, and what is asked of it."""
+
     def tokens(count: int, kind: str) -> list[str]:
         return [str(where.sign_in(EMAIL.format(number))[kind]) for number in range(count)]
 
@@ -33,8 +41,7 @@ def site(where: Grounds) -> Site:
         return Load("GET", "/users/profile", tokens=tokens(TO_READ, "token"))
 
     def refresh() -> Load:
-        asked = wrk.post("/auth/refresh", refresh_token="@TOKEN@")
-        return replace(asked, tokens=tokens(TO_TRADE, "refresh_token"), trades='"refresh_token":"([^"]+)"')
+        return refreshing(tokens(TO_TRADE, "refresh_token"))
 
     def sign_in() -> Load:
         asked = wrk.post("/auth/login", email=EMAIL.format("@KNOWN@"), password=PASSWORD)
@@ -44,6 +51,5 @@ def site(where: Grounds) -> Site:
         about = {"first_name": "Ada", "last_name": "Lovelace", "password": "eleven blue lanterns"}
         return wrk.post("/auth/register", email="@NEW@@mail.example.com", **about)
 
-    return Site(
-        where.port, where.pid, 0, {"profile": profile, "refresh": refresh, "sign-in": sign_in, "register": register}
-    )
+    asked = {"profile": profile, "refresh": refresh, "sign-in": sign_in, "register": register}
+    return Site(where.port, asked)

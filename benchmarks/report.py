@@ -2,91 +2,80 @@
 
 import json
 import statistics
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader
 
+from benchmarks.bars import Bar
 from benchmarks.peers import PEERS
+from benchmarks.run import USUAL, Run
 from benchmarks.wrk import Figures
 
 RESULTS = Path(__file__).with_name("results")
-USUAL = 16
 SHOWN = ("profile", "refresh", "sign-in", "register")
-EQUAL = "equal hash"
-WAVES = 200
+WAVES = 200  # connections of a storm, each of which waits before it asks again
 
 
-class Run(Protocol):
-    rows: dict[tuple[str, str, str, int], list[Figures]]
-    rates: dict[str, list[float]]
+BARS = (
+    Bar("profile_bare", "profile, against bare Flask with one primary-key read", 0.7, "x"),
+    Bar("profile_peer", "profile, against the best peer", 3, "x"),
+    Bar("refresh_peer", "refresh, against the best peer that rotates", 3.5, "x"),
+    Bar("sign_in_wheel", "sign-in, against the raw hash rate", 0.87, "x"),
+    Bar("sign_in_built", "sign-in with the hash built here, against the wheel's raw rate", 1.2, "x"),
+    Bar("register_wheel", "register, against the raw hash rate", 0.82, "x"),
+    Bar("profile_stormy_p99", "profile in a storm, p99", 50, "ms", is_ceiling=True),
+    Bar("profile_stormy", "profile in a storm, against itself at rest", 0.4, "x"),
+    Bar("refresh_stormy_p99", "refresh in a storm, p99", 50, "ms", is_ceiling=True),
+    Bar("refresh_stormy", "refresh in a storm, against itself at rest", 0.4, "x"),
+    Bar("sign_in_longest", "sign-in in a storm, longest", 1000, "ms", is_ceiling=True),
+)
 
 
-@dataclass(frozen=True)
-class Bar:
-    """One row of what is to be reached."""
-
-    what: str
-    against: str
-    measured: float
-    bound: float
-    unit: str = "x"
-    is_ceiling: bool = False
-
-    @property
-    def is_kept(self) -> bool:
-        return self.measured <= self.bound if self.is_ceiling else self.measured >= self.bound
-
-    def cells(self) -> list[str]:
-        bound = f"{'at most' if self.is_ceiling else 'at least'} {self.bound:g} {self.unit}"
-        verdict = "kept" if self.is_kept else "missed"
-        return [self.what, self.against, f"{self.measured:.2f} {self.unit}", bound, verdict]
-
-
-def bars(run: Run) -> str:
-    """The table of what is to be reached."""
-    head = ["what", "against", "measured", "bar", ""]
-    return _table([head, *(bar.cells() for bar in _bars(run))])
+def table_of_bars(run: Run) -> str:
+    """What is to be reached, as far as it was measured, and the best of the peers."""
+    figures = ratios(run)
+    told = [bar.cells(figures) for bar in BARS if bar.key in figures]
+    best = {what: found[0] for what in ("profile", "refresh") if (found := _best(run, what))}
+    names = "; ".join(f"of {what} {name}" for what, name in best.items())
+    return _table([["what", "measured", "bar", ""], *told]) + (f"\n\nThe best peer {names}." if names else "")
 
 
 def write(run: Run, about: dict[str, Any]) -> str:
     """Write the three files; the table of bars."""
     RESULTS.mkdir(exist_ok=True)
-    told = bars(run)
+    told = table_of_bars(run)
     rows = [
         {"who": who, "server": server, "what": what, "connections": at_once, "rounds": [asdict(one) for one in figures]}
         for (who, server, what, at_once), figures in run.rows.items()
     ]
-    figures = {**about, "rows": rows, "rates": run.rates, "bars": [asdict(bar) for bar in _bars(run)]}
+    figures = {**about, "rows": rows, "rates": run.rates, "bars": ratios(run)}
     RESULTS.joinpath("latest.json").write_text(json.dumps(figures, indent=1) + "\n")
     RESULTS.joinpath("latest.md").write_text(f"{_head(about)}\n\n{told}\n\n{_everything(run)}\n")
     RESULTS.joinpath("latest.svg").write_text(_picture(run, about))
     return told
 
 
-def _bars(run: Run) -> Iterator[Bar]:
+def ratios(run: Run) -> dict[str, float]:
+    """Each bar's figure, of the medians of all rounds."""
     ours = {what: _rate(run, "flaskauth", "serve", what) for what in SHOWN}
-    if bare := _rate(run, "bare Flask", "granian", "profile"):
-        yield Bar("profile", "bare Flask with one primary-key read", ours["profile"] / bare, 0.7)
-    for what, bound, is_rival in (("profile", 3, lambda _: True), ("refresh", 3.5, _rotates)):
-        if best := _best(run, what, is_rival):
-            name, rate = best
-            yield Bar(what, f"the best peer, {name}", ours[what] / rate, bound)
     wheel = statistics.median(run.rates["hash, wheel"])
-    yield Bar("sign-in", "raw hash rate, all processors", ours["sign-in"] / wheel, 0.87)
-    built = _rate(run, "flaskauth, hash built here", "serve", "sign-in")
-    yield Bar("sign-in, hash built here", "raw hash rate of the wheel", built / wheel, 1.2)
-    yield Bar("register", "raw hash rate, all processors", ours["register"] / wheel, 0.82)
+    found = {
+        "profile_bare": ours["profile"] / _rate(run, "bare Flask", "granian", "profile"),
+        "sign_in_wheel": ours["sign-in"] / wheel,
+        "sign_in_built": _rate(run, "flaskauth, hash built here", "serve", "sign-in") / wheel,
+        "register_wheel": ours["register"] / wheel,
+        "sign_in_longest": max(one.longest for one in run.rows["flaskauth", "storm", "sign-in", WAVES]),
+    }
     for what in ("profile", "refresh"):
+        if best := _best(run, what):
+            found[f"{what}_peer"] = ours[what] / best[1]
         stormy = run.rows["flaskauth", "storm", what, USUAL]
-        p99 = statistics.median(one.p99 for one in stormy)
-        yield Bar(f"{what} in a storm, p99", "-", p99, 50, "ms", is_ceiling=True)
-        share = statistics.median(one.rate for one in stormy) / ours[what]
-        yield Bar(f"{what} in a storm", "itself at rest", share, 0.4)
-    longest = max(one.longest for one in run.rows["flaskauth", "storm", "sign-in", WAVES])
-    yield Bar("sign-in in a storm, longest", "-", longest, 1000, "ms", is_ceiling=True)
+        found[f"{what}_stormy_p99"] = statistics.median(one.p99 for one in stormy)
+        found[f"{what}_stormy"] = statistics.median(one.rate for one in stormy) / ours[what]
+    return found
 
 
 def _rate(run: Run, who: str, server: str, what: str) -> float:
@@ -94,15 +83,12 @@ def _rate(run: Run, who: str, server: str, what: str) -> float:
     return statistics.median(one.rate for one in rounds) if rounds else 0.0
 
 
-def _best(run: Run, what: str, is_rival: Callable[[str], bool]) -> tuple[str, float] | None:
-    names = {peer.name for peer in PEERS if EQUAL not in peer.name and is_rival(peer.name)}
+def _best(run: Run, what: str) -> tuple[str, float] | None:
+    """The fastest peer under its faster server; a refresh is compared where it rotates."""
+    names = {peer.name for peer in PEERS if peer.rotates or what != "refresh"}
     places = {(who, server) for who, server, asked, _ in run.rows if who in names and asked == what}
     rates = {f"{who} ({server})": _rate(run, who, server, what) for who, server in places}
     return max(rates.items(), key=lambda found: found[1]) if rates else None
-
-
-def _rotates(name: str) -> bool:
-    return any(peer.rotates for peer in PEERS if peer.name == name)
 
 
 def _everything(run: Run) -> str:
@@ -137,8 +123,8 @@ def _table(rows: Sequence[Sequence[str]]) -> str:
 def _head(about: dict[str, Any]) -> str:
     return (
         f"Measured on {about['date']} at commit {about['commit']}: {about['processors']} processors"
-        f" ({about['processor']}), which the load, the database and the servers share. Medians of all rounds, with the"
-        " least and the most."
+        f" ({about['processor']}), which the load, the database and the servers share."
+        f" Medians of {about['rounds']} rounds, with the least and the most."
     )
 
 

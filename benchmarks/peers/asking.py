@@ -8,10 +8,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from benchmarks.grounds import PASSWORD
 from benchmarks.wrk import JSON, Load
 
 PEOPLE = 10_000
-PASSWORD = "seven green kettles"
 # What a load asks for: one of the people, and somebody new.
 KNOWN, NEW = "grace@KNOWN@@mail.example.com", "@NEW@@mail.example.com"
 TO_READ, TO_TRADE = 16, 96  # tokens; of those that are used once, more than there are connections

@@ -5,7 +5,8 @@ moves, its token stays. The cookie cache is off, as it comes: the profile reads 
 that its page about MySQL advises are on. Generous to it: no limits on requests, no mail to who registers, a warm-up.
 """
 
-from benchmarks.peers.asking import KNOWN, NEW, PASSWORD, TO_READ, TO_TRADE, Answer, Visit, posted
+from benchmarks.grounds import PASSWORD
+from benchmarks.peers.asking import KNOWN, NEW, TO_READ, TO_TRADE, Answer, Visit, posted
 from benchmarks.peers.homes import NodeHome
 from benchmarks.peers.peer import Peer
 from benchmarks.wrk import Load

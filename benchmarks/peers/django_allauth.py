@@ -7,7 +7,8 @@ advise, whose default takes twice as long; connections that are kept, mail into 
 from collections.abc import Callable
 from dataclasses import replace
 
-from benchmarks.peers.asking import KNOWN, NEW, PASSWORD, TO_READ, TO_TRADE, Answer, Visit, posted
+from benchmarks.grounds import PASSWORD
+from benchmarks.peers.asking import KNOWN, NEW, TO_READ, TO_TRADE, Answer, Visit, posted
 from benchmarks.peers.homes import PythonHome
 from benchmarks.peers.peer import Peer
 from benchmarks.peers.wsgi import servers

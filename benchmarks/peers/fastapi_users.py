@@ -5,7 +5,8 @@ It has no refresh, and hashes on the event loop. Generous to it: its hooks mail 
 
 from dataclasses import replace
 
-from benchmarks.peers.asking import KNOWN, NEW, PASSWORD, TO_READ, Answer, Visit, posted
+from benchmarks.grounds import PASSWORD
+from benchmarks.peers.asking import KNOWN, NEW, TO_READ, Answer, Visit, posted
 from benchmarks.peers.homes import PythonHome
 from benchmarks.peers.peer import Peer
 from benchmarks.wrk import Load

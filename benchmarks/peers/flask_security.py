@@ -6,7 +6,8 @@ Generous to it: no mail to who registers, nothing tracked, no limits on requests
 from collections.abc import Callable
 from dataclasses import replace
 
-from benchmarks.peers.asking import KNOWN, NEW, PASSWORD, TO_READ, TO_TRADE, Answer, Visit, posted
+from benchmarks.grounds import PASSWORD
+from benchmarks.peers.asking import KNOWN, NEW, TO_READ, TO_TRADE, Answer, Visit, posted
 from benchmarks.peers.homes import PythonHome
 from benchmarks.peers.peer import Peer
 from benchmarks.peers.wsgi import servers

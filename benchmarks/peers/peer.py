@@ -1,7 +1,6 @@
 """What a peer is: an application that somebody else's documentation describes, served and loaded as ours is."""
 
 import secrets
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,12 +19,9 @@ Loads = Mapping[str, Callable[[Visit], Load]]
 
 @dataclass(frozen=True)
 class Site:
-    """A peer that answers: where, its first process, and what to ask of it, each time with fresh tokens."""
+    """A peer that answers: where, and what to ask of it, each time with fresh tokens."""
 
     port: int
-    pid: int
-    start: float
-    """Seconds from its start to its first answer."""
     loads: Mapping[str, Callable[[], Load]]
 
 
@@ -67,11 +63,9 @@ class Peer:
             place = Place(Path(folder), {**self._settings(port, database_url), **self.settings})
             place.run(*self.home.command(self.fill))
             words = [word.format(port=port) for word in self.home.command(self.commands[server])]
-            began = time.monotonic()
             with place.start(*words) as running:
                 running.wait_until(visit.is_answered)
-                start = time.monotonic() - began
-                yield Site(port, running.pid, start, {name: _again(ask, visit) for name, ask in self.asks.items()})
+                yield Site(port, {name: _again(ask, visit) for name, ask in self.asks.items()})
 
     def _settings(self, port: int, database_url: str) -> dict[str, str]:
         secret = secrets.token_urlsafe(48)

@@ -99,7 +99,7 @@ class Stores(Section):
     """MySQL or MariaDB: `mysql://user:password@host/database`. Unset, SQLite in the instance folder."""
 
     database_pool_size: Annotated[int, Field(ge=1, le=200)] = 16
-    """Connections of each process to the database."""
+    """Connections of each process to the database that are kept for transactions; up to 12 more are opened."""
 
     redis_url: RedisUrl | None = None
     """Redis for Celery and for request limits that all processes share: `redis://host:6379/0`. Unset, threads of the
