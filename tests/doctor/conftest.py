@@ -29,7 +29,10 @@ def durable(database_certificate: Certificate, tmp_path_factory: pytest.TempPath
 
 @pytest.fixture(scope="session")
 def installation(durable: MariaDB, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """Beat and the worker have had their first round."""
     with installed(durable, tmp_path_factory.mktemp("installation")) as found:
+        kept = "SELECT 1 FROM scheduled_runs WHERE name = 'schedule'"
+        found.worker.wait_until(lambda: found.execute(kept) == 1)
         yield found
 
 
