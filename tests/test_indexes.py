@@ -16,8 +16,8 @@ from tests.people import HERE, PASSWORD, Mailbox, People, bearer, code_of, netwo
 
 from flaskauth.app import purge
 from flaskauth.foundation import clock, jobs
-from flaskauth.foundation.alone import Alone
 from flaskauth.foundation.db import db
+from flaskauth.foundation.prepared import Alone
 
 # Small tables that are read whole on purpose, and the mailbox of development.
 READ_WHOLE = {"signing_keys", "countries", "regions", "outbox"}

@@ -1,5 +1,6 @@
 """`flaskauth serve`: granian with a few processes, each with few threads."""
 
+import gc
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import threading
 import time
 import urllib.request
 from contextlib import suppress
+from functools import cache
 from urllib.error import HTTPError
 
 import click
@@ -16,11 +18,12 @@ from granian import Granian
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 
-from flaskauth.app import bare, create_app, prepare
-from flaskauth.foundation import current, jobs, log
+from flaskauth.app import create_app
+from flaskauth.foundation import current, jobs
 from flaskauth.foundation.db import hang_up
 from flaskauth.foundation.gate import Gate
-from flaskauth.foundation.server import standing_headers
+from flaskauth.foundation.server import Server, standing_headers
+from flaskauth.sessions.device_names import device_name
 from flaskauth.settings import Settings, is_loopback
 
 LOOKERS = 8  # threads; more would but hand the interpreter to each other
@@ -48,7 +51,7 @@ def serve(host: str, port: int, workers: int | None) -> None:
             "Development serves this machine only. Set FLASKAUTH_ENV=production to serve others."
         )
     _make_sure_of(host, port)
-    _prepare(settings)
+    _prepare()
     _let_workers_end()
     Granian(
         "flaskauth.serving:application",
@@ -79,13 +82,21 @@ def _make_sure_of(host: str, port: int) -> None:
         ) from None
 
 
-def _prepare(settings: Settings) -> None:
-    """Have what keeps every server process from starting said once, and in words; they inherit no connection."""
-    log.configure()
-    app = bare(settings)
-    prepare(app, settings)
+def _prepare() -> None:
+    """Make the application before its processes are forked: what keeps it from starting is said once, and in words,
+    and what they only read is in memory once. They inherit no connection.
+    """
+    app = _app()
     with app.app_context():
         hang_up()
+    device_name("")
+    gc.collect()
+    gc.freeze()  # collecting writes to what it looks at, and what is written to is copied
+
+
+@cache
+def _app() -> Server:
+    return create_app()
 
 
 def _let_workers_end() -> None:
@@ -107,7 +118,7 @@ def _let_workers_end() -> None:
 def application() -> Gate:
     """What a server process runs: the application behind its gate, with the thread beside already at work."""
     sys.setswitchinterval(TURN)
-    app = create_app()
+    app = _app()
     background = app.extensions[jobs.KEY]
     assert isinstance(background, jobs.Background)
     background.start()

@@ -43,14 +43,13 @@ class Office:
     def put(self, to: str = GRACE, *, state: str = QUEUED, life: timedelta = TEN_MINUTES, **given: Any) -> int:
         """A mail with a code, in the outbox."""
 
-        def work() -> OutboxMail:
+        def work() -> int:
             code_id = given.pop("code_id") if "code_id" in given else self._code(to).id
             message = {"template": "registration/prove_address", "context": {**NAMES, **ASKED}, **given}
-            outbox.put(Message(to=to, expires_at=clock.now() + life, code_id=code_id, **message), state)
-            return next(row for row in db.session.new if isinstance(row, OutboxMail))
+            return outbox.put(Message(to=to, expires_at=clock.now() + life, code_id=code_id, **message), state)
 
         with self.app.app_context():
-            return transaction(lambda: self._flushed(work()))
+            return transaction(work)
 
     def deliver(self, mail_id: int) -> None:
         with self.app.app_context():
@@ -88,12 +87,6 @@ class Office:
         code = issue(Asked("registration", address, "192.0.2.7", clock.now() + timedelta(days=1)))
         db.session.flush()
         return code
-
-    @staticmethod
-    def _flushed(row: OutboxMail) -> int:
-        mail_id = row.id
-        db.session.flush()
-        return mail_id
 
 
 def text_of(received: Received) -> str:

@@ -44,7 +44,7 @@ def refreshes(app: Flask, holder: Holder) -> Act:
 
 ASKS: list[tuple[Callable[[Flask, Holder], Act], Point]] = [
     (edits, "UPDATE users"),
-    (asks_for_an_address, "INSERT INTO address_changes"),
+    (asks_for_an_address, "INSERT INTO one_time_codes"),
     (refreshes, "UPDATE sessions"),
 ]
 

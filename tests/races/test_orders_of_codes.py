@@ -25,10 +25,8 @@ from werkzeug.test import TestResponse
 from flaskauth.accounts.models import User
 from flaskauth.codes.models import OneTimeCode
 from flaskauth.foundation import clock
-from flaskauth.foundation.db import at_once, transaction
 from flaskauth.throttles import service as throttles
 from flaskauth.throttles.models import Budget
-from flaskauth.throttles.service import Allowance
 
 pytestmark = pytest.mark.parametrize("database", servers(), indirect=True)
 
@@ -106,19 +104,6 @@ def test_a_password_is_in_the_books_before_it_is_answered_and_holds_nobody_up(ap
 
 def pair_of(guesser: Guesser) -> tuple[str, str, str]:
     return "password pair", guesser.email, guesser.at
-
-
-def test_of_an_allowance_no_more_is_granted_than_it_has(app: Flask) -> None:
-    """Whoever looked before the last ones were taken gets none."""
-    key, three = throttles.key_of("test"), Allowance(3, timedelta(hours=1))
-
-    def spend() -> bool:
-        with app.app_context():
-            return transaction(lambda: at_once(throttles.spend, key, three)).granted
-
-    assert spend()
-    late, others = interleaved(app, "UPDATE budgets", spend, lambda: [spend() for _ in range(3)])
-    assert (others, late) == ([True, True, False], False)
 
 
 @dataclass(frozen=True)

@@ -111,13 +111,6 @@ class UserSchema(Schema):
     updated_at = Time(required=True, allow_none=True)
 
 
-def shown(row: Any) -> dict[str, Any]:
-    """A row of a person's columns, with the country's `country_name` and `country_code`, as UserSchema takes it."""
-    found: dict[str, Any] = row._asdict()
-    home = {"id": found["country_id"], "name": found["country_name"], "code": found["country_code"]}
-    return {**found, "country": home if found["country_id"] is not None else None}
-
-
 def country_code(**kwargs: Any) -> Text:
     """The field of an ISO 3166-1 alpha-2 code."""
     return Text(least=2, most=2, metadata={"example": "NG", "description": "ISO 3166-1 alpha-2"}, **kwargs)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, delete, or_, select, update
+from sqlalchemy import Select, bindparam, delete, or_, select, update
 
 from flaskauth.accounts.models import AddressChange, User
 from flaskauth.codes import links
@@ -14,7 +14,9 @@ from flaskauth.foundation import clock
 from flaskauth.foundation.db import changed, db, delete_some
 from flaskauth.foundation.errors import InvalidInput
 from flaskauth.foundation.ids import new_id
+from flaskauth.foundation.prepared import Prepared
 from flaskauth.places import service as places
+from flaskauth.places.models import Country
 
 
 @dataclass(frozen=True)
@@ -24,18 +26,52 @@ class Credentials:
     user_id: int = 0
     password: str | None = None
     has_signed_in: bool = False
+    person: Any = None  # the row of what answers show
 
 
 NOBODY = Credentials()
 CHANGES_KEPT = timedelta(days=7)
 MAY_SIGN_IN = (User.is_verified, User.disabled_at.is_(None))
+# What answers show of a person.
+SHOWN = (
+    *(User.id, User.email, User.first_name, User.last_name, User.avatar, User.country_id, User.is_verified),
+    *(User.created_at, User.updated_at, Country.name.label("country_name"), Country.code.label("country_code")),
+)
+HOME = Country.id == User.country_id
+
+CREDENTIALS = Prepared(
+    select(*SHOWN, User.password, User.signed_in_at, User.locale)
+    .outerjoin(Country, HOME)
+    .where(User.address == bindparam("address"), *MAY_SIGN_IN)
+)
+LET_IN = Prepared(
+    update(User)
+    .where(User.id == bindparam("user_id"), User.password == bindparam("compared"), *MAY_SIGN_IN)
+    .values(signed_in_at=bindparam("now"))
+)
+HOLDERS = Prepared(
+    select(User.id, User.email, User.address, User.locale).where(
+        or_(User.address == bindparam("address"), User.id == bindparam("keeper"))
+    )
+)
 
 
 def credentials(address: str) -> Credentials:
     """The credentials behind an address; NOBODY's where there is no account that may sign in."""
-    columns = select(User.id, User.password, User.signed_in_at).where(User.address == address, *MAY_SIGN_IN)
-    row = db.session.execute(columns).first()
-    return Credentials(row.id, row.password, row.signed_in_at is not None) if row else NOBODY
+    row = CREDENTIALS.first(address=address)
+    return Credentials(row.id, row.password, row.signed_in_at is not None, row) if row else NOBODY
+
+
+def let_in(stored: Credentials) -> bool:
+    """Whether the person, who signs in now, still is there and has the password that was compared."""
+    return LET_IN.changed(user_id=stored.user_id, compared=stored.password, now=clock.now()) == 1
+
+
+def shown(row: Any) -> dict[str, Any]:
+    """A row with what is `SHOWN` of a person, as UserSchema takes it."""
+    found: dict[str, Any] = row._asdict()
+    home = {"id": found["country_id"], "name": found["country_name"], "code": found["country_code"]}
+    return {**found, "country": home if found["country_id"] is not None else None}
 
 
 def find(address: str) -> User | None:
@@ -43,11 +79,14 @@ def find(address: str) -> User | None:
     return db.session.scalar(select(User).where(User.address == address))
 
 
-def holder(address: str) -> User | None:
-    """Whose the address is: a person's, or one's who may have it back; nobody else gets it meanwhile."""
+def holder(address: str) -> Any | None:
+    """Whose the address is: a person's, or one's who may have it back; nobody else gets it meanwhile.
+
+    Of the person: id, email, address and locale.
+    """
     keeper = links.keeper(links.UNDO, address)
     # One statement for everybody: to look a keeper up by one more would tell by its time who is kept.
-    found = db.session.scalars(select(User).where(or_(User.address == address, User.id == (keeper or 0)))).all()
+    found = HOLDERS.all(address=address, keeper=keeper or 0)
     return next((user for user in found if user.address == address), found[0] if found else None)
 
 

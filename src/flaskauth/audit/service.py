@@ -12,6 +12,7 @@ from flaskauth.foundation import clock
 from flaskauth.foundation.db import changed, db
 from flaskauth.foundation.http import client_ip, request_id, user_agent
 from flaskauth.foundation.ids import new_id
+from flaskauth.foundation.prepared import add
 
 # Every event there is, and what it says. The OWASP logging vocabulary names its kin where it has any.
 EVENTS = {
@@ -76,7 +77,7 @@ def record(
         details=details,
     )
     proofs.mark(event)
-    db.session.add(event)
+    add(event)
     log.info(name, user_id=user_id, session_id=session_id, **details)
 
 

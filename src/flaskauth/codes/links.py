@@ -6,18 +6,30 @@ The token stands after `#`, where neither servers, logs nor mail scanners see it
 from collections.abc import Sequence
 from datetime import timedelta
 
-from sqlalchemy import Select, delete, select, update
+from sqlalchemy import Select, bindparam, delete, select, update
 
 from flaskauth.codes.models import Link
 from flaskauth.foundation import clock, crypto
 from flaskauth.foundation.current import settings
 from flaskauth.foundation.db import changed, db, delete_some
 from flaskauth.foundation.ids import new_secret_id
+from flaskauth.foundation.prepared import Prepared, add
 
 UNDO = "undo"  # a change of address
 DISOWN = "disown"  # a sign-in
 LIFE = timedelta(days=7)
 KEPT = timedelta(days=7)
+
+KEEPER = Prepared(
+    select(Link.user_id)
+    .where(
+        Link.address == bindparam("address"),
+        Link.purpose == bindparam("purpose"),
+        Link.used_at.is_(None),
+        Link.expires_at > bindparam("now"),
+    )
+    .limit(1)
+)
 
 
 def issue(
@@ -37,7 +49,7 @@ def issue(
         expires_at=now + LIFE,
     )
     row.digest = _digest(_candidates(row)[0])
-    db.session.add(row)
+    add(row)
     return row
 
 
@@ -68,8 +80,8 @@ def forget(user_id: int) -> None:
 
 def keeper(purpose: str, address: str) -> int | None:
     """Whose the address is to be again, if a live link of this purpose is spent."""
-    live = select(Link.user_id).where(Link.address == address, Link.purpose == purpose, Link.used_at.is_(None))
-    return db.session.scalar(live.where(Link.expires_at > clock.now()).limit(1))
+    row = KEEPER.first(address=address, purpose=purpose, now=clock.now())
+    return row.user_id if row else None
 
 
 def kept(purpose: str, addresses: Sequence[str]) -> frozenset[str]:

@@ -11,6 +11,7 @@ from flaskauth.codes.models import OneTimeCode
 from flaskauth.foundation import clock, crypto
 from flaskauth.foundation.db import changed, db, delete_some
 from flaskauth.foundation.ids import new_secret_id
+from flaskauth.foundation.prepared import add
 
 LIFE = timedelta(minutes=10)  # NIST SP 800-63B-4 section 3.1.3.2
 SAME_WHILE_LEFT = timedelta(minutes=3)
@@ -47,7 +48,7 @@ def issue(asked: Asked, *, is_decoy: bool = False, is_withheld: bool = False) ->
         created_at=now,
     )
     row.lookup = derive.lookups(row.purpose, derive.candidates(row)[0])[0]
-    db.session.add(row)
+    add(row)
     return row
 
 

@@ -10,8 +10,7 @@ from contextlib import contextmanager
 from typing import Any, NoReturn, TypeVar, TypeVarTuple, cast
 
 from flask_sqlalchemy_lite import SQLAlchemy
-from sqlalchemy import ColumnElement, CursorResult, Delete, Insert, Table, Update, delete, select
-from sqlalchemy.dialects import mysql, sqlite
+from sqlalchemy import ColumnElement, CursorResult, Delete, Insert, Update, delete, select
 from sqlalchemy.event import listens_for
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, NotSupportedError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -128,19 +127,15 @@ def changed(statement: Update | Delete) -> int:
     return cast("CursorResult[Any]", result).rowcount
 
 
+def note_change() -> None:
+    """Have it known that the request has written, past the session."""
+    _session().info["wrote"] = True
+
+
 def delete_some(key: InstrumentedAttribute[Any], over: ColumnElement[bool]) -> int:
     """Delete rows that are over, few enough not to be in anybody's way; how many went."""
     keys = db.session.scalars(select(key).where(over).limit(AT_A_TIME)).all()
     return changed(delete(key.class_).where(key.in_(keys), over)) if keys else 0
-
-
-def insert_if_absent(table: Table, **values: Any) -> None:
-    """Insert a row unless its key is there already."""
-    if db.engine.dialect.name == "sqlite":
-        db.session.execute(sqlite.insert(table).values(**values).on_conflict_do_nothing())
-        return
-    first = next(iter(table.primary_key.columns))
-    db.session.execute(mysql.insert(table).values(**values).on_duplicate_key_update({first.name: first}))
 
 
 def _once(work: Callable[[], T]) -> T:

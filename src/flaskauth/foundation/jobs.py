@@ -21,7 +21,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from flaskauth.foundation import clock
 from flaskauth.foundation.columns import Base, Identity, Moment
 from flaskauth.foundation.complaints import in_words
-from flaskauth.foundation.db import at_once, changed, db, insert_if_absent, transaction
+from flaskauth.foundation.db import at_once, changed, db, transaction
+from flaskauth.foundation.prepared import add_if_absent
 
 KEY = "flaskauth.jobs"
 MOST_WAITING = 10_000
@@ -149,7 +150,7 @@ def _claim(name: str, every: timedelta) -> bool:
     known = db.session.scalar(select(ScheduledRun.next_run_at).where(ScheduledRun.name == name))
     if known and known > now:
         return False
-    insert_if_absent(ScheduledRun.__table__, name=name, next_run_at=now)  # type: ignore[arg-type]
+    add_if_absent(ScheduledRun(name=name, next_run_at=now))
     due = update(ScheduledRun).where(ScheduledRun.name == name, ScheduledRun.next_run_at <= now)
     return changed(due.values(next_run_at=now + every)) == 1
 

@@ -56,15 +56,17 @@ def count(asked: Asked, is_flood: bool) -> Try:
 
 def give_back(asked: Asked, tried: Try) -> None:
     """The password was right: what it spent comes back, and the row of wrong ones ends."""
+    pair, row = _key("pair", asked.address, asked.network), _key("row", asked.address)
+    throttles.clear(pair)
     for spending in tried.spent:
-        throttles.give_back(spending)
-    throttles.clear(_key("row", asked.address))
-    throttles.clear(_key("pair", asked.address, asked.network))
+        if spending.key not in {pair, row}:
+            throttles.give_back(spending)
+    throttles.clear(row)
 
 
 def clear(address: str, network: str) -> None:
     """The address was proven anew: its row of wrong passwords ends, and so do its waits and those of this network."""
-    for key in (_key("row", address), _key("address", address), _key("pair", address, network)):
+    for key in (_key("pair", address, network), _key("address", address), _key("row", address)):
         throttles.clear(key)
 
 

@@ -1,8 +1,8 @@
 """What is mailed about sign-ins."""
 
 from datetime import timedelta
+from typing import Any
 
-from flaskauth.accounts.models import User
 from flaskauth.codes.models import Link
 from flaskauth.foundation import clock
 from flaskauth.mail.outbox import Message, asked
@@ -10,7 +10,7 @@ from flaskauth.mail.outbox import Message, asked
 WORTH_SENDING = timedelta(days=2)
 
 
-def new_device(user: User, device: str, network: str, link: Link) -> Message:
+def new_device(user: Any, device: str, network: str, link: Link) -> Message:
     """Tells the owner of a sign-in from a device never seen, and lets it be disowned."""
     return Message(
         template="login/new_device",

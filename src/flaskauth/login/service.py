@@ -2,18 +2,15 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import NoReturn
-
-from sqlalchemy import update
+from typing import Any, NoReturn
 
 from flaskauth import audit
 from flaskauth.accounts import service as accounts
 from flaskauth.accounts.addresses import Address
-from flaskauth.accounts.models import User
 from flaskauth.accounts.service import Credentials
 from flaskauth.codes import links
 from flaskauth.foundation import clock, hashing
-from flaskauth.foundation.db import at_once, changed, db
+from flaskauth.foundation.db import at_once
 from flaskauth.foundation.errors import TooManyRequests, Unauthorized
 from flaskauth.foundation.http import network, user_agent
 from flaskauth.keys import tokens
@@ -53,7 +50,7 @@ class Welcome:
     refresh_token: str
     expired_at: datetime
     device_token: str
-    user: User
+    user: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -97,11 +94,9 @@ def finish(stored: Credentials, device_id: int | None, device_token: str | None)
     Raises:
         WrongCredentials: meanwhile the account is gone or has another password.
     """
-    now = clock.now()
-    same = update(User).where(User.id == stored.user_id, User.password == stored.password, *accounts.MAY_SIGN_IN)
-    if not changed(same.values(signed_in_at=now)):
+    if not accounts.let_in(stored):
         raise WrongCredentials
-    user = db.session.get_one(User, stored.user_id)
+    user = stored.person
     is_new = stored.has_signed_in and not device_id and not devices.is_seen(user.id, network(), user_agent())
     device_id, device_token = devices.remember(user.id, device_id, device_token)
     begun = sessions.start(user.id, device_id)
@@ -109,7 +104,7 @@ def finish(stored: Credentials, device_id: int | None, device_token: str | None)
     if is_new:
         link = links.issue(links.DISOWN, user.id, session_id=begun.session_id)
         outbox.put(emails.new_device(user, device_name(user_agent()), network(), link))
-    return Welcome(begun.token, begun.refresh_token, begun.expired_at, device_token, user)
+    return Welcome(begun.token, begun.refresh_token, begun.expired_at, device_token, accounts.shown(user))
 
 
 @hashing.queued

@@ -6,8 +6,9 @@ from urllib.parse import urlsplit
 
 from flaskauth.foundation import clock
 from flaskauth.foundation.current import settings
-from flaskauth.foundation.db import after_commit, db
+from flaskauth.foundation.db import after_commit
 from flaskauth.foundation.ids import new_id, new_secret_id
+from flaskauth.foundation.prepared import add
 from flaskauth.mail.bell import ring
 from flaskauth.mail.models import QUEUED, OutboxMail
 
@@ -35,15 +36,15 @@ def as_read(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%d %H:%M UTC")
 
 
-def put(message: Message, state: str = QUEUED) -> None:
-    """Have the mail sent once the transaction is safe.
+def put(message: Message, state: str = QUEUED) -> int:
+    """Have the mail sent once the transaction is safe; its id.
 
     The bell rings for a mail that nobody is to get too, so that known and unknown people cause the same work.
     """
     mail = _row(message, state)
-    db.session.add(mail)
-    mail_id = mail.id
-    after_commit(lambda: ring(mail_id))
+    add(mail)
+    after_commit(lambda: ring(mail.id))
+    return mail.id
 
 
 def _row(message: Message, state: str) -> OutboxMail:
@@ -57,6 +58,7 @@ def _row(message: Message, state: str) -> OutboxMail:
         code_id=message.code_id,
         link_id=message.link_id,
         state=state,
+        tries=0,
         created_at=now,
         next_try_at=now,
         expires_at=message.expires_at,

@@ -6,7 +6,7 @@ from flask import Response
 from marshmallow import RAISE
 
 from flaskauth.accounts.models import User
-from flaskauth.accounts.schemas import shown
+from flaskauth.accounts.service import shown
 from flaskauth.foundation.http import Blueprint, streamed
 from flaskauth.foundation.limits import limited
 from flaskauth.profile import export, service

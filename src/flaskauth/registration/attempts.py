@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import bindparam, delete, or_, select, update
 
 from flaskauth import audit
 from flaskauth.accounts import service as accounts
@@ -17,6 +17,7 @@ from flaskauth.codes.service import Asked
 from flaskauth.foundation import clock
 from flaskauth.foundation.db import changed, db, delete_some
 from flaskauth.foundation.http import network
+from flaskauth.foundation.prepared import Prepared, add
 from flaskauth.mail import budget, outbox
 from flaskauth.mail.models import DROPPED, QUEUED, WITHHELD
 from flaskauth.registration import emails
@@ -26,6 +27,15 @@ from flaskauth.sessions import devices
 PURPOSE = "registration"
 LIFE = timedelta(hours=24)
 KEPT = timedelta(days=1)
+
+_HERE = (Registration.address == bindparam("address"), Registration.is_open == 1)
+SAME = Prepared(select(Registration.id).where(*_HERE, Registration.password == bindparam("password")))
+_SPENT = select(OneTimeCode.id).where(
+    OneTimeCode.purpose == PURPOSE,
+    OneTimeCode.address == bindparam("address"),
+    or_(OneTimeCode.tries >= TRIES_BY_ID, OneTimeCode.ends_at <= bindparam("now")),
+)
+CLOSE_SPENT = Prepared(update(Registration).where(*_HERE, Registration.id.in_(_SPENT)).values(is_open=None))
 
 
 @dataclass(frozen=True)
@@ -55,8 +65,7 @@ def open_new(asked: Attempt) -> bytes:
         is_open=1,
         **asked.about,
     )
-    db.session.add(row)
-    db.session.flush()
+    add(row)
     mail = emails.already_registered(owner, here) if owner else emails.prove_address(row, code)
     outbox.put(mail, WITHHELD if is_withheld else QUEUED)
     audit.record("registration_known" if owner else "registration_opened", user_id=owner.id if owner else None)
@@ -65,9 +74,8 @@ def open_new(asked: Attempt) -> bytes:
 
 def find_same(address: str, hashed: str) -> OneTimeCode | None:
     """The code of the open attempt with this password."""
-    same = select(Registration.id).where(Registration.address == address, Registration.password == hashed)
-    found = db.session.scalar(same.where(Registration.is_open == 1))
-    return db.session.get(OneTimeCode, found) if found else None
+    found = SAME.first(address=address, password=hashed)
+    return db.session.get(OneTimeCode, found.id) if found else None
 
 
 def mail_again(code: OneTimeCode | None) -> None:
@@ -87,13 +95,7 @@ def mail_again(code: OneTimeCode | None) -> None:
 
 def close_spent(address: str) -> None:
     """Let go of attempts that ended, expired or ran out of tries, so that a new one may have their password."""
-    codes_over = select(OneTimeCode.id).where(
-        OneTimeCode.purpose == PURPOSE,
-        OneTimeCode.address == address,
-        or_(OneTimeCode.tries >= TRIES_BY_ID, OneTimeCode.ends_at <= clock.now()),
-    )
-    spent = update(Registration).where(Registration.address == address, Registration.is_open == 1)
-    changed(spent.where(Registration.id.in_(codes_over)).values(is_open=None))
+    CLOSE_SPENT.changed(address=address, now=clock.now())
 
 
 def close(attempt_id: bytes) -> None:

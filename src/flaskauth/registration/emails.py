@@ -1,8 +1,8 @@
 """What is mailed about joining."""
 
 from datetime import timedelta
+from typing import Any
 
-from flaskauth.accounts.models import User
 from flaskauth.codes import service as codes
 from flaskauth.codes.models import OneTimeCode
 from flaskauth.foundation import clock
@@ -29,7 +29,7 @@ def prove_address(attempt: Registration, code: OneTimeCode) -> Message:
     )
 
 
-def already_registered(owner: User, network: str) -> Message:
+def already_registered(owner: Any, network: str) -> Message:
     """Tells the owner, at the address that was proven, that somebody tried to register with it."""
     return Message(
         template="registration/already_registered",

@@ -2,18 +2,36 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
-from sqlalchemy import delete, exists, select, update
+from sqlalchemy import bindparam, delete, exists, select, update
 
 from flaskauth.foundation import clock, crypto
-from flaskauth.foundation.db import changed, db, delete_some
+from flaskauth.foundation.db import changed, delete_some
 from flaskauth.foundation.ids import new_id
+from flaskauth.foundation.prepared import Prepared, add
 from flaskauth.mail import budget
 from flaskauth.sessions.models import Device, Session
 
 KNOWN_DEVICE = timedelta(days=180)
 KNOWN_NETWORK = timedelta(days=30)
 MOST_DEVICES = 50
+
+_OF_PERSON = Device.user_id == bindparam("user_id")
+USE = Prepared(
+    update(Device).where(Device.id == bindparam("device_id"), _OF_PERSON).values(last_used_at=bindparam("now"))
+)
+OLDEST = Prepared(
+    select(Device.id).where(_OF_PERSON).order_by(Device.last_used_at.desc(), Device.id.desc()).offset(MOST_DEVICES)
+)
+_VISITS = select(Session.id).where(Session.user_id == bindparam("user_id"), Session.network == bindparam("network"))
+_VISITED = _VISITS.where(Session.created_at > bindparam("visited_since"))
+_DEVICE = select(Device.id).where(
+    Device.token_digest == bindparam("digest"), _OF_PERSON, Device.last_used_at > bindparam("used_since")
+)
+VISITED = Prepared(_VISITED.limit(1))
+KNOWN = Prepared(select(_DEVICE.scalar_subquery().label("device_id"), exists(_VISITED).label("network")))
+SEEN = Prepared(_VISITS.where(Session.device == bindparam("device")).limit(1))
 
 
 @dataclass(frozen=True)
@@ -29,22 +47,25 @@ class Known:
 
 def known(user_id: int, network: str, device_token: str | None) -> Known:
     """What this person (0 for nobody) is known by; nobody costs the same reads."""
-    return Known(_device_of(user_id, device_token), is_known_network(user_id, network))
+    now = clock.now()
+    row: Any = KNOWN.first(
+        user_id=user_id,
+        network=network,
+        digest=_digest(device_token or ""),
+        used_since=now - KNOWN_DEVICE,
+        visited_since=now - KNOWN_NETWORK,
+    )
+    return Known(row.device_id, row.network)
 
 
 def is_known_network(user_id: int, network: str) -> bool:
     """Whether the person signed in from this network within 30 days."""
-    since = clock.now() - KNOWN_NETWORK
-    visits = select(Session.id).where(
-        Session.user_id == user_id, Session.network == network, Session.created_at > since
-    )
-    return bool(db.session.scalar(select(exists(visits))))
+    return VISITED.first(user_id=user_id, network=network, visited_since=clock.now() - KNOWN_NETWORK) is not None
 
 
 def is_seen(user_id: int, network: str, user_agent: str) -> bool:
     """Whether the person signed in from here by a device that calls itself the same."""
-    same = select(Session.id).where(Session.user_id == user_id, Session.network == network)
-    return bool(db.session.scalar(select(exists(same.where(Session.device == user_agent)))))
+    return SEEN.first(user_id=user_id, network=network, device=user_agent) is not None
 
 
 def take_mail(address: str, user_id: int, network: str) -> bool:
@@ -55,13 +76,11 @@ def take_mail(address: str, user_id: int, network: str) -> bool:
 def remember(user_id: int, device_id: int | None, device_token: str | None) -> tuple[int, str]:
     """The device's id and token: the known one's, used again, or a new one's."""
     now = clock.now()
-    again = update(Device).where(Device.id == (device_id or 0), Device.user_id == user_id)
-    if device_id and device_token and changed(again.values(last_used_at=now)):
+    if device_id and device_token and USE.changed(device_id=device_id, user_id=user_id, now=now):
         return device_id, device_token
     token = crypto.encode(crypto.random_bytes(32))
     made = Device(id=new_id(), user_id=user_id, token_digest=_digest(token), created_at=now, last_used_at=now)
-    db.session.add(made)
-    db.session.flush()
+    add(made)
     _forget_oldest(user_id)
     return made.id, token
 
@@ -76,16 +95,9 @@ def purge() -> int:
     return delete_some(Device.id, Device.last_used_at < clock.now() - KNOWN_DEVICE)
 
 
-def _device_of(user_id: int, device_token: str | None) -> int | None:
-    since = clock.now() - KNOWN_DEVICE
-    same = select(Device.id).where(Device.token_digest == _digest(device_token or ""), Device.user_id == user_id)
-    return db.session.scalar(same.where(Device.last_used_at > since))
-
-
 def _forget_oldest(user_id: int) -> None:
-    newest = select(Device.id).where(Device.user_id == user_id).order_by(Device.last_used_at.desc(), Device.id.desc())
-    if old := db.session.scalars(newest.offset(MOST_DEVICES)).all():
-        changed(delete(Device).where(Device.id.in_(old)))
+    if old := OLDEST.all(user_id=user_id):
+        changed(delete(Device).where(Device.id.in_([device.id for device in old])))
 
 
 def _digest(token: str) -> bytes:

@@ -14,12 +14,13 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.orm import joinedload
 from sqlalchemy.sql.base import ExecutableOption
 
+from flaskauth.accounts import service as accounts
 from flaskauth.accounts.models import User
 from flaskauth.foundation import current
-from flaskauth.foundation.alone import Alone
 from flaskauth.foundation.db import db, remembered, transaction
 from flaskauth.foundation.errors import Forbidden, Unauthorized
 from flaskauth.foundation.http import refuses
+from flaskauth.foundation.prepared import Alone
 from flaskauth.keys import tokens
 from flaskauth.keys.tokens import Claims, InvalidToken
 from flaskauth.places.models import Country
@@ -53,13 +54,11 @@ class AccountClosing(Forbidden):
 # What is asked at each request: who, whether the session is live, and what answers show of a person.
 SHOWN = Alone(
     select(
-        *(Session.ended_at, Session.idle_ends_at, Session.ends_at),
-        *(User.id, User.email, User.first_name, User.last_name, User.avatar, User.country_id, User.is_verified),
-        *(User.closes_at, User.created_at, User.updated_at),
-        *(Country.name.label("country_name"), Country.code.label("country_code")),
+        *(Session.ended_at, Session.idle_ends_at, Session.ends_at, User.closes_at),
+        *accounts.SHOWN,
     )
     .join(User, User.id == Session.user_id)
-    .outerjoin(Country, Country.id == User.country_id)
+    .outerjoin(Country, accounts.HOME)
     .where(Session.id == bindparam("session_id"))
 )
 

@@ -10,12 +10,12 @@ from sqlalchemy import bindparam, or_, select, update
 from flaskauth import audit
 from flaskauth.accounts.models import User
 from flaskauth.foundation import clock, crypto
-from flaskauth.foundation.alone import Alone
 from flaskauth.foundation.current import settings
 from flaskauth.foundation.db import changed, db, delete_some
 from flaskauth.foundation.errors import NotFound, Unauthorized
 from flaskauth.foundation.http import client_ip, network, user_agent
 from flaskauth.foundation.ids import LARGEST, new_id
+from flaskauth.foundation.prepared import Alone, Prepared, add
 from flaskauth.keys import tokens
 from flaskauth.mail import outbox
 from flaskauth.sessions import devices, emails, refresh_tokens
@@ -39,6 +39,17 @@ _CURRENT = update(Session).where(
     Session.ends_at > bindparam("now"),
 )
 _USED: dict[str, Any] = {"last_used_at": bindparam("now"), "idle_ends_at": bindparam("idle_end")}
+OLDEST = Prepared(
+    select(Session.id)
+    .where(
+        Session.user_id == bindparam("user_id"),
+        Session.ended_at.is_(None),
+        Session.idle_ends_at > bindparam("now"),
+        Session.ends_at > bindparam("now"),
+    )
+    .order_by(Session.created_at.desc())
+    .offset(MOST_SESSIONS)
+)
 USE = Alone(_CURRENT.values(_USED))
 TRADE = Alone(_CURRENT.values({**_USED, "generation": Session.generation + 1, "traded_at": bindparam("now")}))
 
@@ -78,8 +89,7 @@ def start(user_id: int, device_id: int) -> Tokens:
         idle_ends_at=_idle_end(now),
         ends_at=now + timedelta(minutes=settings().refresh_token_duration),
     )
-    db.session.add(session)
-    db.session.flush()
+    add(session)
     _end_oldest(user_id)
     return _tokens(session, fresh=True)
 
@@ -211,7 +221,7 @@ def _tokens(session: Any, *, fresh: bool = False) -> Tokens:
 
 
 def _end_oldest(user_id: int) -> None:
-    for session in live(user_id)[MOST_SESSIONS:]:
+    for session in OLDEST.all(user_id=user_id, now=clock.now()):
         end(session.id)
         audit.record("session_displaced", user_id=user_id, session_id=session.id)
 

@@ -5,18 +5,15 @@ Call these inside `foundation.db.at_once` where a guess is at stake.
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
-
-from sqlalchemy import ColumnElement, Update, case, delete, false, literal, null, or_, select, update
 
 from flaskauth.foundation import clock, crypto
-from flaskauth.foundation.columns import Moment
-from flaskauth.foundation.db import changed, db, delete_some, insert_if_absent
+from flaskauth.foundation.db import delete_some
+from flaskauth.foundation.prepared import add_if_absent
 from flaskauth.throttles.models import Budget
+from flaskauth.throttles.statements import ANEW, CLEAR, FOUND, ONE_LESS, ONE_MORE, ONE_MORE_OR_WAIT, WAITS
 
 FIRST_WAIT = timedelta(seconds=30)
 LONGEST_WAIT = timedelta(hours=1)
-DOUBLINGS = 8  # 30 s, 1, 2, 4, 8, 16, 32 minutes, 1 h
 STRIPES = 10
 
 
@@ -49,10 +46,9 @@ def key_of(kind: str, *parts: str | int | bytes) -> bytes:
 
 def spend(key: bytes, allowance: Allowance) -> Spending:
     """Take one of an allowance; refused until its window is over."""
-    one_more = _open_rows(key).where(Budget.spent < allowance.most).values(spent=Budget.spent + 1)
-    granted = _take(key, one_more, allowance)
-    row = _row(key)
-    return Spending(key, granted, row.resets_at)
+    if _take(key, allowance.most, allowance.window):
+        return Spending(key, granted=True, waits_until=clock.now())
+    return Spending(key, granted=False, waits_until=FOUND.one(key=key).resets_at)
 
 
 def spend_or_wait(key: bytes, allowance: Allowance) -> Spending:
@@ -61,31 +57,24 @@ def spend_or_wait(key: bytes, allowance: Allowance) -> Spending:
     The allowance comes back when a whole window went by after the last wait.
     """
     now = clock.now()
-    count = Budget.spent + 1
+    if _take(key, allowance.most - 1, allowance.window):
+        return Spending(key, granted=True, waits_until=now)
+    waits = {name: now + min(LONGEST_WAIT, FIRST_WAIT * 2**step) for step, name in enumerate(WAITS)}
     last = now + LONGEST_WAIT + allowance.window
-    free = _open_rows(key).where(or_(Budget.waits_until.is_(None), Budget.waits_until <= now))
-    # MySQL assigns from left to right: what reads `spent` stands before it.
-    one_more = free.ordered_values(
-        (Budget.waits_until, _wait(count - allowance.most, now)),
-        (Budget.resets_at, case((count < allowance.most, Budget.resets_at), else_=literal(last, Moment()))),
-        (Budget.spent, count),
-    )
-    granted = _take(key, one_more, allowance)
-    row = _row(key)
+    granted = ONE_MORE_OR_WAIT.changed(key=key, now=now, most=allowance.most, last=last, **waits) == 1
+    row = FOUND.one(key=key)
     return Spending(key, granted, row.waits_until or row.resets_at, began_wait=granted and row.waits_until is not None)
 
 
 def give_back(spending: Spending) -> None:
     """The try was right: it does not count, and the wait that it began ends."""
-    mine = Budget.waits_until == spending.waits_until if spending.began_wait else false()
-    ended = case((mine, null()), else_=Budget.waits_until)
-    same = _open_rows(spending.key).where(Budget.spent > 0)
-    changed(same.values(waits_until=ended, spent=Budget.spent - 1))
+    began = spending.waits_until if spending.began_wait else None
+    ONE_LESS.changed(key=spending.key, now=clock.now(), began=began)
 
 
 def clear(key: bytes) -> None:
     """Forget what was spent under this key."""
-    changed(delete(Budget).where(Budget.key == key))
+    CLEAR.changed(key=key)
 
 
 def spend_striped(kind: str, allowance: Allowance) -> Spending | None:
@@ -98,8 +87,8 @@ def spend_striped(kind: str, allowance: Allowance) -> Spending | None:
 
 def spent(key: bytes) -> int:
     """How many were taken in the window that is open."""
-    row = db.session.execute(select(Budget.spent).where(Budget.key == key, Budget.resets_at > clock.now())).first()
-    return row.spent if row else 0
+    row = FOUND.first(key=key)
+    return row.spent if row and row.resets_at > clock.now() else 0
 
 
 def purge() -> int:
@@ -107,30 +96,11 @@ def purge() -> int:
     return delete_some(Budget.key, Budget.resets_at <= clock.now())
 
 
-def _open_rows(key: bytes) -> Update:
-    return update(Budget).where(Budget.key == key, Budget.resets_at > clock.now())
-
-
-def _take(key: bytes, one_more: Update, allowance: Allowance) -> bool:
-    if changed(one_more):
-        return True
+def _take(key: bytes, most: int, window: timedelta) -> bool:
+    """Whether one more of so many was free, in a window that is opened where none is."""
     now = clock.now()
-    anew = {"spent": 0, "waits_until": None, "resets_at": now + allowance.window}
-    over = update(Budget).where(Budget.key == key, Budget.resets_at <= now)
-    if not changed(over.values(**anew)):
-        insert_if_absent(Budget.__table__, key=key, **anew)  # type: ignore[arg-type]
-    return changed(one_more) == 1
-
-
-def _row(key: bytes) -> Any:
-    return db.session.execute(select(Budget.spent, Budget.resets_at, Budget.waits_until).where(Budget.key == key)).one()
-
-
-def _wait(past: ColumnElement[int], now: datetime) -> ColumnElement[Any]:
-    """When the wait after this try ends; none while the allowance lasts."""
-    doubled = [(past == step, now + min(LONGEST_WAIT, FIRST_WAIT * 2**step)) for step in range(DOUBLINGS - 1)]
-    return case(
-        (past < 0, null()),
-        *((when, literal(then, Moment())) for when, then in doubled),
-        else_=literal(now + LONGEST_WAIT, Moment()),
-    )
+    if ONE_MORE.changed(key=key, now=now, most=most):
+        return True
+    if not ANEW.changed(key=key, now=now, end=now + window):
+        add_if_absent(Budget(key=key, spent=0, resets_at=now + window))
+    return ONE_MORE.changed(key=key, now=now, most=most) == 1

@@ -1,20 +1,23 @@
-"""Statements that stand alone: outside any transaction, in one round trip, compiled once and past the ORM.
+"""Statements that are compiled once, past the ORM, for what nearly every request asks.
 
-For what nearly every request asks, where a session of the ORM would cost more than the database does. A change is on
-the disk when it returns.
+To build a statement, find it compiled and make an object of each row takes the ORM longer than the database takes to
+answer. `Prepared` works in the transaction of the request; `Alone` outside any: what it changes is on the disk at once.
 """
 
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Dialect, Engine, Executable, Select
+from sqlalchemy import CursorResult, Dialect, Engine, Executable, Select, Table, insert
+from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 
-from flaskauth.foundation.db import ALONE, db
+from flaskauth.foundation.columns import Base
+from flaskauth.foundation.db import ALONE, db, note_change
 
 Convert = Callable[[Any], Any]
 
@@ -38,13 +41,53 @@ class Compiled:
         return [convert(value) for convert, value in zip(self.columns, row, strict=True)]
 
 
-class Alone:
-    """A statement whose parameters are each a `bindparam` with a name."""
+class Statement:
+    """Its parameters are each a `bindparam` with a name."""
 
     def __init__(self, statement: Executable) -> None:
         self._statement = statement
         self._compiled: dict[str, Compiled] = {}
         self._row = _row(_columns(statement).keys())
+
+    def _for(self, dialect: Dialect) -> Compiled:
+        if dialect.driver not in self._compiled:
+            self._compiled[dialect.driver] = _compiled(self._statement, dialect)
+        return self._compiled[dialect.driver]
+
+
+class Prepared(Statement):
+    """A statement of the request's transaction."""
+
+    def all(self, **values: Any) -> list[Any]:
+        """The rows, by the names of their columns."""
+        compiled, result = self._run(values)
+        return [self._row._make(compiled.shaped(row)) for row in result.fetchall()]
+
+    def first(self, **values: Any) -> Any | None:
+        """The first row, by the names of its columns."""
+        return next(iter(self.all(**values)), None)
+
+    def one(self, **values: Any) -> Any:
+        """The row that must be there."""
+        [row] = self.all(**values)
+        return row
+
+    def changed(self, **values: Any) -> int:
+        """How many rows it found, which decides who won."""
+        _, result = self._run(values)
+        note_change()
+        return result.rowcount
+
+    def _run(self, values: Mapping[str, Any]) -> tuple[Compiled, CursorResult[Any]]:
+        session = db.session
+        session.flush()  # what was changed by objects comes before it
+        connection = session.connection()
+        compiled = self._for(connection.dialect)
+        return compiled, connection.exec_driver_sql(compiled.text, compiled.parameters(values))
+
+
+class Alone(Statement):
+    """A statement outside any transaction, in one round trip."""
 
     def first(self, **values: Any) -> Any | None:
         """The first row, by the names of its columns."""
@@ -65,10 +108,31 @@ class Alone:
             compiled = self._for(connection.dialect)
             return connection.exec_driver_sql(compiled.text, compiled.parameters(values)).rowcount
 
-    def _for(self, dialect: Dialect) -> Compiled:
-        if dialect.driver not in self._compiled:
-            self._compiled[dialect.driver] = _compiled(self._statement, dialect)
-        return self._compiled[dialect.driver]
+
+def add(row: Base) -> None:
+    """Insert a row now. The session does not keep it: what is changed in it afterwards is not written."""
+    table = type(row).__table__
+    _insertion(table).changed(**{column.key: getattr(row, column.key) for column in table.columns})
+
+
+def add_if_absent(row: Base) -> None:
+    """Insert a row unless its key is there already."""
+    table = type(row).__table__
+    wanted = _insertion_if_absent(table, db.engine.dialect.name)
+    wanted.changed(**{column.key: getattr(row, column.key) for column in table.columns})
+
+
+@cache
+def _insertion(table: Table) -> Prepared:
+    return Prepared(insert(table))
+
+
+@cache
+def _insertion_if_absent(table: Table, dialect: str) -> Prepared:
+    if dialect == "sqlite":
+        return Prepared(sqlite.insert(table).on_conflict_do_nothing())
+    first = next(iter(table.primary_key.columns))
+    return Prepared(mysql.insert(table).on_duplicate_key_update({first.name: first}))
 
 
 def _compiled(statement: Any, dialect: Dialect) -> Compiled:

@@ -1,0 +1,40 @@
+"""The statements that count; the row count of a conditional UPDATE decides."""
+
+from sqlalchemy import ColumnElement, Integer, bindparam, case, delete, null, or_, select, update
+
+from flaskauth.foundation.columns import Moment
+from flaskauth.foundation.prepared import Prepared
+from flaskauth.throttles.models import Budget
+
+WAITS = [f"wait_{step}" for step in range(8)]  # 30 s, 1, 2, 4, 8, 16, 32 minutes, 1 h
+
+_HERE = Budget.key == bindparam("key")
+_OPEN = update(Budget).where(_HERE, Budget.resets_at > bindparam("now"))
+_past: ColumnElement[int] = Budget.spent + 1 - bindparam("most", type_=Integer())
+_NO_WAIT_OF_MINE = case((Budget.waits_until == bindparam("began"), null()), else_=Budget.waits_until)
+_FREE = or_(Budget.waits_until.is_(None), Budget.waits_until <= bindparam("now"))
+_FIRST, *_LATER = (bindparam(wait, type_=Moment()) for wait in WAITS)
+_WAIT = case(
+    (_past < 0, null()),
+    (_past == 0, _FIRST),
+    *((_past == step, wait) for step, wait in enumerate(_LATER[:-1], start=1)),
+    else_=_LATER[-1],
+)
+
+ONE_MORE = Prepared(_OPEN.where(_FREE, Budget.spent < bindparam("most")).values(spent=Budget.spent + 1))
+ONE_MORE_OR_WAIT = Prepared(
+    _OPEN.where(_FREE).ordered_values(
+        # MySQL assigns from left to right: what reads `spent` stands before it.
+        (Budget.waits_until, _WAIT),
+        (Budget.resets_at, case((_past < 0, Budget.resets_at), else_=bindparam("last", type_=Moment()))),
+        (Budget.spent, Budget.spent + 1),
+    )
+)
+ONE_LESS = Prepared(_OPEN.where(Budget.spent > 0).values(waits_until=_NO_WAIT_OF_MINE, spent=Budget.spent - 1))
+ANEW = Prepared(
+    update(Budget)
+    .where(_HERE, Budget.resets_at <= bindparam("now"))
+    .values(spent=0, waits_until=None, resets_at=bindparam("end"))
+)
+FOUND = Prepared(select(Budget.spent, Budget.resets_at, Budget.waits_until).where(_HERE))
+CLEAR = Prepared(delete(Budget).where(_HERE))
