@@ -21,7 +21,7 @@ from flaskauth.foundation.errors import Overloaded
 P = ParamSpec("P")
 T = TypeVar("T")
 
-LONGEST_QUEUE = 0.7  # seconds of work
+LONGEST_QUEUE = 0.4  # seconds of work; whoever comes when a storm begins waits twice as long as was reckoned
 AT_WORK = 3  # stories for each thread that hashes: one is hashed while others read and write; the rest cost nothing
 NICENESS = 5  # of threads that hash, where a thread has one of its own: whoever asks for no hash goes before them
 FIRST_GUESS = 0.05  # seconds a hash takes, until measured
