@@ -38,7 +38,7 @@ PROMISED = {
     ("Picture", "file"): "5 MiB",
     ("Password", "request"): "8 to 256 characters; 1,024 bytes",
     ("Guesses that a password must take", "password"): "100,000,000",
-    ("Passwords waiting to be hashed", "process"): "0.4 s of work",
+    ("Passwords waiting to be hashed", "process"): "0.5 s of work",
     ("A code", "code"): "10 minutes",
     ("An attempt to join", "attempt"): "1 day",
     ("A link that takes back", "link"): "7 days",

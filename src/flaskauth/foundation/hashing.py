@@ -21,7 +21,7 @@ from flaskauth.foundation.errors import Overloaded
 P = ParamSpec("P")
 T = TypeVar("T")
 
-LONGEST_QUEUE = 0.4  # seconds of work; whoever comes when a storm begins waits twice as long as was reckoned
+LONGEST_QUEUE = 0.5  # seconds of work; whoever comes when a storm begins waits twice as long as was reckoned
 AT_WORK = 3  # stories for each thread that hashes: one is hashed while others read and write; the rest cost nothing
 NICENESS = 5  # of threads that hash, where a thread has one of its own: whoever asks for no hash goes before them
 FIRST_GUESS = 0.05  # seconds a hash takes, until measured
@@ -66,6 +66,10 @@ class Pool:
             return self._threads.submit(self._counted, work).result()
         with self._place():
             return self._threads.submit(self._counted, work).result()
+
+    def once_more(self, work: Callable[[], T]) -> T:
+        """Do it for a story that has had its turn: it is not sent away half way."""
+        return self._threads.submit(self._counted, work).result()
 
     @contextmanager
     def place(self) -> Iterator[None]:
@@ -147,16 +151,16 @@ def verify(password: str, stored: str | None) -> bool:
 
 
 def renewed(password: str, stored: str) -> str | None:
-    """The hash to store instead, where this one is of another kind than today's; none while the queue is long.
+    """The hash to store instead, where this one is of another kind than today's.
 
-    Its salt follows from the old hash: of two sign-ins at once both make the same.
+    Its salt follows from the old hash: of two sign-ins at once both make the same. Neither may leave it out, however
+    long the queue: it would be refused for the hash that the other has stored meanwhile.
     """
     if _ARGON2.identify(stored) and not _ARGON2.check_needs_rehash(stored):
         return None
-    try:
-        return hash_password(password, crypto.mac("renewed hash", stored)[:16])
-    except Overloaded:
-        return None
+    db.release()
+    salt = crypto.mac("renewed hash", stored)[:16]
+    return pool().once_more(lambda: _HASHES.hash(normal(password), salt=salt))
 
 
 def normal(password: str) -> str:

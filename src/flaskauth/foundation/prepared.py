@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from sqlalchemy import CursorResult, Dialect, Engine, Executable, Select, Table, insert
+from sqlalchemy import Connection, Dialect, Engine, Executable, PoolProxiedConnection, Select, Table, insert
 from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
@@ -20,6 +20,8 @@ from flaskauth.foundation.columns import Base
 from flaskauth.foundation.db import ALONE, db, note_change
 
 Convert = Callable[[Any], Any]
+Done = tuple[list[list[Any]], int]
+"""The rows, and how many there were or were changed."""
 
 
 @dataclass(frozen=True)
@@ -37,31 +39,27 @@ class Compiled:
         bound = [(name, convert(told[name])) for name, convert in self.bound]
         return tuple(value for _, value in bound) if self.is_positional else dict(bound)
 
-    def shaped(self, row: Sequence[Any]) -> list[Any]:
-        return [convert(value) for convert, value in zip(self.columns, row, strict=True)]
+    def heard(self, connection: Connection, values: Mapping[str, Any]) -> Done:
+        result = connection.exec_driver_sql(self.text, self.parameters(values))
+        return self.shaped(result.fetchall() if self.columns else ()), result.rowcount
+
+    def driven(self, connection: PoolProxiedConnection, values: Mapping[str, Any]) -> Done:
+        with closing(connection.cursor()) as cursor:
+            cursor.execute(self.text, self.parameters(values))
+            return self.shaped(cursor.fetchall() if self.columns else ()), cursor.rowcount
+
+    def shaped(self, rows: Iterable[Sequence[Any]]) -> list[list[Any]]:
+        return [[convert(value) for convert, value in zip(self.columns, row, strict=True)] for row in rows]
 
 
 class Statement:
-    """Its parameters are each a `bindparam` with a name."""
+    """Its parameters are each a `bindparam` with a name; SQLite may need it in words of its own."""
 
-    def __init__(self, statement: Executable) -> None:
+    def __init__(self, statement: Executable, sqlite: Executable | None = None) -> None:
         self._statement = statement
+        self._sqlite = statement if sqlite is None else sqlite
         self._compiled: dict[str, Compiled] = {}
         self._row = _row(_columns(statement).keys())
-
-    def _for(self, dialect: Dialect) -> Compiled:
-        if dialect.driver not in self._compiled:
-            self._compiled[dialect.driver] = _compiled(self._statement, dialect)
-        return self._compiled[dialect.driver]
-
-
-class Prepared(Statement):
-    """A statement of the request's transaction."""
-
-    def all(self, **values: Any) -> list[Any]:
-        """The rows, by the names of their columns."""
-        compiled, result = self._run(values)
-        return [self._row._make(compiled.shaped(row)) for row in result.fetchall()]
 
     def first(self, **values: Any) -> Any | None:
         """The first row, by the names of its columns."""
@@ -72,41 +70,66 @@ class Prepared(Statement):
         [row] = self.all(**values)
         return row
 
+    def all(self, **values: Any) -> list[Any]:
+        """The rows, by the names of their columns."""
+        rows, _ = self._run(values)
+        return [self._row._make(row) for row in rows]
+
     def changed(self, **values: Any) -> int:
         """How many rows it found, which decides who won."""
-        _, result = self._run(values)
-        note_change()
-        return result.rowcount
+        _, count = self._run(values)
+        return count
 
-    def _run(self, values: Mapping[str, Any]) -> tuple[Compiled, CursorResult[Any]]:
+    def _run(self, values: Mapping[str, Any]) -> Done:
+        raise NotImplementedError
+
+    def _for(self, dialect: Dialect) -> Compiled:
+        if dialect.driver not in self._compiled:
+            wanted = self._sqlite if dialect.name == "sqlite" else self._statement
+            self._compiled[dialect.driver] = _compiled(wanted, dialect)
+        return self._compiled[dialect.driver]
+
+
+class Prepared(Statement):
+    """A statement of the request's transaction."""
+
+    def _run(self, values: Mapping[str, Any]) -> Done:
         session = db.session
         session.flush()  # what was changed by objects comes before it
         connection = session.connection()
         compiled = self._for(connection.dialect)
-        return compiled, connection.exec_driver_sql(compiled.text, compiled.parameters(values))
+        if not compiled.columns:
+            note_change()
+        if is_heard(connection.engine):
+            return compiled.heard(connection, values)
+        try:
+            return compiled.driven(connection.connection, values)
+        except connection.dialect.loaded_dbapi.Error as error:
+            raise _told(connection.engine, error, connection) from error
 
 
 class Alone(Statement):
-    """A statement outside any transaction, in one round trip."""
+    """A statement outside any transaction, in one round trip; what it changes is there for good."""
 
-    def first(self, **values: Any) -> Any | None:
-        """The first row, by the names of its columns."""
+    def _run(self, values: Mapping[str, Any]) -> Done:
         engine = db.get_engine(ALONE)
         compiled = self._for(engine.dialect)
-        # The driver itself: SQLAlchemy's connection and result would take twice as long as all the rest.
+        if is_heard(engine):
+            with engine.connect() as connection:
+                return compiled.heard(connection, values)
         try:
-            with closing(engine.raw_connection()) as connection, closing(connection.cursor()) as cursor:
-                cursor.execute(compiled.text, compiled.parameters(values))
-                row = cursor.fetchone()
+            with closing(engine.raw_connection()) as raw:
+                return compiled.driven(raw, values)
         except engine.dialect.loaded_dbapi.Error as error:
             raise _told(engine, error) from error
-        return self._row._make(compiled.shaped(row)) if row else None
 
-    def changed(self, **values: Any) -> int:
-        """How many rows were changed, for good."""
-        with db.get_engine(ALONE).connect() as connection:
-            compiled = self._for(connection.dialect)
-            return connection.exec_driver_sql(compiled.text, compiled.parameters(values)).rowcount
+
+def is_heard(engine: Engine) -> bool:
+    """Whether somebody listens to the statements, such as a tracer, who is to hear of these too.
+
+    Else they go to the driver itself: SQLAlchemy's execution and result would take as long as all the rest.
+    """
+    return bool(engine.dispatch.before_cursor_execute)
 
 
 def add(row: Base) -> None:
@@ -118,8 +141,7 @@ def add(row: Base) -> None:
 def add_if_absent(row: Base) -> None:
     """Insert a row unless its key is there already."""
     table = type(row).__table__
-    wanted = _insertion_if_absent(table, db.engine.dialect.name)
-    wanted.changed(**{column.key: getattr(row, column.key) for column in table.columns})
+    _insertion_if_absent(table).changed(**{column.key: getattr(row, column.key) for column in table.columns})
 
 
 @cache
@@ -128,11 +150,10 @@ def _insertion(table: Table) -> Prepared:
 
 
 @cache
-def _insertion_if_absent(table: Table, dialect: str) -> Prepared:
-    if dialect == "sqlite":
-        return Prepared(sqlite.insert(table).on_conflict_do_nothing())
+def _insertion_if_absent(table: Table) -> Prepared:
     first = next(iter(table.primary_key.columns))
-    return Prepared(mysql.insert(table).on_duplicate_key_update({first.name: first}))
+    as_it_was = mysql.insert(table).on_duplicate_key_update({first.name: first})
+    return Prepared(as_it_was, sqlite.insert(table).on_conflict_do_nothing())
 
 
 def _compiled(statement: Any, dialect: Dialect) -> Compiled:
@@ -146,10 +167,12 @@ def _compiled(statement: Any, dialect: Dialect) -> Compiled:
     )
 
 
-def _told(engine: Engine, error: Any) -> BaseException:
+def _told(engine: Engine, error: Any, connection: Connection | None = None) -> BaseException:
     """The driver's complaint as SQLAlchemy's; what broke one connection broke the others too."""
     dialect = engine.dialect
     is_gone = dialect.is_disconnect(error, None, None)
+    if is_gone and connection is not None:
+        connection.invalidate(error)
     if is_gone:
         engine.dispose()
     base = dialect.loaded_dbapi.Error

@@ -8,9 +8,8 @@ from datetime import datetime, timedelta
 
 from flaskauth.foundation import clock, crypto
 from flaskauth.foundation.db import delete_some
-from flaskauth.foundation.prepared import add_if_absent
 from flaskauth.throttles.models import Budget
-from flaskauth.throttles.statements import ANEW, CLEAR, FOUND, ONE_LESS, ONE_MORE, ONE_MORE_OR_WAIT, WAITS
+from flaskauth.throttles.statements import CLEAR, FOUND, ONE_LESS, ONE_MORE, ONE_MORE_OR_WAIT, OPEN, WAITS
 
 FIRST_WAIT = timedelta(seconds=30)
 LONGEST_WAIT = timedelta(hours=1)
@@ -101,6 +100,5 @@ def _take(key: bytes, most: int, window: timedelta) -> bool:
     now = clock.now()
     if ONE_MORE.changed(key=key, now=now, most=most):
         return True
-    if not ANEW.changed(key=key, now=now, end=now + window):
-        add_if_absent(Budget(key=key, spent=0, resets_at=now + window))
+    OPEN.changed(key=key, spent=0, waits_until=None, resets_at=now + window, now=now)
     return ONE_MORE.changed(key=key, now=now, most=most) == 1

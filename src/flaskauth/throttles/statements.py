@@ -1,6 +1,7 @@
 """The statements that count; the row count of a conditional UPDATE decides."""
 
 from sqlalchemy import ColumnElement, Integer, bindparam, case, delete, null, or_, select, update
+from sqlalchemy.dialects import mysql, sqlite
 
 from flaskauth.foundation.columns import Moment
 from flaskauth.foundation.prepared import Prepared
@@ -21,6 +22,10 @@ _WAIT = case(
     else_=_LATER[-1],
 )
 
+_ANEW = ("spent", "waits_until", "resets_at")
+_mine, _sqlites = mysql.insert(Budget), sqlite.insert(Budget)
+_is_over = Budget.resets_at <= bindparam("now")
+
 ONE_MORE = Prepared(_OPEN.where(_FREE, Budget.spent < bindparam("most")).values(spent=Budget.spent + 1))
 ONE_MORE_OR_WAIT = Prepared(
     _OPEN.where(_FREE).ordered_values(
@@ -31,10 +36,14 @@ ONE_MORE_OR_WAIT = Prepared(
     )
 )
 ONE_LESS = Prepared(_OPEN.where(Budget.spent > 0).values(waits_until=_NO_WAIT_OF_MINE, spent=Budget.spent - 1))
-ANEW = Prepared(
-    update(Budget)
-    .where(_HERE, Budget.resets_at <= bindparam("now"))
-    .values(spent=0, waits_until=None, resets_at=bindparam("end"))
+# Opens a window where there is none, or one that is over. MySQL assigns from left to right: the end is last.
+OPEN = Prepared(
+    _mine.on_duplicate_key_update(
+        [(name, case((_is_over, _mine.inserted[name]), else_=getattr(Budget, name))) for name in _ANEW]
+    ),
+    _sqlites.on_conflict_do_update(
+        index_elements=["key"], set_={name: _sqlites.excluded[name] for name in _ANEW}, where=_is_over
+    ),
 )
 FOUND = Prepared(select(Budget.spent, Budget.resets_at, Budget.waits_until).where(_HERE))
 CLEAR = Prepared(delete(Budget).where(_HERE))
