@@ -9,7 +9,7 @@ import click
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from flaskauth import health, migrations, reference
+from flaskauth import health, metrics, migrations, reference
 from flaskauth.accounts import service as accounts
 from flaskauth.audit import sealing
 from flaskauth.audit import service as audit
@@ -59,6 +59,7 @@ BLUEPRINTS = (
     place_routes.bp,
     key_routes.bp,
     health.bp,
+    metrics.bp,
     mail_routes.bp,
 )
 PURGES: tuple[Callable[[], int], ...] = (
@@ -94,6 +95,7 @@ def create_app(settings: Settings | None = None) -> Server:
     for bp in BLUEPRINTS:
         app.register_blueprint(bp)
     reference.init_app(app, settings)
+    metrics.init_app(app, settings)
     jobs.init_app(app, () if settings.redis_url else schedule())
     cross_origin.init_app(app, settings)
     for warning in settings.warnings():

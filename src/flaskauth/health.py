@@ -97,7 +97,7 @@ def ready() -> dict[str, object]:
     """Requests can be sent here: database, schema, clock and this process are fit."""
     checks = _look()
     told: dict[str, Any] = {"degraded": [name for name in HELPFUL if not checks[name].ok]}
-    if _is_operator():
+    if is_operator():
         told["checks"] = {name: asdict(check) for name, check in checks.items()}
     if missing := [name for name in NEEDED if not checks[name].ok]:
         log.warning("not_ready", missing=missing)
@@ -105,7 +105,7 @@ def ready() -> dict[str, object]:
     return {"ready": True, **told}
 
 
-def _is_operator() -> bool:
+def is_operator() -> bool:
     """Whether the details may be seen: with the token for metrics, or where the mailbox may be."""
     token, given = settings().metrics_token, request.authorization
     if token and given and given.type == "bearer" and given.token:

@@ -19,7 +19,7 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 
 from flaskauth.app import create_app
-from flaskauth.foundation import current, jobs
+from flaskauth.foundation import current, jobs, measures
 from flaskauth.foundation.db import hang_up
 from flaskauth.foundation.gate import Gate
 from flaskauth.foundation.server import Server, standing_headers
@@ -51,6 +51,8 @@ def serve(host: str, port: int, workers: int | None) -> None:
             "Development serves this machine only. Set FLASKAUTH_ENV=production to serve others."
         )
     _make_sure_of(host, port)
+    if settings.metrics_token:
+        measures.share()
     _prepare()
     _let_workers_end()
     Granian(
@@ -127,7 +129,10 @@ def application() -> Gate:
         # In the worker: a thread of the parent could hold a lock while a worker is forked from it.
         threading.Thread(target=_greet, args=(settings,), daemon=True).start()
     writers = settings.database_pool_size * WRITERS_PER_CONNECTION
-    return Gate(app, LOOKERS, writers, standing_headers(settings))
+    kept = measures.of(app)
+    if kept:
+        kept.start()
+    return Gate(app, LOOKERS, writers, standing_headers(settings), kept.refused if kept else None)
 
 
 def _greet(settings: Settings) -> None:

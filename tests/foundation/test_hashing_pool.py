@@ -29,7 +29,7 @@ def full(pool: Pool, works: int) -> Iterator[list[Future[bool]]]:
     release = threading.Event()
     with ThreadPoolExecutor(works) as threads:
         waiting = [threads.submit(pool.run, lambda: release.wait(10)) for _ in range(works)]
-        while pool._unfinished < works - sum(future.done() for future in waiting):
+        while pool.unfinished < works - sum(future.done() for future in waiting):
             time.sleep(0.001)
         yield waiting
         release.set()

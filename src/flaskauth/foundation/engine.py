@@ -1,5 +1,6 @@
 """How connections are made: READ COMMITTED, UTC, bounded waits, durable."""
 
+import logging
 import math
 import sqlite3
 import time
@@ -8,8 +9,10 @@ from typing import Any
 from sqlalchemy import URL, Connection, Dialect, Engine
 from sqlalchemy.event import listen, listens_for
 from sqlalchemy.exc import InvalidatePoolError
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection, QueuePool
 
+from flaskauth.foundation import measures
 from flaskauth.settings import Settings
 
 CONNECT_TIMEOUT = 2  # seconds
@@ -30,10 +33,28 @@ class Embedded(sqlite3.Connection):
             self.execute(f"PRAGMA {pragma}")
 
 
+class Measured(QueuePool):
+    """Tells how often somebody had to wait for a connection, and got none."""
+
+    def connect(self) -> PoolProxiedConnection:
+        if self.checkedout() >= self.size() + self._max_overflow:
+            measures.count("database_waits")
+        try:
+            return super().connect()
+        except PoolTimeout:
+            measures.count("database_refusals")
+            raise
+
+
+logging.getLogger(f"{Measured.__module__}.{Measured.__name__}").setLevel(logging.WARNING)  # as SQLAlchemy's own pools
+
+
 def options(settings: Settings) -> dict[str, Any]:
     """The engine's options for these settings."""
     url = settings.database_url
     common = {"url": url, "hide_parameters": True, "pool_timeout": 1, "pool_size": settings.database_pool_size}
+    if settings.metrics_token:
+        common["poolclass"] = Measured
     if is_sqlite(url):
         return {**common, "connect_args": {"timeout": ANSWER_TIMEOUT, "factory": Embedded}}
     return {

@@ -6,7 +6,7 @@ event loop waits, and not for long; only what has arrived is given to one of the
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from io import BytesIO
 from itertools import chain
@@ -78,10 +78,14 @@ class Gate:
         lookers, others: threads for safe methods, so that whoever only looks does not wait behind a storm of sign-ins,
             and for the rest.
         headers: of what is answered here, without the application.
+        told: is called with the code of each refusal that is given here.
     """
 
-    def __init__(self, app: Application, lookers: int, others: int, headers: Headers) -> None:
+    def __init__(
+        self, app: Application, lookers: int, others: int, headers: Headers, told: Callable[[str], object] | None = None
+    ) -> None:
         self.app = app
+        self._told = told or _nothing
         self._lookers, self._others = Lane(lookers, "look"), Lane(others, "write")
         self._headers = headers
         self._places = asyncio.Semaphore(LARGE_AT_ONCE)
@@ -106,6 +110,7 @@ class Gate:
         """Where the application is not asked, or could not answer; what it has begun to say stays as it is."""
         name = new_secret_id().hex()
         headers = {**dict(self._headers), **problem.headers, "Content-Type": "application/json", "X-Request-ID": name}
+        self._told(problem.code)
         with suppress(Exception):
             protocol.response_bytes(problem.status, list(headers.items()), orjson.dumps(problem.told(name)))
 
@@ -226,5 +231,5 @@ def _environ(scope: Any, body: "IO[bytes] | Unread") -> dict[str, Any]:
     return environ
 
 
-def _nothing() -> None:
-    """Closes what cannot be closed."""
+def _nothing(*_told: str) -> None:
+    """Closes what cannot be closed; tells nobody."""

@@ -15,7 +15,7 @@ from flask import current_app
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
-from flaskauth.foundation import crypto, db, foreign_hashes
+from flaskauth.foundation import crypto, db, foreign_hashes, measures
 from flaskauth.foundation.errors import Overloaded
 
 P = ParamSpec("P")
@@ -49,7 +49,7 @@ class Pool:
         self.most_waiting = most_waiting
         self.performed = 0
         self._seconds = FIRST_GUESS / self.width  # until the next place is free again
-        self._unfinished = 0
+        self.unfinished = 0
         self._lock = threading.Lock()
         self._turns = threading.Semaphore(AT_WORK * self.width)
         self._held = Held()
@@ -94,16 +94,17 @@ class Pool:
             # Whoever waited behind so many tells how fast they went: a busy machine has a shorter queue.
             each = (time.perf_counter() - begun) / (ahead + 1)
             with self._lock:
-                self._unfinished -= 1
+                self.unfinished -= 1
                 self._seconds += (each - self._seconds) / 8
 
     def _queue(self) -> int:
         """Take a place; how many were taken before."""
         with self._lock:
-            ahead = self._unfinished - self._held.places
+            ahead = self.unfinished - self._held.places
             if ahead * self._seconds > LONGEST_QUEUE or ahead >= self.most_waiting:
+                measures.count("hash_refusals")
                 raise Overloaded(retry_after=1)
-            self._unfinished += 1
+            self.unfinished += 1
             return ahead
 
     def _counted(self, work: Callable[[], T]) -> T:

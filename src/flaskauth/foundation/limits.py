@@ -15,6 +15,7 @@ from limits.errors import StorageError
 from limits.storage import RedisStorage
 from limits.strategies import FixedWindowRateLimiter
 
+from flaskauth.foundation import measures
 from flaskauth.foundation.errors import TooManyRequests
 from flaskauth.foundation.http import network, refuses
 from flaskauth.foundation.windows import Windows
@@ -98,6 +99,7 @@ def _spend(items: list[RateLimitItem], name: str) -> None:
     counted.add(name)
     wait = _limiter().retry_after(items, name, network())
     if wait:
+        measures.count("limited_requests")
         raise TooManyRequests(retry_after=wait)
 
 

@@ -14,7 +14,7 @@ from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import MapAdapter, RequestRedirect
 
-from flaskauth.foundation import body, errors
+from flaskauth.foundation import body, errors, measures
 from flaskauth.foundation.db import transaction
 from flaskauth.foundation.errors import Forbidden, InternalError, MethodNotAllowed, Problem
 from flaskauth.foundation.http import client_ip, json_response, request_id
@@ -97,11 +97,12 @@ def init_app(app: Flask, settings: Settings) -> None:
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _accident)
     always = _always(settings)
-    app.after_request(lambda response: _end(response, always))
+    app.after_request(lambda response: _end(app, response, always))
 
 
 def refusal(problem: Problem) -> Response:
     """A refusal, as an answer."""
+    measures.refused(problem.code)
     response = json_response(problem.told(request_id()), problem.headers)
     response.status_code = problem.status
     return response
@@ -158,7 +159,7 @@ def _always(settings: Settings) -> list[tuple[str, str]]:
     return [*ALWAYS, ON_HTTPS] if settings.public_url.startswith("https://") else [*ALWAYS]
 
 
-def _end(response: Response, always: Sequence[tuple[str, str]]) -> Response:
+def _end(app: Flask, response: Response, always: Sequence[tuple[str, str]]) -> Response:
     headers = response.headers
     said = {name.lower() for name, _ in headers}
     for name, value in (*always, ("X-Request-ID", request_id())):
@@ -168,17 +169,20 @@ def _end(response: Response, always: Sequence[tuple[str, str]]) -> Response:
     for name, value in UNLESS_SAID:
         if name.lower() not in said:
             headers.add(name, value)
-    _tell(response)
+    _tell(app, response)
     return response
 
 
-def _tell(response: Response) -> None:
-    rule, begun = request.url_rule, request.environ.get(BEGUN)
+def _tell(app: Flask, response: Response) -> None:
+    rule, method, begun = request.url_rule, request.method, request.environ.get(BEGUN)
+    route, took = rule.rule if rule else None, time.perf_counter() - begun if begun else None
+    if took is not None and (kept := measures.of(app)):
+        kept.ended(route, method, response.status_code, took)
     log.info(
         "request",
-        method=request.method,
-        route=rule.rule if rule else None,
+        method=method,
+        route=route,
         status=response.status_code,
-        ms=round((time.perf_counter() - begun) * 1000, 1) if begun else None,
+        ms=round(took * 1000, 1) if took is not None else None,
         ip=client_ip(),
     )

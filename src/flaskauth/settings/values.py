@@ -89,7 +89,9 @@ class Keys(Section):
     """
 
     metrics_token: Annotated[SecretStr, Field(min_length=16)] | None = None
-    """Opens the details of `GET /health/ready` to whoever brings it as a bearer token; 16 characters or more."""
+    """Opens `GET /metrics` and the details of `GET /health/ready` to whoever brings it as a bearer token; 16 characters
+    or more. Unset, nothing is measured.
+    """
 
 
 class Stores(Section):
