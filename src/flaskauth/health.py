@@ -19,7 +19,7 @@ from flaskauth.foundation.errors import Unavailable
 from flaskauth.foundation.http import Blueprint, is_direct_from_here, public, refuses
 from flaskauth.foundation.schemas import Reply, Schema, fields, sentence
 from flaskauth.mail.models import QUEUED, OutboxMail
-from flaskauth.migrations import is_current
+from flaskauth.migrations import is_current, is_newer
 
 DRAINING = "flaskauth.draining"
 LOOKS = "flaskauth.health"
@@ -160,6 +160,8 @@ def _tried(check: Callable[[Connection], Check], connection: Connection) -> Chec
 def _schema(connection: Connection) -> Check:
     if is_current(connection):
         return Check(ok=True, detail="at head")
+    if is_newer(connection):
+        return Check(ok=True, detail="newer than this version, which serves on meanwhile")
     return Check(ok=False, detail="another version; run: flaskauth db upgrade")
 
 

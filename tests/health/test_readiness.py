@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import text
 from tests.health.conftest import Serve
 
 from flaskauth.foundation import clock
@@ -105,6 +106,18 @@ def test_a_schema_of_another_version_makes_it_not_ready(serve: Serve) -> None:
 
     assert client.get("/health/ready").status_code == 503
     assert {name for name, check in checks(client).items() if not check["ok"]} == {"schema", "outbox"}
+
+
+@pytest.mark.parametrize(("stands", "status"), [("9999", 200), ("0001", 503)])
+def test_it_serves_on_a_newer_schema_and_not_on_an_older(serve: Serve, stands: str, status: int) -> None:
+    client = serve()
+    with client.application.app_context():
+        db.session.execute(text("UPDATE alembic_version SET version_num = :stands"), {"stands": stands})
+        db.session.commit()
+    answer = client.get("/health/ready")
+
+    assert answer.status_code == status
+    assert (status == 200) == ("newer" in answer.get_json()["checks"]["schema"]["detail"])
 
 
 def test_a_process_that_is_ending_is_not_ready(serve: Serve) -> None:

@@ -73,6 +73,11 @@ def is_current(connection: Connection) -> bool:
     return _stands(connection) == head()
 
 
+def is_newer(connection: Connection) -> bool:
+    """Whether a later version has migrated it; what that added does not concern this one."""
+    return (_stands(connection) or "") > head()
+
+
 def is_yours(_thing: object, name: str | None, kind: str, _reflected: object, _compared: object) -> bool:
     """For `include_object` of an Alembic of your own: your tables, and none of ours.
 
