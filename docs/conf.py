@@ -23,7 +23,7 @@ NAVIGATION = {
         *("concepts/leaving", "concepts/trail", "concepts/keys", "concepts/outbox", "why"),
     ],
     "Use": ["library", "verifying"],
-    "Run": ["production", "performance", "scaling", "security", "importing", "doctor"],
+    "Run": ["production", "deploying", "operations", "performance", "scaling", "security", "importing", "doctor"],
     "Look up": ["limits", "reference/settings", "reference/routes", "reference/commands", "reference/events"],
     "Work on it": ["map", "adr/*"],
 }

@@ -5,7 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from docs.generate import commands, events, limits, routes, settings
+from docs.generate import commands, deploying, events, limits, routes, settings
 
 from flaskauth import Settings, create_app
 
@@ -27,6 +27,10 @@ PAGES: dict[str, Callable[[], Iterator[str]]] = {
     "docs/reference/commands.md": commands.page,
     "docs/reference/events.md": events.page,
     "docs/limits.md": limits.page,
+    "deploy/systemd/flaskauth-.service.d/common.conf": lambda: deploying.unit("common"),
+    "deploy/systemd/flaskauth-server.service": lambda: deploying.unit("server"),
+    "deploy/systemd/flaskauth-worker.service": lambda: deploying.unit("worker"),
+    "deploy/nginx/flaskauth.conf": deploying.site,
 }
 
 

@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 
 from tests.journeys import leaks
@@ -78,3 +79,13 @@ def test_nobody_is_named_in_it(tmp_path: Path) -> None:
         assert value(told, COUNT, route="/auth/login", method="POST", status="2xx") >= 1
         assert not leaks.leaked({*person.secrets, TOKEN}, {"metrics": told.encode()})
         assert [name for name in ("grace", "@", "192.0.2", "127.0.0") if name in told] == []
+
+
+def test_what_is_refused_before_the_application_is_asked_is_counted_too(tmp_path: Path) -> None:
+    with measured(tmp_path) as (_, port):
+        before = value(page(port), "refusals_total", code="bad_request")
+        with closing(HTTPConnection("127.0.0.1", port, timeout=30)) as link:
+            link.request("GET", "/hello", headers={"X-Odd": b"\xff"})
+            assert link.getresponse().status == 400
+
+        assert value(page(port), "refusals_total", code="bad_request") - before == 1
