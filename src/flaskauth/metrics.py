@@ -1,4 +1,7 @@
-"""GET /metrics: what the server measures, in Prometheus' text format, for who brings METRICS_TOKEN."""
+"""GET /metrics: what the server measures, in Prometheus' text format, for who brings METRICS_TOKEN.
+
+In development it is where the mailbox is.
+"""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -32,7 +35,7 @@ bp = Blueprint("metrics", __name__, tag="Operations")
 
 def init_app(app: Flask, settings: Settings) -> None:
     """Measure, where somebody may see it."""
-    if settings.metrics_token is None:
+    if not settings.is_measured:
         return
     pool = app.extensions[hashing.KEY]
     with app.app_context():
@@ -51,7 +54,7 @@ def init_app(app: Flask, settings: Settings) -> None:
 @refuses(NotFound)
 @bp.output(FileSchema(type="string"), content_type="text/plain")
 def metrics() -> Response:
-    """What the server measures, for Prometheus; without METRICS_TOKEN there is nothing here."""
+    """What the server measures, for Prometheus: for who brings METRICS_TOKEN; in development where the mailbox is."""
     kept = measures.of(current_app)
     if kept is None or not is_operator():
         raise NotFound

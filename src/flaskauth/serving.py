@@ -51,7 +51,7 @@ def serve(host: str, port: int, workers: int | None) -> None:
             "Development serves this machine only. Set FLASKAUTH_ENV=production to serve others."
         )
     _make_sure_of(host, port)
-    if settings.metrics_token:
+    if settings.is_measured:
         measures.share()
     _prepare()
     _let_workers_end()

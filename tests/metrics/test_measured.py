@@ -24,8 +24,11 @@ from flaskauth.mail.models import DEAD, OutboxMail
 
 ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 BEARER = {"Authorization": f"Bearer {TOKEN}", "Via": "a proxy"}
+# With a mail server there is no mailbox, and with no token there is nobody who may see what is measured.
 UNLOADED = """
-import sys, flaskauth
+import os, sys
+os.environ |= {"FLASKAUTH_ENV": "development", "MAIL_SERVER": "localhost"}
+import flaskauth
 client = flaskauth.create_app().test_client()
 assert client.get("/metrics").status_code == 404
 print("prometheus_client" in sys.modules)
@@ -69,9 +72,17 @@ def test_who_does_not_bring_the_token_finds_nothing(measured: Flask, headers: di
 
 
 @ON_SQLITE
-def test_without_a_token_in_the_settings_there_is_nothing_for_anybody(client: FlaskClient) -> None:
+def test_without_a_token_in_the_settings_there_is_nothing_for_anybody(make_app: MakeApp) -> None:
+    client = make_app(MAIL_SERVER="localhost").test_client()
     for headers in ({}, {"Authorization": "Bearer "}, {"Authorization": "Bearer None"}):
         assert client.get("/metrics", headers=headers).status_code == 404
+
+
+@ON_SQLITE
+def test_in_development_it_is_where_the_mailbox_is(client: FlaskClient) -> None:
+    """As the details of /health/ready: for this machine, and past no proxy."""
+    assert value(client.get("/metrics").text, "processes") == 1
+    assert client.get("/metrics", headers={"Via": "a proxy"}).status_code == 404
 
 
 def test_without_one_its_library_is_not_even_loaded(tmp_path: Path) -> None:

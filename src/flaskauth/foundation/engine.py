@@ -53,7 +53,7 @@ def options(settings: Settings) -> dict[str, Any]:
     """The engine's options for these settings."""
     url = settings.database_url
     common = {"url": url, "hide_parameters": True, "pool_timeout": 1, "pool_size": settings.database_pool_size}
-    if settings.metrics_token:
+    if settings.is_measured:
         common["poolclass"] = Measured
     if is_sqlite(url):
         return {**common, "connect_args": {"timeout": ANSWER_TIMEOUT, "factory": Embedded}}

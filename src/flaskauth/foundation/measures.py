@@ -1,4 +1,4 @@
-"""What the server tells Prometheus of itself. Without METRICS_TOKEN nothing is counted, and its library is not loaded.
+"""What the server tells Prometheus of itself. Where nobody may see it nothing is counted, and its library not loaded.
 
 The processes of one server write into files of a folder, and whoever is asked reads them all. What a process that has
 ended counted stays in the sums; what it had under way does not.
@@ -62,10 +62,10 @@ class Measures:
         self._lock = threading.Lock()
 
     def start(self) -> None:
-        """Look at what is under way from now on; after a fork the first request, or who forked, starts it again."""
+        """Have others see what is under way; after a fork the first request, or who forked, starts it again."""
         with self._lock:
-            if self._pid != os.getpid():
-                self._pid = os.getpid()
+            is_new, self._pid = self._pid != os.getpid(), os.getpid()
+            if is_new and FOLDER in os.environ:
                 threading.Thread(target=self._keep_looking, name="measures", daemon=True).start()
 
     def ended(self, route: str | None, method: str, status: int, seconds: float) -> None:
@@ -114,7 +114,7 @@ def init_app(app: Flask, gauges: Gauges) -> None:
 
 
 def of(app: Flask) -> Measures | None:
-    """What this application measures; none without METRICS_TOKEN."""
+    """What this application measures; none where nobody may see it."""
     found: Measures | None = app.extensions.get(KEY)
     return found
 

@@ -83,6 +83,11 @@ class Settings(Process, Address, Keys, Stores, Mail, Tokens, Limits, Records, Pi
         return self.is_development and self.mail_server is None
 
     @property
+    def is_measured(self) -> bool:
+        """Whether there is somebody who may see /metrics."""
+        return self.metrics_token is not None or self.has_mailbox
+
+    @property
     def audience(self) -> str:
         return self.jwt_audience or self.public_url
 

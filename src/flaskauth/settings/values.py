@@ -90,7 +90,7 @@ class Keys(Section):
 
     metrics_token: Annotated[SecretStr, Field(min_length=16)] | None = None
     """Opens `GET /metrics` and the details of `GET /health/ready` to whoever brings it as a bearer token; 16 characters
-    or more. Unset, nothing is measured.
+    or more. Unset, nothing is measured in production; in development both are open where the mailbox is.
     """
 
 
