@@ -11,7 +11,7 @@ python := $(or $(PYTHON),python3)
 export UV_SYSTEM_CERTS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup test test-mysql races planted fuzz timing bench bench-quick storm footprint drain growth import-many lint \
+.PHONY: help run setup test test-mysql races faults faults-quick planted fuzz timing bench bench-quick storm footprint drain growth import-many lint \
 	docs wheel lock clean
 
 help: ## this list
@@ -36,6 +36,14 @@ test-mysql: setup ## what needs a database, on MySQL 9, by PyMySQL and by mysqlc
 races: setup ## races over two server processes, 200 rounds of each, half an hour (ARGS=50 are fewer)
 	@$(bin)/python -m tests.servers install
 	RACE_ROUNDS=$(or $(ARGS),200) $(bin)/python -m pytest -q tests/races -k burst
+
+faults: setup ## break database, Redis, mail and server under load, 50 minutes (ARGS=R01 is one; --json FILE, --markdown FILE)
+	@$(bin)/python -m tests.servers install
+	@$(bin)/python -m tests.faults $(ARGS)
+
+faults-quick: setup ## the bold ones of these, for a short time each, 10 minutes
+	@$(bin)/python -m tests.servers install
+	@$(bin)/python -m tests.faults --quick $(ARGS)
 
 planted: setup ## plant bugs in a copy of the tree, one at a time, and show which tests each turned red (ARGS=a word of theirs)
 	@$(bin)/python -m tests.servers install

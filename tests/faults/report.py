@@ -1,0 +1,84 @@
+"""What came of the scenarios, for people and for files."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Self
+
+from tests.faults.history import Bounds, Call
+from tests.faults.judges import JUDGES
+from tests.faults.scenarios import Scenario
+
+HEAD = ("scenario", "what breaks", "rounds", "seconds", "ok", "refused", "unknown", "ready again, at most", "verdict")
+
+
+@dataclass(frozen=True)
+class Result:
+    number: str
+    what: str
+    rounds: int
+    seconds: float
+    ok: int
+    refused: int
+    unknown: int
+    recovered: float
+    slowest: float
+    found: Mapping[str, Sequence[str]]
+
+    @classmethod
+    def of(
+        cls,
+        scenario: Scenario,
+        rounds: int,
+        seconds: float,
+        calls: Sequence[Call],
+        bounds: Bounds,
+        found: Mapping[str, Sequence[str]],
+    ) -> Self:
+        outcomes = Counter(call.outcome for call in calls)
+        return cls(
+            scenario.number,
+            scenario.what,
+            rounds,
+            seconds,
+            **{name: outcomes[name] for name in ("ok", "refused", "unknown")},
+            recovered=max(bounds.recovered, default=0.0),
+            slowest=max((call.ended - call.began for call in calls), default=0.0),
+            found=found,
+        )
+
+    @property
+    def is_green(self) -> bool:
+        return not self.found
+
+    @property
+    def verdict(self) -> str:
+        return "kept" if self.is_green else f"BROKEN: {', '.join(self.found)}"
+
+    def cells(self) -> list[str]:
+        counts = (self.rounds, round(self.seconds), self.ok, self.refused, self.unknown)
+        return [self.number, self.what, *map(str, counts), f"{self.recovered:.1f} s", self.verdict]
+
+
+def as_text(results: Sequence[Result]) -> str:
+    """A table, and how many looked at each."""
+    rows = [HEAD, *(result.cells() for result in results)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "\n".join([*lines, f"Each was looked at by {len(JUDGES)} judges."])
+
+
+def as_markdown(results: Sequence[Result]) -> str:
+    return "\n".join(_lines(results)) + "\n"
+
+
+def as_json(results: Sequence[Result]) -> str:
+    return json.dumps([{**asdict(result), "verdict": result.verdict} for result in results], indent=2) + "\n"
+
+
+def _lines(results: Sequence[Result]) -> Iterator[str]:
+    yield f"| {' | '.join(HEAD)} |"
+    yield f"|{'---|' * len(HEAD)}"
+    for result in results:
+        yield f"| {' | '.join(result.cells())} |"

@@ -1,0 +1,97 @@
+"""Where faults are made: two servers of two processes each, one worker, a database behind a proxy, Redis, mail."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tests.faults.mailbox import Mailbox
+from tests.faults.proxy import FaultProxy
+from tests.inside import together
+from tests.journeys.installation import LOGIN, Installation
+from tests.journeys.processes import Running
+from tests.journeys.visitors import Visitor
+from tests.servers import MariaDB, Redis, SmtpSink, free_port
+
+DURABLE = "--innodb-flush-log-at-trx-commit=1"
+# Leases and waits end, as they would do in a minute: the mails that a crash left behind are tried again now.
+HURRY = "UPDATE outbox SET leased_until = NULL, next_try_at = created_at WHERE state = 'queued'"
+LEFT = "SELECT id FROM outbox WHERE state = 'queued'"
+
+
+class Site(Installation):
+    """A production installation on two servers."""
+
+    def __init__(self, database: MariaDB, redis: Redis, sink: SmtpSink, wire: FaultProxy, folder: Path) -> None:
+        super().__init__(database, redis, sink, folder)
+        self.database, self.wire = database, wire
+        self.mailbox = Mailbox(sink)
+        own = self.place.settings["SQLALCHEMY_DATABASE_URI"]
+        self.place = self.place.having(SQLALCHEMY_DATABASE_URI=own.replace(f":{database.port}/", f":{wire.port}/"))
+        self.ports = (self.port, free_port())
+        self.servers: dict[int, Running] = {}
+
+    def start_one(self, at: int) -> Running:
+        """Start one of the two servers, and wait until it is ready."""
+        words = ("flaskauth", "serve", "--host", "127.0.0.1", "--port", str(self.ports[at]), "--workers", "2")
+        self.servers[at] = self._start(words, f"server-{at}.log")
+        with closing(Visitor(self.ports[at])) as visitor:
+            return self.servers[at].wait_until(visitor.is_ready)
+
+    def kill_a_process(self, at: int) -> int:
+        """End one of a server's processes as a crash would; how many were ended."""
+        victims = [pid for pid in self.servers[at].children() if _serves(pid)]
+        for pid in victims[:1]:
+            os.kill(pid, signal.SIGKILL)
+        return len(victims[:1])
+
+    def seconds_until_ready(self, most: float = 60.0) -> float:
+        """How long both servers take from now until they are ready."""
+        began = time.monotonic()
+        for port in self.ports:
+            with closing(Visitor(port)) as visitor:
+                while not visitor.is_ready() and time.monotonic() - began < most:
+                    time.sleep(0.05)
+        return time.monotonic() - began
+
+    def connections(self) -> list[int]:
+        """The database's numbers of the connections that the application has."""
+        with self.engine.connect() as own:
+            me = own.exec_driver_sql("SELECT CONNECTION_ID()").scalar_one()
+            rows = own.exec_driver_sql("SELECT ID FROM information_schema.PROCESSLIST WHERE USER = 'app'")
+            return [int(row[0]) for row in rows if row[0] != me]
+
+    def drain(self, seconds: float, *, hurry: bool) -> None:
+        """Wait until every mail has gone; in a hurry, not for leases and waits that a crash left behind."""
+        deadline = time.monotonic() + seconds
+        time.sleep(2 if hurry else 0)
+        while self.execute(LEFT) and time.monotonic() < deadline:
+            if hurry:
+                self.execute(HURRY)
+            time.sleep(4)
+
+
+@contextmanager
+def site() -> Iterator[Site]:
+    """Migrated and started, with everything private to it."""
+    with ExitStack() as running:
+        folder = Path(running.enter_context(TemporaryDirectory(prefix="faults-", ignore_cleanup_errors=True)))
+        database = running.enter_context(MariaDB(DURABLE))
+        redis = running.enter_context(Redis())
+        sink = running.enter_context(SmtpSink(tls="starttls", login=LOGIN))
+        wire = running.enter_context(FaultProxy(database.port))
+        found = Site(database, redis, sink, wire, folder)
+        running.callback(found.close)
+        found.place.run("flaskauth", "db", "upgrade")
+        together([found.start_worker, lambda: found.start_one(0), lambda: found.start_one(1)])
+        yield found
+
+
+def _serves(pid: int) -> bool:
+    """Whether a child of granian is one that serves, and no helper of Python's multiprocessing."""
+    with suppress(OSError):
+        return b"resource_tracker" not in Path(f"/proc/{pid}/cmdline").read_bytes()
+    return False
