@@ -12,18 +12,18 @@ from pathlib import Path
 
 from tests.faults.asking import Desk
 from tests.faults.ending import ending
-from tests.faults.faults import Run
 from tests.faults.history import History
 from tests.faults.judges import judged
 from tests.faults.people import Crowd, Person
 from tests.faults.report import Result, as_json, as_markdown, as_text
 from tests.faults.scenarios import SCENARIOS, Scenario
 from tests.faults.site import Site, site
+from tests.faults.under_way import Run
 
 THREADS = 6
 PROBED = 40  # people who try every password at the end
 CALM = 4.0  # seconds before and after the faults
-LONG, QUICK = 90.0, 20.0  # seconds of faults
+LONG, QUICK = 90.0, 15.0  # seconds of faults
 
 
 def main(words: Sequence[str]) -> int:

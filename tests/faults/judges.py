@@ -21,6 +21,7 @@ JUDGES: Sequence[Judge] = (
     of_rows.mails_are_few_and_alike,
     of_rows.good_codes_are_taken,
     of_calls.codes_open_once,
+    of_calls.good_tokens_are_taken,
     of_calls.a_token_has_one_successor,
     of_calls.what_was_revoked_stays_so,
     of_calls.the_last_password_counts,

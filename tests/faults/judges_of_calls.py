@@ -19,6 +19,19 @@ def codes_open_once(calls: Sequence[Call], ending: Ending, bounds: Bounds) -> It
             yield f"the code behind {door} was taken {times} times"
 
 
+def good_tokens_are_taken(calls: Sequence[Call], ending: Ending, bounds: Bounds) -> Iterator[str]:
+    """C5: an access token of a session that nobody asked to end is not refused."""
+    ends: dict[str, float] = {}
+    for call in calls:
+        # A refresh token that came again too late ends its session, which its owner hears by that answer.
+        is_late = call.action == "refresh" and call.status == 401
+        for session in (*call.ends, *([call.session] if is_late else [])):
+            ends[session] = min(call.began, ends.get(session, call.began))
+    for call in calls:
+        if call.action == "profile" and call.status == 401 and ends.get(call.session, call.ended) >= call.ended:
+            yield f"{call.person} brought a good token and was refused: {call.reason}"
+
+
 def a_token_has_one_successor(calls: Sequence[Call], ending: Ending, bounds: Bounds) -> Iterator[str]:
     """C5: a refresh token is traded for one other, and for nothing once that one was traded too."""
     trades = acked(calls, "refresh", "replay_old")

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from tests.faults import faults
-from tests.faults.faults import Run
+from tests.faults import of_the_database as database
+from tests.faults import of_the_rest as rest
 from tests.faults.history import Bounds
+from tests.faults.under_way import Run
 
 
 @dataclass(frozen=True)
@@ -24,21 +25,26 @@ MORE = replace(SOME, copies=8)
 LOSSLESS = replace(SOME, loses_none=True)
 
 SCENARIOS: Sequence[Scenario] = (
-    Scenario("R01", "mariadbd killed, back after 3 s", faults.kill_the_database, SOME, bold=True),
-    Scenario("R02a", "cut before COMMIT arrives", faults.cut_before_commit, SOME, bold=True),
-    Scenario("R02b", "cut after COMMIT, before its answer", faults.cut_after_commit, SOME, bold=True),
-    Scenario("R02c", "cut after a refresh, before its answer", faults.cut_after_trade, SOME),
-    Scenario("R05", "database read-only", faults.read_only, SOME, bold=True),
-    Scenario("R06", "database 200 ms slower", faults.slow_database, SOME),
-    Scenario("R07", "database unreachable without a word", faults.silent_network, SLOW, bold=True),
-    Scenario("R08", "mariadbd stopped and continued", faults.stopped_database, SLOW),
-    Scenario("R09", "connections reset", faults.reset_connections, SOME),
-    Scenario("R10", "connections killed by KILL", faults.kill_connections, SOME),
-    Scenario("R11", "locks and deadlocks from outside", faults.deadlocks, SOME, bold=True),
-    Scenario("R20", "Redis killed, back after 6 s", faults.kill_redis, SOME, bold=True),
-    Scenario("R21", "Redis flushed", faults.flush_redis, SOME),
-    Scenario("R24", "worker killed while it sends", faults.kill_the_worker, SOME, bold=True),
-    Scenario("R30", "mail taken, connection dropped", faults.mail_is_taken_and_not_said, MORE, bold=True),
-    Scenario("R36", "servers told to end, by turns", faults.roll, LOSSLESS, bold=True),
-    Scenario("R37", "server process killed", faults.kill_a_server_process, SOME, bold=True),
+    Scenario("R01", "mariadbd killed, back after 3 s", database.kill_the_database, SOME, bold=True),
+    Scenario("R02a", "cut before COMMIT arrives", database.cut_before_commit, SOME, bold=True),
+    Scenario("R02b", "cut after COMMIT, before its answer", database.cut_after_commit, SOME, bold=True),
+    Scenario("R02c", "cut after a refresh, before its answer", database.cut_after_trade, SOME),
+    Scenario("R05", "database read-only", database.read_only, SOME, bold=True),
+    Scenario("R06", "database 200 ms slower", database.slow_database, SOME),
+    Scenario("R07", "database unreachable without a word", database.silent_network, SLOW, bold=True),
+    Scenario("R08", "mariadbd stopped and continued", database.stopped_database, SLOW),
+    Scenario("R09", "connections reset", database.reset_connections, SOME),
+    Scenario("R09b", "connections reset, and too many", database.few_connections, SOME),
+    Scenario("R10", "connections killed by KILL", database.kill_connections, SOME),
+    Scenario("R11", "locks and deadlocks from outside", database.deadlocks, SOME, bold=True),
+    Scenario("R12", "rows locked for 8 s", database.long_locks, SOME),
+    Scenario("R20", "Redis killed, back after 6 s", rest.kill_redis, SOME, bold=True),
+    Scenario("R21", "Redis flushed", rest.flush_redis, SOME),
+    Scenario("R24", "worker killed while it sends", rest.kill_the_worker, SOME, bold=True),
+    Scenario("R27", "mail put off by 451", rest.mail_is_put_off, SOME),
+    Scenario("R29", "mail server away", rest.no_mail_server, SOME),
+    Scenario("R30", "mail taken, connection dropped", rest.mail_is_taken_and_not_said, MORE, bold=True),
+    Scenario("R36", "servers told to end, by turns", rest.roll, LOSSLESS, bold=True),
+    Scenario("R37", "server process killed", rest.kill_a_server_process, SOME, bold=True),
+    Scenario("R43", "signing keys rotated", rest.new_keys, SOME),
 )

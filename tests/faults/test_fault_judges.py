@@ -111,6 +111,7 @@ BUGS = [
     Bug(of_rows.mails_are_few_and_alike, "no row asked for", there=NOBODYS),
     Bug(of_calls.codes_open_once, "2 times", [call("verify", 4, door="door", otp="code")]),
     Bug(of_rows.good_codes_are_taken, "was refused", [call("verify", 3, 401, door="door", otp="code")]),
+    Bug(of_calls.good_tokens_are_taken, "was refused", [call("profile", 9, 401, session="7")]),
     Bug(of_calls.a_token_has_one_successor, "2 successors", [call("refresh", 7, brought="7.1", gained="7.9")]),
     Bug(of_calls.a_token_has_one_successor, "two generations", [call("refresh", 9.5, brought="7.1", gained="7.2")]),
     Bug(of_calls.what_was_revoked_stays_so, "by a session that had ended", [call("profile", 12, session="7")]),

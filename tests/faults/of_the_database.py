@@ -1,55 +1,14 @@
-"""The faults. Each is made while people are on their way, again and again until its time is over."""
+"""Faults of the database and on the way to it. Each is made again and again until its time is over."""
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Callable
+from contextlib import suppress
 
-from redis import Redis as Client
-from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError
-from tests.faults.history import Bounds, Span
 from tests.faults.people import chance
 from tests.faults.proxy import is_commit, is_trade
-from tests.faults.site import Site
-
-PAUSE = 3.0  # seconds in which all is well between two rounds
-
-
-@dataclass
-class Run:
-    """One scenario under way: where, for how long, and what came of it so far."""
-
-    site: Site
-    seconds: float
-    rounds: int = 0
-    broke: int = 0
-    bounds: Bounds = field(default_factory=Bounds)
-
-    def __post_init__(self) -> None:
-        self._end = time.monotonic() + self.seconds
-
-    def each(self) -> Iterator[int]:
-        """Rounds, with quiet between them, until the time is over; one at least."""
-        while self.rounds == 0 or time.monotonic() < self._end:
-            time.sleep(PAUSE)
-            yield self.rounds
-            self.rounds += 1
-
-    def healed(self) -> None:
-        """The fault is over: how long until both servers are ready?"""
-        recovered = (*self.bounds.recovered, self.site.seconds_until_ready())
-        self.bounds = replace(self.bounds, recovered=recovered)
-
-    @contextmanager
-    def span(self, kind: str) -> Iterator[None]:
-        began = time.monotonic()
-        yield
-        spans: Sequence[Span] = getattr(self.bounds, kind)
-        change: dict[str, Any] = {kind: (*spans, Span(began, time.monotonic()))}
-        self.bounds = replace(self.bounds, **change)
+from tests.faults.under_way import Run
 
 
 def kill_the_database(run: Run) -> None:
@@ -172,58 +131,22 @@ def _contend(run: Run, stop: float) -> None:
         time.sleep(0.05)
 
 
-def kill_redis(run: Run) -> None:
+def long_locks(run: Run) -> None:
+    """Somebody else holds the newest rows for longer than a lock is waited for."""
     for _ in run.each():
-        run.site.redis.kill()
+        with run.site.engine.begin() as connection:
+            for table in TABLES:
+                found = connection.exec_driver_sql(f"SELECT * FROM {table} ORDER BY 1 DESC LIMIT 20 FOR UPDATE")
+                run.broke += len(found.all())
+            time.sleep(8)
+        run.healed()
+
+
+def few_connections(run: Run) -> None:
+    """The database takes no more connections, and ends those that there are."""
+    for _ in run.each():
+        run.site.database.execute("SET GLOBAL max_connections = 10")
+        run.broke += run.site.wire.reset() > 10
         time.sleep(6)
-        run.site.redis.start()
-        run.broke += 1
-        run.healed()
-
-
-def flush_redis(run: Run) -> None:
-    with Client.from_url(run.site.redis.url) as client:
-        for _ in run.each():
-            for _ in range(20):
-                with suppress(RedisError):
-                    client.flushall()
-                    run.broke += 1
-                time.sleep(0.2)
-            run.healed()
-
-
-def kill_the_worker(run: Run) -> None:
-    """The mail server hangs when it has all of a message, and the worker dies there."""
-    for _ in run.each():
-        run.site.sink.mode = "hang"
-        time.sleep(3)
-        run.broke += run.site.execute("SELECT id FROM outbox WHERE leased_until IS NOT NULL") > 0
-        run.site.worker.close()
-        run.site.sink.stop()
-        run.site.sink.mode = "ok"
-        run.site.sink.start()
-        run.site.start_worker()
-        run.healed()
-
-
-def mail_is_taken_and_not_said(run: Run) -> None:
-    for _ in run.each():
-        run.site.sink.mode = "drop"
-        time.sleep(4)
-        run.site.sink.mode = "ok"
-        run.broke += 1
-        run.healed()
-
-
-def kill_a_server_process(run: Run) -> None:
-    for number in run.each():
-        run.broke += run.site.kill_a_process(number % 2)
-        run.healed()
-
-
-def roll(run: Run) -> None:
-    for number in run.each():
-        assert run.site.servers[number % 2].end(30) in {0, -15}
-        run.site.start_one(number % 2)
-        run.broke += 1
+        run.site.database.execute("SET GLOBAL max_connections = 151")
         run.healed()

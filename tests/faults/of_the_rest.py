@@ -1,0 +1,90 @@
+"""Faults of Redis, of mail and of the server itself. Each is made again and again until its time is over."""
+
+import time
+from contextlib import suppress
+
+from redis import Redis as Client
+from redis.exceptions import RedisError
+from tests.faults.under_way import Run
+
+
+def kill_redis(run: Run) -> None:
+    for _ in run.each():
+        run.site.redis.kill()
+        time.sleep(6)
+        run.site.redis.start()
+        run.broke += 1
+        run.healed()
+
+
+def flush_redis(run: Run) -> None:
+    with Client.from_url(run.site.redis.url) as client:
+        for _ in run.each():
+            for _ in range(20):
+                with suppress(RedisError):
+                    client.flushall()
+                    run.broke += 1
+                time.sleep(0.2)
+            run.healed()
+
+
+def kill_the_worker(run: Run) -> None:
+    """The mail server hangs when it has all of a message, and the worker dies there."""
+    for _ in run.each():
+        run.site.sink.mode = "hang"
+        time.sleep(3)
+        run.broke += run.site.execute("SELECT id FROM outbox WHERE leased_until IS NOT NULL") > 0
+        run.site.worker.close()
+        run.site.sink.stop()
+        run.site.sink.mode = "ok"
+        run.site.sink.start()
+        run.site.start_worker()
+        run.healed()
+
+
+def mail_is_taken_and_not_said(run: Run) -> None:
+    for _ in run.each():
+        run.site.sink.mode = "drop"
+        time.sleep(4)
+        run.site.sink.mode = "ok"
+        run.broke += 1
+        run.healed()
+
+
+def mail_is_put_off(run: Run) -> None:
+    for _ in run.each():
+        run.site.sink.mode = "tempfail"
+        time.sleep(6)
+        run.site.sink.mode = "ok"
+        run.broke += 1
+        run.healed()
+
+
+def no_mail_server(run: Run) -> None:
+    for _ in run.each():
+        run.site.sink.stop()
+        time.sleep(6)
+        run.site.sink.start()
+        run.broke += 1
+        run.healed()
+
+
+def new_keys(run: Run) -> None:
+    for _ in run.each():
+        run.site.place.run("flaskauth", "keys", "rotate")
+        run.broke += 1
+        run.healed()
+
+
+def kill_a_server_process(run: Run) -> None:
+    for number in run.each():
+        run.broke += run.site.kill_a_process(number % 2)
+        run.healed()
+
+
+def roll(run: Run) -> None:
+    for number in run.each():
+        assert run.site.servers[number % 2].end(30) in {0, -15}
+        run.site.start_one(number % 2)
+        run.broke += 1
+        run.healed()
