@@ -1,6 +1,6 @@
 """What is there when all is over, read past the server."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from redis import Redis as Client
@@ -27,6 +27,7 @@ def ending(site: Site, calls: Sequence[Call]) -> Ending:
         events=[(name, user, str(session)) for name, user, session in _rows(site, EVENTS)],
         outbox=[Sent(**{**row._mapping, "door": crypto.encode(row.door or b"")}) for row in _rows(site, MAILS)],
         mails=site.mailbox.mails,
+        accidents=[*_accidents(site)],
         leaks=sorted(leaks.leaked(_secrets(calls), dict([*_written(site)]))),
     )
 
@@ -45,6 +46,11 @@ def _secrets(calls: Sequence[Call]) -> set[str]:
     some = calls[:: max(1, len(calls) // SAMPLE)]
     found = {secret for call in some for secret in (call.password, call.otp, call.brought, call.gained)}
     return found - {""} | {"nothing was said"}
+
+
+def _accidents(site: Site) -> Iterator[str]:
+    for log in site.place.folder.glob("server-*.log"):
+        yield from (line for line in log.read_text(errors="replace").splitlines() if '"accident"' in line)
 
 
 def _written(site: Site) -> Iterable[tuple[str, bytes]]:

@@ -103,6 +103,7 @@ class Ending:
     outbox: Sequence[Sent] = ()
     mails: Sequence[Mail] = ()
     leaks: Sequence[str] = ()
+    accidents: Sequence[str] = ()  # that a log tells of
 
 
 @dataclass(frozen=True)

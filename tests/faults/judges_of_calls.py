@@ -104,6 +104,8 @@ def refusals_are_in_order(calls: Sequence[Call], ending: Ending, bounds: Bounds)
             yield f"{call.action} was answered by {call.status} {call.reason}"
         if call.status == 503 and not call.says_when:
             yield f"{call.action} was answered by 503 without Retry-After"
+    for accident in ending.accidents:
+        yield f"a log tells of an accident: {accident}"
 
 
 def answers_come_in_time(calls: Sequence[Call], ending: Ending, bounds: Bounds) -> Iterator[str]:

@@ -64,6 +64,11 @@ class Site(Installation):
             rows = own.exec_driver_sql("SELECT ID FROM information_schema.PROCESSLIST WHERE USER = 'app'")
             return [int(row[0]) for row in rows if row[0] != me]
 
+    def deadlocks(self) -> int:
+        """How many the database has ended since it was started."""
+        with self.engine.connect() as own:
+            return int(own.exec_driver_sql("SHOW GLOBAL STATUS LIKE 'Innodb_deadlocks'").one()[1])
+
     def drain(self, seconds: float, *, hurry: bool) -> None:
         """Wait until every mail has gone; in a hurry, not for leases and waits that a crash left behind."""
         deadline = time.monotonic() + seconds

@@ -128,6 +128,7 @@ BUGS = [
     ),
     Bug(of_calls.refusals_are_in_order, "answered by 500", [call("profile", 9, 500)]),
     Bug(of_calls.refusals_are_in_order, "without Retry-After", [call("profile", 9, 503)]),
+    Bug(of_calls.refusals_are_in_order, "an accident", there=ending(accidents=["KeyError"])),
     Bug(of_calls.answers_come_in_time, "took 0.5 s", bounds=replace(FINE, slowest=0.4)),
     Bug(of_calls.answers_come_in_time, "ready 6.0 s after", bounds=replace(FINE, recovered=[1, 6])),
     Bug(

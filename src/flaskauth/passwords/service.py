@@ -13,6 +13,7 @@ from flaskauth.codes import service as codes
 from flaskauth.codes.doors import Brought, Opened, WrongCode
 from flaskauth.codes.service import Asked
 from flaskauth.foundation import clock, hashing
+from flaskauth.foundation.errors import Problem
 from flaskauth.foundation.http import network
 from flaskauth.login import budgets
 from flaskauth.login import service as login
@@ -92,8 +93,10 @@ def change(who: SignedIn, current: str, password: str) -> None:
     try:
         _demand_other(password, current)
         hashed = _hashed(password, who.user)
-    finally:
+    except Problem:
         right.give_back()
+        raise
+    right.give_back()
     if not accounts.change_password(right.stored, hashed):
         raise WrongCredentials  # somebody else was first
     audit.record("password_changed", user_id=who.user.id, session_id=who.session.id)
@@ -109,8 +112,10 @@ def _redeem(form: Reset) -> User:
     user_id = user.id
     try:
         hashed = _hashed(form.password, user)
-    finally:
+    except Problem:
         opened.give_back()
+        raise
+    opened.give_back()
     opened.redeem()
     if not accounts.reset_password(user_id, opened.address, hashed):
         raise WrongCode
