@@ -23,8 +23,10 @@ NAVIGATION = {
         *("concepts/leaving", "concepts/trail", "concepts/keys", "concepts/outbox", "why"),
     ],
     "Use": ["library", "verifying"],
-    "Run": ["production", "deploying", "operations", "performance", "scaling", "security", "importing", "doctor"],
-    "Run": ["production", "performance", "scaling", "reliability", "security", "importing", "doctor"],
+    "Run": [
+        *("production", "deploying", "operations", "performance", "scaling"),
+        *("reliability", "security", "importing", "doctor"),
+    ],
     "Look up": ["limits", "reference/settings", "reference/routes", "reference/commands", "reference/events"],
     "Work on it": ["map", "adr/*"],
 }

@@ -1,7 +1,6 @@
 """docs/operations.md: a node is upgraded, a database is backed up and restored to a point in time."""
 
 import configparser
-import shutil
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,11 +13,10 @@ from tests.journeys.processes import COMMANDS, Place
 from tests.journeys.visitors import Visitor
 from tests.people import GRACE
 from tests.servers import MariaDB
+from tests.servers.binaries import binaries
 
 from flaskauth.settings import with_driver
 
-# Where MariaDB's clients are installed.
-CLIENTS = [shutil.which("mariadb-dump")] if shutil.which("mariadb-binlog") else []
 CREDENTIALS = {name: GRACE[name] for name in ("email", "password")}
 SETTINGS = {"FLASKAUTH_ENV": "development", "SECRET_KEY": "k9Tq3vYx7bNz1mWc5dRf8hJp2sLg6aQe"}
 
@@ -54,9 +52,8 @@ def database(tmp_path: Path) -> Iterator[MariaDB]:
         found.close()
 
 
-@pytest.mark.parametrize("client", CLIENTS)
 def test_what_was_backed_up_comes_back_to_a_point_in_time_and_nobody_is_signed_in(
-    database: MariaDB, client: str, tmp_path: Path
+    database: MariaDB, tmp_path: Path
 ) -> None:
     place = Place(tmp_path, {**SETTINGS, "SQLALCHEMY_DATABASE_URI": database.url("flaskauth")})
     (tmp_path / "migrations_url").write_text(database.url("flaskauth"))
@@ -99,7 +96,14 @@ def type_into(shell: Shell, script: str, other: Mapping[str, str] | None = None)
     }
     for told, instead in {**here, **(other or {})}.items():
         script = script.replace(told, instead)
-    return shell.paste(script)
+    return shell.paste(clients(), script)
+
+
+def clients() -> str:
+    """MariaDB's clients are where its server is."""
+    found = binaries()
+    libraries = found.environment.get("LD_LIBRARY_PATH", "")
+    return f'export PATH="$PATH:{found.mariadb_dump.parent}" LD_LIBRARY_PATH="{libraries}"'
 
 
 def placed(said: str) -> tuple[str, str]:

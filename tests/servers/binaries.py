@@ -17,6 +17,7 @@ class Missing(LookupError):
 @dataclass(frozen=True)
 class Binaries:
     mariadbd: Path
+    mariadb_dump: Path
     redis_server: Path
     nginx: Path
     system_tables: tuple[Path, ...]
@@ -51,12 +52,15 @@ def own(root: Path = OWN) -> Binaries | None:
 def _in(folders: Iterable[str], environment: Mapping[str, str] | None = None) -> Binaries | None:
     path = os.pathsep.join(folders)
     mariadbd = shutil.which("mariadbd", path=path)
+    mariadb_dump = shutil.which("mariadb-dump", path=path)
     redis_server = shutil.which("redis-server", path=path) or shutil.which("valkey-server", path=path)
     nginx = shutil.which("nginx", path=path)
     tables = _system_tables(Path(mariadbd)) if mariadbd else ()
-    if not (mariadbd and redis_server and nginx and tables):
+    if not (mariadbd and mariadb_dump and redis_server and nginx and tables):
         return None
-    return Binaries(Path(mariadbd), Path(redis_server), Path(nginx), tables, environment or dict(os.environ))
+    return Binaries(
+        Path(mariadbd), Path(mariadb_dump), Path(redis_server), Path(nginx), tables, environment or dict(os.environ)
+    )
 
 
 def _system_tables(mariadbd: Path) -> tuple[Path, ...]:

@@ -10,9 +10,10 @@ from tests.servers.binaries import OWN, Binaries, Missing, binaries, own
 from tests.servers.packages import CannotInstall, Failed, advising, run, succeeds, unpacked
 
 # The core package has the server and no service; Redis's server is a name for a program of its tools.
-PACKAGES = ("mariadb-server-core", "redis-server", "redis-tools", "nginx")
+PACKAGES = ("mariadb-server-core", "mariadb-client", "redis-server", "redis-tools", "nginx")
 ADVICE = (
-    "The tests need MariaDB, Redis and nginx: put `mariadbd`, `redis-server` and `nginx` on the PATH and run this again"
+    "The tests need MariaDB, Redis and nginx: put `mariadbd`, `mariadb-dump`, `redis-server` and `nginx` on the PATH"
+    " and run this again"
 )
 POLICY = Path("/usr/sbin/policy-rc.d")
 FORBID_WHILE_ALIVE = """#!/bin/sh
@@ -73,5 +74,6 @@ def _unpack() -> None:
 def _check(found: Binaries | None) -> None:
     if found is None:
         raise Failed("the packages of this system keep them in unknown places")
-    for program, version in ((found.mariadbd, "--version"), (found.redis_server, "--version"), (found.nginx, "-v")):
-        run(str(program), version, environment=found.environment)
+    for program in (found.mariadbd, found.mariadb_dump, found.redis_server):
+        run(str(program), "--version", environment=found.environment)
+    run(str(found.nginx), "-v", environment=found.environment)
