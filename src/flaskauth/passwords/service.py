@@ -48,8 +48,7 @@ class Reset:
 
 def forgot(email: Address) -> bytes:
     """Mail a code to the owner of an address; the id of the reset. For nobody it is a decoy, at the same cost."""
-    found, here = accounts.find(email.key), network()
-    owner = found if found and found.disabled_at is None else None
+    owner, here = accounts.owner(email.key), network()
     user_id = owner.id if owner else 0
     is_withheld = not devices.take_mail(email.key, user_id, here)
     asked = Asked(PURPOSE, email.key, here, ends_at=clock.now() + codes.LIFE)
