@@ -11,8 +11,8 @@ python := $(or $(PYTHON),python3)
 export UV_SYSTEM_CERTS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup test test-mysql races faults faults-quick planted fuzz timing bench bench-quick storm footprint drain growth import-many lint \
-	docs wheel lock clean
+.PHONY: help run setup test test-mysql races faults faults-quick planted fuzz timing bench bench-quick storm \
+	footprint drain growth import-many lint docs wheel lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 19

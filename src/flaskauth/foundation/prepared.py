@@ -58,7 +58,7 @@ class Statement:
     def __init__(self, statement: Executable, sqlite: Executable | None = None) -> None:
         self._statement = statement
         self._sqlite = statement if sqlite is None else sqlite
-        self._compiled: dict[str, Compiled] = {}
+        self._compiled: dict[tuple[object, ...], Compiled] = {}
         self._row = _row(_columns(statement).keys())
 
     def first(self, **values: Any) -> Any | None:
@@ -84,10 +84,12 @@ class Statement:
         raise NotImplementedError
 
     def _for(self, dialect: Dialect) -> Compiled:
-        if dialect.driver not in self._compiled:
+        # MySQL and MariaDB, old and new, may each want it in other words by the same driver.
+        words = dialect.driver, dialect.server_version_info, getattr(dialect, "is_mariadb", None)
+        if words not in self._compiled:
             wanted = self._sqlite if dialect.name == "sqlite" else self._statement
-            self._compiled[dialect.driver] = _compiled(wanted, dialect)
-        return self._compiled[dialect.driver]
+            self._compiled[words] = _compiled(wanted, dialect)
+        return self._compiled[words]
 
 
 class Prepared(Statement):
