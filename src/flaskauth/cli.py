@@ -98,6 +98,24 @@ def upgrade(to: str) -> None:
     click.echo(f"The database {url} is at revision {migrations.revision(url)}.")
 
 
+@main.group("sessions")
+def all_sessions() -> None:
+    """The sessions of everybody."""
+
+
+@all_sessions.command()
+@click.confirmation_option(prompt="This signs everybody out. Go on?")
+def revoke_all() -> None:
+    """Sign everybody out.
+
+    For a database that was restored: sessions that have ended since the backup would be good again. Services that look
+    at nothing but the signature take an access token up to its end; `keys reset` makes those worthless too.
+    """
+    with terminal.app().app_context():
+        ended = transaction(sessions.end_everybody)
+    click.echo(f"{ended} sessions were ended.")
+
+
 @main.group("keys")
 def signing_keys() -> None:
     """The keys that sign access tokens."""
