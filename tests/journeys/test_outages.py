@@ -141,6 +141,24 @@ def test_people_register_while_redis_is_away_and_have_their_mail_when_it_is_back
     assert person.visitor.get("/health/ready").expect()["degraded"] == []
 
 
+def test_a_worker_that_has_a_mail_in_hand_while_redis_dies_goes_on(installation: Installation, meet: Meet) -> None:
+    one, another = meet(), meet()
+    installation.sink.mode = "hang"
+    one.register()
+    installation.worker.wait_until(lambda: installation.execute(LEASED) == 1)
+    installation.redis.kill()
+    installation.worker.wait_for("Trying to re-establish the connection")
+    installation.redis.start()
+    installation.sink.stop()
+    installation.sink.mode = "ok"
+    installation.sink.start()
+
+    another.join()
+    installation.execute(FREE)
+    one.verify()
+    assert "Unrecoverable" not in installation.worker.said
+
+
 def test_a_forged_message_does_nothing_and_the_worker_goes_on(installation: Installation, meet: Meet) -> None:
     with Redis.from_url(installation.redis.url) as redis:
         redis.lpush("flaskauth", *FORGED.values())

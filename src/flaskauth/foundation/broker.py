@@ -25,6 +25,16 @@ class Channel(redis.Channel):
             log.warning("message_dropped", reason=type(error).__name__)
             raise Empty from None
 
+    def _connparams(self, asynchronous: bool = False) -> Any:
+        """Where Redis is.
+
+        A connection that was given up knows no more; kombu would raise an AttributeError, over which a worker ends that
+        has a message in hand when Redis dies. That message comes again, or the sweep finds its mail.
+        """
+        if self.connection.client is None:
+            raise ConnectionError
+        return super()._connparams(asynchronous)  # type: ignore[no-untyped-call]
+
     def basic_consume(
         self, queue: str, no_ack: bool, callback: Callable[[Any], Any], consumer_tag: str, **more: Any
     ) -> Any:
