@@ -20,7 +20,7 @@ from flaskauth.closing import routes as closing_routes
 from flaskauth.codes import links
 from flaskauth.codes import service as codes
 from flaskauth.email_change import routes as email_change_routes
-from flaskauth.foundation import cross_origin, current, engine, hashing, jobs, limits, log, server
+from flaskauth.foundation import cross_origin, current, ending, engine, hashing, jobs, limits, log, server
 from flaskauth.foundation.complaints import ANOTHER_SCHEMA, in_words
 from flaskauth.foundation.crypto import CannotOpen
 from flaskauth.foundation.db import ALONE, db, transaction
@@ -164,6 +164,7 @@ def bare(settings: Settings) -> Server:
             engine.watch(each)
     # It would start an event loop at the end of every request, for asynchronous sessions that nobody opens.
     app.teardown_appcontext_funcs[:] = [f for f in app.teardown_appcontext_funcs if not iscoroutinefunction(f)]
+    ending.init_app(app)
     server.init_app(app, settings)
     limits.init_app(app, settings)
     return app

@@ -11,7 +11,7 @@ from flask import current_app, request
 from pydantic import SecretStr
 from sqlalchemy import Connection, Engine, func, select, text
 
-from flaskauth.foundation import clock, crypto
+from flaskauth.foundation import clock, crypto, ending
 from flaskauth.foundation.complaints import in_words
 from flaskauth.foundation.current import settings
 from flaskauth.foundation.db import db
@@ -21,7 +21,6 @@ from flaskauth.foundation.schemas import Reply, Schema, fields, sentence
 from flaskauth.mail.models import QUEUED, OutboxMail
 from flaskauth.migrations import is_current, is_newer
 
-DRAINING = "flaskauth.draining"
 LOOKS = "flaskauth.health"
 PATIENCE = 2.5  # seconds for all checks together
 REDIS_TIMEOUT = 0.5
@@ -118,11 +117,11 @@ def _look() -> dict[str, Check]:
     database = _under_way("database", _ask_database, db.engine)
     broker = _under_way("broker", _ask_broker, settings().redis_url)
     wait((database, broker), timeout=PATIENCE)
-    draining = bool(current_app.extensions.get(DRAINING))
+    draining = ending.has_begun(current_app)
     return {
         **_result(database, OF_DATABASE),
         **_result(broker, ("broker",)),
-        "draining": Check(not draining, "this process is ending" if draining else "no"),
+        "draining": Check(not draining, "this server is ending" if draining else "no"),
     }
 
 

@@ -9,17 +9,18 @@ import sys
 import threading
 import time
 import urllib.request
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from urllib.error import HTTPError
 
 import click
-from granian import Granian
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
+from granian.server import MPServer
 
 from flaskauth.app import create_app
-from flaskauth.foundation import current, jobs, measures
+from flaskauth.foundation import current, ending, jobs, measures
 from flaskauth.foundation.db import hang_up
 from flaskauth.foundation.gate import Gate
 from flaskauth.foundation.server import Server, standing_headers
@@ -55,7 +56,7 @@ def serve(host: str, port: int, workers: int | None) -> None:
         measures.share()
     _prepare()
     _let_workers_end()
-    Granian(
+    _Granian(
         "flaskauth.serving:application",
         factory=True,
         interface=Interfaces.RSGI,
@@ -71,6 +72,31 @@ def serve(host: str, port: int, workers: int | None) -> None:
         workers_kill_timeout=ENDED_WITHIN,
         log_enabled=False,
     ).serve()
+
+
+class _Granian(MPServer):
+    """Goes on for `DRAIN_DELAY` when it is told to end, so that a proxy which asks whether it is ready sends nobody
+    more: what is sent to a socket that is just being closed is lost. Told again, or by Ctrl-C, it ends at once.
+    """
+
+    def signal_handler_interrupt(self, number: int, *frame: object) -> None:
+        app = _app()
+        end: Callable[[], object] = super().signal_handler_interrupt
+        delay = app.extensions[current.KEY].drains_for
+        if number != signal.SIGTERM or not delay or ending.has_begun(app):
+            end()
+            return
+        ending.begin(app)
+        soon = threading.Timer(delay, end)
+        soon.daemon = True
+        soon.start()
+
+
+class _Process(Gate):
+    """One of its processes: what it has begun beside the requests it does to the end, above all a mail."""
+
+    def __rsgi_del__(self, _loop: object) -> None:
+        _background().stop()
 
 
 def _make_sure_of(host: str, port: int) -> None:
@@ -117,13 +143,11 @@ def _let_workers_end() -> None:
     )
 
 
-def application() -> Gate:
+def application() -> _Process:
     """What a server process runs: the application behind its gate, with the thread beside already at work."""
     sys.setswitchinterval(TURN)
     app = _app()
-    background = app.extensions[jobs.KEY]
-    assert isinstance(background, jobs.Background)
-    background.start()
+    _background().start()
     settings = app.extensions[current.KEY]
     if settings.is_development:
         # In the worker: a thread of the parent could hold a lock while a worker is forked from it.
@@ -132,7 +156,14 @@ def application() -> Gate:
     kept = measures.of(app)
     if kept:
         kept.start()
-    return Gate(app, LOOKERS, writers, standing_headers(settings), kept.refused if kept else None)
+    told = kept.refused if kept else None
+    return _Process(app, LOOKERS, writers, standing_headers(settings), told, lambda: ending.has_begun(app))
+
+
+def _background() -> jobs.Background:
+    found = _app().extensions[jobs.KEY]
+    assert isinstance(found, jobs.Background)
+    return found
 
 
 def _greet(settings: Settings) -> None:

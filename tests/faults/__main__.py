@@ -62,8 +62,8 @@ def told(scenario: Scenario, seconds: float, *, hurry: bool) -> Result:
 
 def played(scenario: Scenario, seconds: float, *, hurry: bool) -> Result:
     began, history = time.monotonic(), History()
-    with site() as here:
-        desk = Desk(here.ports, history)
+    with site(behind_nginx=scenario.behind_nginx) as here:
+        desk = Desk(here.doors, history)
         run = Run(here, seconds, bounds=scenario.bounds)
         crowd = Crowd(desk, here.mailbox, THREADS)
         crowd.start()

@@ -16,6 +16,7 @@ class Scenario:
     run: Callable[[Run], None]
     bounds: Bounds = field(default_factory=Bounds)
     bold: bool = False
+    behind_nginx: bool = False
 
 
 # A crash of whoever sends mail, or an end that nobody can know, costs one more copy; a lease may pass in between.
@@ -45,6 +46,7 @@ SCENARIOS: Sequence[Scenario] = (
     Scenario("R29", "mail server away", rest.no_mail_server, SOME),
     Scenario("R30", "mail taken, connection dropped", rest.mail_is_taken_and_not_said, MORE, bold=True),
     Scenario("R36", "servers told to end, by turns", rest.roll, LOSSLESS, bold=True),
+    Scenario("R36b", "the same behind nginx", rest.roll, LOSSLESS, bold=True, behind_nginx=True),
     Scenario("R37", "server process killed", rest.kill_a_server_process, SOME, bold=True),
     Scenario("R43", "signing keys rotated", rest.new_keys, SOME),
 )

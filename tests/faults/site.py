@@ -1,6 +1,7 @@
 """Where faults are made: two servers of two processes each, one worker, a database behind a proxy, Redis, mail."""
 
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -14,8 +15,9 @@ from tests.inside import together
 from tests.journeys.installation import LOGIN, Installation
 from tests.journeys.processes import Running
 from tests.journeys.visitors import Visitor
-from tests.servers import MariaDB, Redis, SmtpSink, free_port
+from tests.servers import MariaDB, Nginx, Redis, SmtpSink, free_port
 
+NGINX = Path("deploy/nginx/flaskauth.conf")
 DURABLE = "--innodb-flush-log-at-trx-commit=1"
 # Leases and waits end, as they would do in a minute: the mails that a crash left behind are tried again now.
 HURRY = "UPDATE outbox SET leased_until = NULL, next_try_at = created_at WHERE state = 'queued'"
@@ -30,8 +32,10 @@ class Site(Installation):
         self.database, self.wire = database, wire
         self.mailbox = Mailbox(sink)
         own = self.place.settings["SQLALCHEMY_DATABASE_URI"]
-        self.place = self.place.having(SQLALCHEMY_DATABASE_URI=own.replace(f":{database.port}/", f":{wire.port}/"))
+        wired = own.replace(f":{database.port}/", f":{wire.port}/")
+        self.place = self.place.having(SQLALCHEMY_DATABASE_URI=wired, DRAIN_DELAY="")
         self.ports = (self.port, free_port())
+        self.doors: tuple[int, ...] = self.ports  # where people ask
         self.servers: dict[int, Running] = {}
 
     def start_one(self, at: int) -> Running:
@@ -80,7 +84,7 @@ class Site(Installation):
 
 
 @contextmanager
-def site() -> Iterator[Site]:
+def site(*, behind_nginx: bool) -> Iterator[Site]:
     """Migrated and started, with everything private to it."""
     with ExitStack() as running:
         folder = Path(running.enter_context(TemporaryDirectory(prefix="faults-", ignore_cleanup_errors=True)))
@@ -92,7 +96,17 @@ def site() -> Iterator[Site]:
         running.callback(found.close)
         found.place.run("flaskauth", "db", "upgrade")
         together([found.start_worker, lambda: found.start_one(0), lambda: found.start_one(1)])
+        if behind_nginx:
+            found.doors = (running.enter_context(Nginx(_guided(found.ports))).port,)
         yield found
+
+
+def _guided(ports: tuple[int, int]) -> str:
+    """nginx's site as it is deployed, without TLS, and with people from many networks."""
+    site = NGINX.read_text().replace("443 ssl http2", "443").replace("$remote_addr", "$http_x_forwarded_for")
+    for name, port in zip(("api-1:8000", "api-2:8000"), ports, strict=True):
+        site = site.replace(name, f"127.0.0.1:{port}")
+    return re.sub(r"ssl_\w+ .*;", "", site)
 
 
 def _serves(pid: int) -> bool:

@@ -9,9 +9,8 @@ from flask.testing import FlaskClient
 from sqlalchemy import text
 from tests.health.conftest import Serve
 
-from flaskauth.foundation import clock
+from flaskauth.foundation import clock, ending
 from flaskauth.foundation.db import db
-from flaskauth.health import DRAINING
 from flaskauth.mail.models import QUEUED, SENT, OutboxMail
 
 TOKEN = "a-token-for-metrics"
@@ -122,7 +121,7 @@ def test_it_serves_on_a_newer_schema_and_not_on_an_older(serve: Serve, stands: s
 
 def test_a_process_that_is_ending_is_not_ready(serve: Serve) -> None:
     client = serve()
-    client.application.extensions[DRAINING] = True
+    ending.begin(client.application)
 
     assert client.get("/health/ready").status_code == 503
     assert client.get("/health/live").status_code == 200

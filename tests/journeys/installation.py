@@ -57,6 +57,7 @@ class Installation:
             "MAIL_CA_FILE": str(authority),
             "MAIL_USERNAME": LOGIN[0],
             "MAIL_PASSWORD": LOGIN[1],
+            "DRAIN_DELAY": "0",
         }
 
     def start_server(self) -> Running:

@@ -109,7 +109,14 @@ class Running:
 
     def end(self, seconds: float = 10) -> int:
         """Tell it to end, as a service manager does; its code. None of its children may stay."""
-        self._process.terminate()
+        self.signal(signal.SIGTERM)
+        return self.wait(seconds)
+
+    def signal(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    def wait(self, seconds: float = 10) -> int:
+        """Its code, once it has ended. None of its children may stay."""
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(seconds)
         code, left = self._process.poll(), self._left()

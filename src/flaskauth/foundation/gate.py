@@ -29,6 +29,7 @@ PLACE_WITHIN = 5  # seconds
 PIECE = 1024 * 1024  # bytes of an answer without a length, before the first are sent
 
 NO_BODY = {None, "0"}  # as a length
+LAST = (("Connection", "close"),)
 LOOKING = {"GET", "HEAD", "OPTIONS"}  # RFC 9110 9.2.1: safe methods
 CGI = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"}
 BASE: dict[str, Any] = {
@@ -79,13 +80,21 @@ class Gate:
             and for the rest.
         headers: of what is answered here, without the application.
         told: is called with the code of each refusal that is given here.
+        is_ending: whether clients are to go elsewhere; each is told so with its answer (RFC 9112 9.6).
     """
 
     def __init__(
-        self, app: Application, lookers: int, others: int, headers: Headers, told: Callable[[str], object] | None = None
+        self,
+        app: Application,
+        lookers: int,
+        others: int,
+        headers: Headers,
+        told: Callable[[str], object] | None = None,
+        is_ending: Callable[[], bool] = bool,
     ) -> None:
         self.app = app
         self._told = told or _nothing
+        self._is_ending = is_ending
         self._lookers, self._others = Lane(lookers, "look"), Lane(others, "write")
         self._headers = headers
         self._places = asyncio.Semaphore(LARGE_AT_ONCE)
@@ -175,7 +184,7 @@ class Gate:
         heads: list[Head] = []
         pieces = self.app(_environ(scope, body), lambda status, headers, *_: heads.append((int(status[:3]), headers)))
         try:
-            _send(protocol, heads, pieces)
+            _send(protocol, heads, pieces, LAST if self._is_ending() else ())
         finally:
             getattr(pieces, "close", _nothing)()
 
@@ -187,11 +196,11 @@ def _reason(why: Exception) -> Problem:
     return Late() if isinstance(why, TimeoutError) else Unavailable()
 
 
-def _send(protocol: Any, heads: list[Head], pieces: Iterable[bytes]) -> None:
+def _send(protocol: Any, heads: list[Head], pieces: Iterable[bytes], more: Headers) -> None:
     """All at once; what has no length and turns out to be long, as it comes."""
     coming = iter(pieces)
     gathered = [next(coming, b"")]  # with it at the latest the application has said how the answer begins
-    status, headers = heads[-1]
+    status, headers = heads[-1][0], [*heads[-1][1], *more]
     has_length = any(name.lower() == "content-length" for name, _ in headers)
     while has_length or sum(map(len, gathered)) <= PIECE:
         piece = next(coming, None)

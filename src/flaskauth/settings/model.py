@@ -16,6 +16,7 @@ from flaskauth.settings.values import Address, Keys, Limits, Mail, Pictures, Pro
 
 PUBLISHED_SECRETS = {"7vgtdjh_fgWQgdhLbas9df9409sf6a6ds4f3435fa64\u02c6GggfXV6Miy", "changeme", "secret", "dev"}
 SECRET_LENGTH = 32
+DRAIN_DELAY = 5  # seconds
 WORDS = {
     "bool_parsing": "must be true or false",
     "int_parsing": "must be a whole number",
@@ -81,6 +82,13 @@ class Settings(Process, Address, Keys, Stores, Mail, Tokens, Limits, Records, Pi
     def has_mailbox(self) -> bool:
         """Whether mail stays here and is read at /dev/mailbox."""
         return self.is_development and self.mail_server is None
+
+    @property
+    def drains_for(self) -> int:
+        """Seconds between being told to end and ending."""
+        if self.drain_delay is not None:
+            return self.drain_delay
+        return 0 if self.is_development else DRAIN_DELAY
 
     @property
     def is_measured(self) -> bool:

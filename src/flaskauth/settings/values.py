@@ -44,6 +44,11 @@ class Process(Section):
     web_concurrency: Annotated[int, Field(ge=1, le=256)] = 1
     """How many processes serve; each takes its share of the processors. `flaskauth serve --workers` sets it."""
 
+    drain_delay: Annotated[int, Field(ge=0, le=60)] | None = None
+    """Seconds that `flaskauth serve` goes on answering after it is told to end, while `/health/ready` says 503 and
+    every answer closes its connection: as long as a proxy takes to notice. Unset: 5, and none in development.
+    """
+
     flask_app: str = "flaskauth"
     """Flask's own: the application that `flask run` serves."""
 
