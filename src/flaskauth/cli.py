@@ -8,7 +8,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from flaskauth import migrations, serving
 from flaskauth.app import LOCKED_KEYS, bare
-from flaskauth.commands import audit, passwords, terminal, users
+from flaskauth.commands import audit, mail, passwords, terminal, users
 from flaskauth.foundation import clock, log
 from flaskauth.foundation.clock import stamp
 from flaskauth.foundation.complaints import lacks_schema, of_driver
@@ -16,8 +16,6 @@ from flaskauth.foundation.crypto import CannotOpen
 from flaskauth.foundation.db import transaction
 from flaskauth.foundation.errors import Unavailable
 from flaskauth.keys import service as keys
-from flaskauth.mail import service as mail_service
-from flaskauth.mail.models import STATES
 from flaskauth.sessions import service as sessions
 from flaskauth.settings import Settings
 
@@ -158,34 +156,7 @@ def list_keys() -> None:
 
 main.add_command(users.users)
 main.add_command(audit.audit)
-
-
-@main.group()
-def mail() -> None:
-    """The mail that goes out."""
-
-
-@mail.command("list")
-@click.option("--state", type=click.Choice(STATES), help="Only mails in this state.")
-@click.option(
-    "--limit", default=20, show_default=True, type=click.IntRange(1, 1000), help="How many, the newest first."
-)
-def list_mail(state: str | None, limit: int) -> None:
-    """Show what became of the newest mails; never what they say."""
-    with terminal.app().app_context():
-        rows = [
-            (
-                str(item.id),
-                item.template,
-                item.recipient,
-                item.state,
-                str(item.tries),
-                stamp(item.created_at),
-                item.last_error or "",
-            )
-            for item in mail_service.recent(limit, state)
-        ]
-    terminal.show(("Mail", "Template", "To", "State", "Tries", "Made", "Last error"), rows)
+main.add_command(mail.mail)
 
 
 def _of_database(error: Exception) -> str:

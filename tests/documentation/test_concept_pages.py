@@ -105,6 +105,7 @@ def test_the_mails_are_listed(shell: Shell) -> None:
 
     assert "registration/prove_address" in said
     assert said.rstrip().endswith("Nothing yet.")
+    assert "0 mails will be tried again." in shell.paste(block("docs/concepts/outbox.md", "retry"))
 
 
 def test_keys_are_rotated_in_an_hour_or_now(tmp_path: Path) -> None:

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.message import EmailMessage
 
-from sqlalchemy import ColumnElement, and_, delete, func, or_, select
+from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
 
 from flaskauth.codes import links
 from flaskauth.codes import service as codes
 from flaskauth.foundation import clock, crypto
 from flaskauth.foundation.db import changed, db, delete_some
 from flaskauth.foundation.log import masked
-from flaskauth.mail.models import DEAD, DROPPED, SENT, WITHHELD, OutboxMail
+from flaskauth.mail.models import DEAD, DROPPED, QUEUED, SENT, WITHHELD, OutboxMail
 from flaskauth.mail.rendering import render
 
 MAILBOX_SIZE = 100
@@ -30,8 +30,11 @@ class Listed:
     state: str
     tries: int
     created_at: datetime
-    next_try_at: datetime
+    next_try_at: datetime | None
+    leased_until: datetime | None
+    expires_at: datetime
     sent_at: datetime | None
+    message_id: str
     last_error: str | None
 
 
@@ -72,6 +75,29 @@ def recent(limit: int, state: str | None = None) -> list[Listed]:
     return [_listed(mail) for mail in _newest(limit, state)]
 
 
+def find(mail_id: int) -> Listed | None:
+    """One mail."""
+    mail = db.session.get(OutboxMail, mail_id)
+    return _listed(mail) if mail else None
+
+
+def retry(mail_ids: Sequence[int]) -> set[int]:
+    """Have mails that are dead or wait tried again now; every dead one where none is named. None whose use is over.
+
+    Returns those that will be.
+    """
+    now = clock.now()
+    chosen = and_(OutboxMail.id.in_(mail_ids), _is_open()) if mail_ids else OutboxMail.state == DEAD
+    found = db.session.scalars(select(OutboxMail.id).where(chosen, OutboxMail.expires_at > now)).all()
+    again = update(OutboxMail).values(state=QUEUED, next_try_at=now)
+    return {mail_id for mail_id in found if changed(again.where(OutboxMail.id == mail_id, _is_open()))}
+
+
+def is_open(mail: Listed) -> bool:
+    """Whether it is neither sent nor given up as of no use."""
+    return mail.state in {QUEUED, DEAD}
+
+
 def mailbox() -> list[Letter]:
     """The mails that were sent, the newest first, each as it looks now."""
     return [_letter(mail) for mail in _newest(MAILBOX_SIZE, SENT)]
@@ -101,6 +127,10 @@ def purge() -> int:
     return delete_some(OutboxMail.id, or_(over, dead))
 
 
+def _is_open() -> ColumnElement[bool]:
+    return OutboxMail.state.in_((QUEUED, DEAD))
+
+
 def _newest(limit: int, state: str | None) -> Sequence[OutboxMail]:
     newest = select(OutboxMail).order_by(OutboxMail.created_at.desc(), OutboxMail.id.desc()).limit(limit)
     return db.session.scalars(newest.where(OutboxMail.state == state) if state else newest).all()
@@ -114,8 +144,11 @@ def _listed(mail: OutboxMail) -> Listed:
         state=mail.state,
         tries=mail.tries,
         created_at=mail.created_at,
-        next_try_at=mail.next_try_at,
+        next_try_at=mail.next_try_at if mail.state == QUEUED else None,
+        leased_until=mail.leased_until,
+        expires_at=mail.expires_at,
         sent_at=mail.sent_at,
+        message_id=mail.message_id,
         last_error=mail.last_error,
     )
 
