@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Self
 
 from tests.servers import free_port
@@ -31,6 +32,16 @@ def is_trade(said: bytes) -> bool:
     return _TRADE.search(said) is not None
 
 
+@dataclass(frozen=True)
+class _Trick:
+    """What becomes of a connection when its client says something."""
+
+    hears: Hears
+    at_answer: bool  # once the server has answered to it; else before it hears of it
+    by_silence: bool = False  # of everybody, until it is healed
+    chance: Callable[[], bool] = lambda: True
+
+
 class FaultProxy:
     """Passes a port on to another. What it does besides may be changed at any time, for all connections at once."""
 
@@ -40,8 +51,7 @@ class FaultProxy:
         self.delay = 0.0  # seconds, in each direction
         self.is_silent = False  # takes bytes and connections, and gives nothing
         self.cuts = 0
-        self._cut: tuple[Hears, bool] | None = None
-        self._chance: Callable[[], bool] = lambda: True
+        self._trick: _Trick | None = None
         self._links: set[_Link] = set()
         self._lock = threading.Lock()
         self._listener = socket.create_server(("127.0.0.1", self.port))
@@ -51,15 +61,23 @@ class FaultProxy:
 
     def cut_before(self, hears: Hears, chance: Callable[[], bool] = lambda: True) -> None:
         """Hang up when the client says something, before the server hears of it."""
-        self._cut, self._chance = (hears, False), chance
+        self._trick = _Trick(hears, at_answer=False, chance=chance)
 
     def cut_after(self, hears: Hears, chance: Callable[[], bool] = lambda: True) -> None:
         """Hang up when the server has answered to it, before the client hears of that."""
-        self._cut, self._chance = (hears, True), chance
+        self._trick = _Trick(hears, at_answer=True, chance=chance)
+
+    def silence_before(self, hears: Hears) -> None:
+        """Fall silent when the client says something, before the server hears of it."""
+        self._trick = _Trick(hears, at_answer=False, by_silence=True)
+
+    def silence_after(self, hears: Hears) -> None:
+        """Fall silent when the server has answered to it, before the client hears of that."""
+        self._trick = _Trick(hears, at_answer=True, by_silence=True)
 
     def heal(self) -> None:
         """Be a wire again. What was swallowed stays lost: connections that were silent are reset."""
-        was_silent, self.is_silent, self.delay, self._cut = self.is_silent, False, 0.0, None
+        was_silent, self.is_silent, self.delay, self._trick = self.is_silent, False, 0.0, None
         if was_silent:
             self.reset()
 
@@ -71,12 +89,12 @@ class FaultProxy:
             link.is_doomed = True
         return len(links)
 
-    def wants_cut(self, said: bytes) -> bool | None:
-        """Whether to hang up at these words: False before they are passed on, True after; None for not at all."""
-        cut = self._cut
-        if cut and cut[0](said) and self._chance():
+    def trick_at(self, said: bytes) -> _Trick | None:
+        """What is to be done at these words."""
+        trick = self._trick
+        if trick and trick.hears(said) and trick.chance():
             self.cuts += 1
-            return cut[1]
+            return trick
         return None
 
     def gone(self, link: "_Link") -> None:
@@ -111,7 +129,7 @@ class _Link:
         self._proxy = proxy
         self._client = client
         self._server: socket.socket | None = None
-        self._ends_at_answer = False
+        self._at_answer: _Trick | None = None
 
     def run(self) -> None:
         with suppress(OSError):
@@ -136,14 +154,21 @@ class _Link:
         if not said or self.is_doomed:
             return False
         if source is self._client:
-            if (cut := self._proxy.wants_cut(said)) is False:
-                return False
-            self._ends_at_answer = self._ends_at_answer or cut is True
-        elif self._ends_at_answer:
-            return False
+            trick = self._proxy.trick_at(said)
+            if trick and not trick.at_answer:
+                return self._played(trick)
+            self._at_answer = self._at_answer or trick
+        elif self._at_answer:
+            return self._played(self._at_answer)
         time.sleep(self._proxy.delay)
         goal.sendall(said)
         return True
+
+    def _played(self, trick: _Trick) -> bool:
+        if trick.by_silence:
+            self._proxy.is_silent = True
+            self._wait_while_silent()
+        return False
 
     def _hang_up(self) -> None:
         self._proxy.gone(self)

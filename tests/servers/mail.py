@@ -16,7 +16,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from tests.servers.certificates import Certificate
 from tests.servers.process import free_port
 
-Mode = Literal["ok", "tempfail", "reject", "hang", "drop"]
+Mode = Literal["ok", "tempfail", "reject", "hang early", "hang", "keep", "drop"]
 Tls = Literal["none", "starttls", "implicit"]
 
 # What aiosmtpd tells of every connection would outlive the test that listens.
@@ -38,7 +38,7 @@ class SmtpSink:
     """Speaks SMTP on a free loopback port. `mode` may change at any time:
 
     "ok" keeps the message; "tempfail" answers 451 to it and "reject" 550 to its recipient; "hang" leaves it
-    unanswered until the mode changes; "drop" keeps it and hangs up before saying so.
+    unanswered until the mode changes, "hang early" its sender; "keep" keeps it and hangs, "drop" and hangs up.
     """
 
     def __init__(
@@ -124,6 +124,7 @@ class _Handler:
     ) -> str:
         if self._must_log_in and not session.authenticated:
             return "530 5.7.0 Authentication required"
+        await self._hang_while("hang early")
         envelope.mail_from = address
         envelope.mail_options.extend(options)
         return "250 OK"
@@ -137,14 +138,18 @@ class _Handler:
         return "250 OK"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
-        while self._mode() == "hang":
-            await asyncio.sleep(0.01)
+        await self._hang_while("hang")
         if self._mode() == "tempfail":
             return "451 4.3.0 Try again later"
         self._keep(Received(envelope.mail_from or "", tuple(envelope.rcpt_tos), envelope.original_content or b""))
+        await self._hang_while("keep")
         if self._mode() == "drop":
             await _hang_up(server)
         return "250 2.0.0 Kept"
+
+    async def _hang_while(self, mode: Mode) -> None:
+        while self._mode() == mode:
+            await asyncio.sleep(0.01)
 
 
 class _Controller(Controller):
