@@ -17,7 +17,7 @@ from tests.faults.judges import judged
 from tests.faults.people import Crowd, Person
 from tests.faults.report import Result, as_json, as_markdown, as_text
 from tests.faults.scenarios import SCENARIOS, Scenario
-from tests.faults.site import Site, site
+from tests.faults.site import Site
 from tests.faults.under_way import Run
 
 THREADS = 6
@@ -62,20 +62,22 @@ def told(scenario: Scenario, seconds: float, *, hurry: bool) -> Result:
 
 def played(scenario: Scenario, seconds: float, *, hurry: bool) -> Result:
     began, history = time.monotonic(), History()
-    with site(behind_nginx=scenario.behind_nginx) as here:
+    with scenario.place() as here:
         desk = Desk(here.doors, history)
         run = Run(here, seconds, bounds=scenario.bounds)
         crowd = Crowd(desk, here.mailbox, THREADS)
         crowd.start()
         try:
             time.sleep(CALM)
+            before = here.footprints()
             scenario.run(run)
             time.sleep(CALM)
         finally:
             crowd.stop()
         _settle(here, desk, crowd.people, hurry=hurry)
         bounds = replace(run.bounds, broke=run.broke > 0)
-        found = judged(history.calls, ending(here, history.calls), bounds)
+        held = [(before[pid], at_last) for pid, at_last in here.footprints().items() if pid in before]
+        found = judged(history.calls, replace(ending(here, history.calls), held=held), bounds)
     return Result.of(scenario, run.rounds, time.monotonic() - began, history.calls, bounds, found)
 
 

@@ -71,6 +71,14 @@ class Span:
 
 
 @dataclass(frozen=True)
+class Footprint:
+    """What a process holds."""
+
+    descriptors: int
+    memory: int  # bytes
+
+
+@dataclass(frozen=True)
 class Mail:
     """As the mail server got it."""
 
@@ -104,6 +112,7 @@ class Ending:
     mails: Sequence[Mail] = ()
     leaks: Sequence[str] = ()
     accidents: Sequence[str] = ()  # that a log tells of
+    held: Sequence[tuple[Footprint, Footprint]] = ()  # by each process that lived through all of it: at first, at last
 
 
 @dataclass(frozen=True)
@@ -117,4 +126,5 @@ class Bounds:
     recovers_in: float = 5.0
     slowest: float = 20.0  # seconds a call may take
     loses_none: bool = False  # whether no call may go without an answer
+    refuses_mail: bool = False  # whether mails may be dead at the end
     broke: bool = True  # whether the fault took place

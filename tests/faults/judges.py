@@ -20,6 +20,7 @@ JUDGES: Sequence[Judge] = (
     of_rows.mail_arrives,
     of_rows.mails_are_few_and_alike,
     of_rows.good_codes_are_taken,
+    of_rows.nothing_piles_up,
     of_calls.codes_open_once,
     of_calls.good_tokens_are_taken,
     of_calls.a_token_has_one_successor,

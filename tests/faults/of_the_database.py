@@ -8,6 +8,7 @@ from contextlib import suppress
 from sqlalchemy.exc import DBAPIError
 from tests.faults.people import chance
 from tests.faults.proxy import is_commit, is_trade
+from tests.faults.small_disk import SmallDisk
 from tests.faults.under_way import Run
 
 
@@ -159,3 +160,17 @@ def _allows_more(run: Run) -> bool:
         run.site.database.execute("SET GLOBAL max_connections = 151")
         return True
     return False
+
+
+def full_disk(run: Run) -> None:
+    """What other programs leave of the disk is taken again and again; what frees itself meanwhile too."""
+    disk = run.site.database
+    assert isinstance(disk, SmallDisk)
+    for _ in run.each():
+        stop = time.monotonic() + 10
+        while time.monotonic() < stop:
+            disk.use_up()
+            run.broke += disk.is_full()
+            time.sleep(0.2)
+        disk.make_room()
+        run.healed()

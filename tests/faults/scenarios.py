@@ -1,11 +1,15 @@
 """The faults that there are, by their numbers, and what each allows."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from tests.faults import of_the_database as database
 from tests.faults import of_the_rest as rest
 from tests.faults.history import Bounds
+from tests.faults.site import Site, site
+from tests.faults.small_disk import SmallDisk
 from tests.faults.under_way import Run
 
 
@@ -16,13 +20,14 @@ class Scenario:
     run: Callable[[Run], None]
     bounds: Bounds = field(default_factory=Bounds)
     bold: bool = False
-    behind_nginx: bool = False
+    place: Callable[..., AbstractContextManager[Site]] = site
 
 
 # A crash of whoever sends mail, or an end that nobody can know, costs one more copy; a lease may pass in between.
 SOME = Bounds(copies=4)
 SLOW = replace(SOME, recovers_in=10)
 MORE = replace(SOME, copies=8)
+REFUSING = replace(SOME, refuses_mail=True)
 LOSSLESS = replace(SOME, loses_none=True)
 
 SCENARIOS: Sequence[Scenario] = (
@@ -39,14 +44,21 @@ SCENARIOS: Sequence[Scenario] = (
     Scenario("R10", "connections killed by KILL", database.kill_connections, SOME),
     Scenario("R11", "locks and deadlocks from outside", database.deadlocks, SOME, bold=True),
     Scenario("R12", "rows locked for 8 s", database.long_locks, SOME),
+    Scenario("R13", "the database's disk is full", database.full_disk, SOME, place=partial(site, SmallDisk)),
+    Scenario("R19", "Redis answers too late", rest.slow_redis, SOME),
     Scenario("R20", "Redis killed, back after 6 s", rest.kill_redis, SOME, bold=True),
     Scenario("R21", "Redis flushed", rest.flush_redis, SOME),
+    Scenario("R22", "Redis full, read-only, locked", rest.redis_refuses, SOME),
     Scenario("R24", "worker killed while it sends", rest.kill_the_worker, SOME, bold=True),
+    Scenario("R26", "no worker for 20 s", rest.no_worker, SOME),
     Scenario("R27", "mail put off by 451", rest.mail_is_put_off, SOME),
+    Scenario("R28", "mail refused by 550", rest.mail_is_refused, REFUSING),
     Scenario("R29", "mail server away", rest.no_mail_server, SOME),
     Scenario("R30", "mail taken, connection dropped", rest.mail_is_taken_and_not_said, MORE, bold=True),
     Scenario("R36", "servers told to end, by turns", rest.roll, LOSSLESS, bold=True),
-    Scenario("R36b", "the same behind nginx", rest.roll, LOSSLESS, bold=True, behind_nginx=True),
+    Scenario("R36b", "the same behind nginx", rest.roll, LOSSLESS, bold=True, place=partial(site, behind_nginx=True)),
     Scenario("R37", "server process killed", rest.kill_a_server_process, SOME, bold=True),
     Scenario("R43", "signing keys rotated", rest.new_keys, SOME),
+    Scenario("R46", "processors under pressure", rest.pressure, SOME),
+    Scenario("R49", "people hang up", rest.people_hang_up, SOME, place=partial(site, on_a_wire=True)),
 )

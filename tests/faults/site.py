@@ -6,36 +6,43 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from tests.faults.history import Footprint
 from tests.faults.mailbox import Mailbox
 from tests.faults.proxy import FaultProxy
 from tests.inside import together
 from tests.journeys.installation import LOGIN, Installation
 from tests.journeys.processes import Running
 from tests.journeys.visitors import Visitor
-from tests.servers import MariaDB, Nginx, Redis, SmtpSink, free_port
+from tests.servers import MariaDB, Nginx, PrivateSqlServer, Redis, SmtpSink, free_port
 
 NGINX = Path("deploy/nginx/flaskauth.conf")
 DURABLE = "--innodb-flush-log-at-trx-commit=1"
 # Leases and waits end, as they would do in a minute: the mails that a crash left behind are tried again now.
 HURRY = "UPDATE outbox SET leased_until = NULL, next_try_at = created_at WHERE state = 'queued'"
+DEADLOCKS = "SELECT COUNT FROM information_schema.INNODB_METRICS WHERE NAME = 'lock_deadlocks'"
 LEFT = "SELECT id FROM outbox WHERE state = 'queued'"
 
 
 class Site(Installation):
     """A production installation on two servers."""
 
-    def __init__(self, database: MariaDB, redis: Redis, sink: SmtpSink, wire: FaultProxy, folder: Path) -> None:
+    def __init__(self, database: PrivateSqlServer, redis: Redis, sink: SmtpSink, folder: Path, wires: "Wires") -> None:
         super().__init__(database, redis, sink, folder)
-        self.database, self.wire = database, wire
+        self.database, self.wire, self.redis_wire = database, wires.database, wires.redis
         self.mailbox = Mailbox(sink)
         own = self.place.settings["SQLALCHEMY_DATABASE_URI"]
-        wired = own.replace(f":{database.port}/", f":{wire.port}/")
-        self.place = self.place.having(SQLALCHEMY_DATABASE_URI=wired, DRAIN_DELAY="")
+        self.place = self.place.having(
+            SQLALCHEMY_DATABASE_URI=own.replace(f":{database.port}/", f":{self.wire.port}/"),
+            REDIS_URL=redis.url.replace(f":{redis.port}/", f":{self.redis_wire.port}/"),
+            DRAIN_DELAY="",
+        )
         self.ports = (self.port, free_port())
         self.doors: tuple[int, ...] = self.ports  # where people ask
+        self.wires: list[FaultProxy] = []  # on the way to the servers
         self.servers: dict[int, Running] = {}
 
     def start_one(self, at: int) -> Running:
@@ -71,7 +78,12 @@ class Site(Installation):
     def deadlocks(self) -> int:
         """How many the database has ended since it was started."""
         with self.engine.connect() as own:
-            return int(own.exec_driver_sql("SHOW GLOBAL STATUS LIKE 'Innodb_deadlocks'").one()[1])
+            return int(own.exec_driver_sql(DEADLOCKS).scalar_one())
+
+    def footprints(self) -> dict[int, Footprint]:
+        """What each process that serves has open, and what it holds in memory."""
+        serving = [pid for server in self.servers.values() for pid in server.children() if _serves(pid)]
+        return {pid: _footprint(pid) for pid in serving}
 
     def drain(self, seconds: float, *, hurry: bool) -> None:
         """Wait until every mail has gone; in a hurry, not for leases and waits that a crash left behind."""
@@ -83,21 +95,34 @@ class Site(Installation):
             time.sleep(4)
 
 
+@dataclass(frozen=True)
+class Wires:
+    """Where the application reaches what it needs."""
+
+    database: FaultProxy
+    redis: FaultProxy
+
+
 @contextmanager
-def site(*, behind_nginx: bool) -> Iterator[Site]:
-    """Migrated and started, with everything private to it."""
+def site(
+    kind: type[PrivateSqlServer] = MariaDB, *, behind_nginx: bool = False, on_a_wire: bool = False
+) -> Iterator[Site]:
+    """Migrated and started, with everything private to it; people come directly, through nginx or by a wire."""
     with ExitStack() as running:
         folder = Path(running.enter_context(TemporaryDirectory(prefix="faults-", ignore_cleanup_errors=True)))
-        database = running.enter_context(MariaDB(DURABLE))
+        database = running.enter_context(kind(DURABLE))
         redis = running.enter_context(Redis())
         sink = running.enter_context(SmtpSink(tls="starttls", login=LOGIN))
-        wire = running.enter_context(FaultProxy(database.port))
-        found = Site(database, redis, sink, wire, folder)
+        wires = Wires(*[running.enter_context(FaultProxy(each.port)) for each in (database, redis)])
+        found = Site(database, redis, sink, folder, wires)
         running.callback(found.close)
         found.place.run("flaskauth", "db", "upgrade")
         together([found.start_worker, lambda: found.start_one(0), lambda: found.start_one(1)])
         if behind_nginx:
             found.doors = (running.enter_context(Nginx(_guided(found.ports))).port,)
+        if on_a_wire:
+            found.wires = [running.enter_context(FaultProxy(port)) for port in found.ports]
+            found.doors = tuple(wire.port for wire in found.wires)
         yield found
 
 
@@ -107,6 +132,11 @@ def _guided(ports: tuple[int, int]) -> str:
     for name, port in zip(("api-1:8000", "api-2:8000"), ports, strict=True):
         site = site.replace(name, f"127.0.0.1:{port}")
     return re.sub(r"ssl_\w+ .*;", "", site)
+
+
+def _footprint(pid: int) -> Footprint:
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return Footprint(len(list(Path(f"/proc/{pid}/fd").iterdir())), pages * os.sysconf("SC_PAGE_SIZE"))
 
 
 def _serves(pid: int) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.faults import judges_of_calls as of_calls
 from tests.faults import judges_of_rows as of_rows
-from tests.faults.history import Bounds, Call, Ending, Mail, Sent, Span
+from tests.faults.history import Bounds, Call, Ending, Footprint, Mail, Sent, Span
 from tests.faults.judges import JUDGES, Judge, judged
 
 WHO = "grace@example.com"
@@ -53,6 +53,7 @@ THERE = Ending(
     outbox=[CODE_MAIL, NOTICE],
     mails=[Mail(WHO, "<1@here>", "code"), Mail(WHO, "<2@here>", "")],
 )
+HELD = Footprint(descriptors=50, memory=100 << 20)
 FINE = Bounds(down=[Span(0.9, 1.6)], recovered=[1.0])
 
 
@@ -110,6 +111,8 @@ BUGS = [
     Bug(of_rows.mails_are_few_and_alike, "differ", there=TWO_CODES, bounds=replace(FINE, copies=2)),
     Bug(of_rows.mails_are_few_and_alike, "no row asked for", there=NOBODYS),
     Bug(of_calls.codes_open_once, "2 times", [call("verify", 4, door="door", otp="code")]),
+    Bug(of_rows.nothing_piles_up, "and has 80", there=ending(held=[(HELD, replace(HELD, descriptors=80))])),
+    Bug(of_rows.nothing_piles_up, "and holds 200 MB", there=ending(held=[(HELD, replace(HELD, memory=200 << 20))])),
     Bug(of_rows.good_codes_are_taken, "was refused", [call("verify", 3, 401, door="door", otp="code")]),
     Bug(of_calls.good_tokens_are_taken, "was refused", [call("profile", 9, 401, session="7")]),
     Bug(of_calls.a_token_has_one_successor, "2 successors", [call("refresh", 7, brought="7.1", gained="7.9")]),

@@ -70,7 +70,7 @@ STEPS: dict[str, tuple[Callable[[Bench], None], set[int]]] = {
 
 @pytest.fixture(scope="module")
 def bench() -> Iterator[Bench]:
-    with site(behind_nginx=False) as here, FaultProxy(here.database.port) as wire:
+    with site() as here, FaultProxy(here.database.port) as wire:
         here.worker.close()
         settings = here.place.settings["SQLALCHEMY_DATABASE_URI"]
         here.place = here.place.having(

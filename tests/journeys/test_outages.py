@@ -6,6 +6,7 @@ import pickle
 import time
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
+import pytest
 from redis import Redis
 from tests.journeys import leaks
 from tests.journeys.conftest import Meet
@@ -156,6 +157,32 @@ def test_a_worker_that_has_a_mail_in_hand_while_redis_dies_goes_on(installation:
     another.join()
     installation.execute(FREE)
     one.verify()
+    assert "Unrecoverable" not in installation.worker.said
+
+
+REFUSALS = {
+    "no memory left": (("CONFIG", "SET", "maxmemory", "1"), ("CONFIG", "SET", "maxmemory", "0")),
+    "a replica alone": (("REPLICAOF", "127.0.0.1", "1"), ("REPLICAOF", "NO", "ONE")),
+    "another password": (("CONFIG", "SET", "requirepass", "unknown"), ("CONFIG", "SET", "requirepass", "")),
+}
+
+
+@pytest.mark.parametrize("words", REFUSALS.values(), ids=REFUSALS)
+def test_a_redis_that_refuses_holds_nobody_up_and_ends_no_worker(
+    installation: Installation, meet: Meet, words: tuple[tuple[str, ...], tuple[str, ...]]
+) -> None:
+    refuse, heal = words
+    one, another = meet(), meet()
+    with Redis.from_url(installation.redis.url) as redis:
+        redis.execute_command(*refuse)
+        redis.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        one.register()
+        time.sleep(3)
+        redis.execute_command(*heal)
+
+    one.verify()
+    installation.worker.wait_until(lambda: _reads(installation.redis.url))
+    another.join()
     assert "Unrecoverable" not in installation.worker.said
 
 

@@ -38,6 +38,7 @@ def _options(settings: Settings) -> dict[str, Any]:
         "broker_transport": "flaskauth.foundation.broker:Transport",
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,  # for ever
+        "broker_channel_error_retry": True,  # of a Redis without memory, too, or that only reads
         "broker_connection_timeout": 2,
         "broker_transport_options": {
             "visibility_timeout": RETURNED_AFTER,

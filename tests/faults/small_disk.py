@@ -1,0 +1,55 @@
+"""A database whose disk can be filled."""
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from tests.servers import MariaDB
+
+SIZE = 256  # MB
+PIECE = 65536
+# A disk in memory, in a namespace of its own, which needs no rights; the data is put there before the server starts.
+SCRIPT = """
+mkdir "$1/disk" && mount -t tmpfs -o size=$2m none "$1/disk" && cp -a "$1/data/." "$1/disk/" || exit 1
+mount --bind "$1/disk" "$1/data" && shift 2 && exec "$@"
+"""
+
+
+class SmallDisk(MariaDB):
+    """Once stopped it is empty again."""
+
+    def command(self) -> Sequence[str | Path]:
+        inside = [*super().command(), "--user=root"]
+        return [
+            "unshare",
+            "--user",
+            "--map-root-user",
+            "--mount",
+            "sh",
+            "-c",
+            SCRIPT,
+            "-",
+            self.home,
+            str(SIZE),
+            *inside,
+        ]
+
+    def use_up(self) -> None:
+        """Fill the disk to its last page."""
+        with suppress(OSError), self._ballast.open("ab", buffering=0) as ballast:
+            while ballast.write(bytes(PIECE)) == PIECE:
+                pass
+
+    def is_full(self) -> bool:
+        found = os.statvfs(self._ballast.parent)
+        return found.f_bavail == 0
+
+    def make_room(self) -> None:
+        self._ballast.unlink(missing_ok=True)
+
+    @property
+    def _ballast(self) -> Path:
+        """As it is seen from outside of the namespace."""
+        pid = self._process.pid if self._process else 0
+        return Path(f"/proc/{pid}/root{self.home}/data/ballast")
