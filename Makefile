@@ -11,7 +11,7 @@ python := $(or $(PYTHON),python3)
 export UV_SYSTEM_CERTS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup test test-mysql races faults faults-quick planted fuzz timing bench bench-quick storm \
+.PHONY: help run setup test test-mysql races faults faults-quick faults-galera planted fuzz timing bench bench-quick storm \
 	footprint drain growth import-many lint docs wheel lock clean
 
 help: ## this list
@@ -44,6 +44,10 @@ faults: setup ## break database, Redis, mail and server under load, 50 minutes (
 faults-quick: setup ## the bold ones of these, for a short time each, 10 minutes
 	@$(bin)/python -m tests.servers install
 	@$(bin)/python -m tests.faults --quick $(ARGS)
+
+faults-galera: setup ## the same people on three nodes of Galera behind haproxy, whose nodes die and part, 15 minutes (ARGS=--quick)
+	@$(bin)/python -m tests.servers install-galera
+	@$(bin)/python -m tests.faults --galera $(ARGS)
 
 planted: setup ## plant bugs in a copy of the tree, one at a time, and show which tests each turned red (ARGS=a word of theirs)
 	@$(bin)/python -m tests.servers install

@@ -25,7 +25,7 @@ NAVIGATION = {
     "Use": ["library", "verifying"],
     "Run": [
         *("production", "deploying", "operations", "performance", "scaling"),
-        *("reliability", "security", "importing", "doctor"),
+        *("galera", "reliability", "security", "importing", "doctor"),
     ],
     "Look up": ["limits", "reference/settings", "reference/routes", "reference/commands", "reference/events"],
     "Work on it": ["map", "adr/*"],

@@ -1,6 +1,8 @@
 """The code blocks of the documentation, each with a name after its language: ```sh migrate."""
 
+import configparser
 import re
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -25,3 +27,15 @@ def block(page: str, name: str) -> str:
     """The text of one block: block("docs/production.md", "migrate")."""
     [found] = [text for told, text in blocks(page) if told.split()[1:] == [name]]
     return found
+
+
+def options(told: str) -> Mapping[str, str]:
+    """What a block sets for MariaDB or MySQL."""
+    parser = configparser.ConfigParser()
+    parser.read_string(told)
+    return parser["mysqld"]
+
+
+def as_words(told: str) -> Iterator[str]:
+    """The same for its command line."""
+    return (f"--{option.replace('_', '-')}={value}" for option, value in options(told).items())

@@ -1,13 +1,12 @@
 """docs/operations.md: a node is upgraded, a database is backed up and restored to a point in time."""
 
-import configparser
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 from sqlalchemy import NullPool, create_engine, text
-from tests.documentation.blocks import block
+from tests.documentation.blocks import as_words, block
 from tests.documentation.shells import Shell, join_grace, serving
 from tests.journeys.processes import COMMANDS, Place
 from tests.journeys.visitors import Visitor
@@ -21,15 +20,9 @@ CREDENTIALS = {name: GRACE[name] for name in ("email", "password")}
 SETTINGS = {"FLASKAUTH_ENV": "development", "SECRET_KEY": "k9Tq3vYx7bNz1mWc5dRf8hJp2sLg6aQe"}
 
 
-def options(told: str) -> Mapping[str, str]:
-    parser = configparser.ConfigParser()
-    parser.read_string(told)
-    return parser["mysqld"]
-
-
 def having(told: str) -> MariaDB:
     """A MariaDB with such options."""
-    return MariaDB(*(f"--{option.replace('_', '-')}={value}" for option, value in options(told).items()))
+    return MariaDB(*as_words(told))
 
 
 def test_who_upgrades_a_node_waits_until_it_is_ready(tmp_path: Path) -> None:
@@ -114,16 +107,3 @@ def placed(said: str) -> tuple[str, str]:
 def change(database: MariaDB, statement: str) -> None:
     with create_engine(with_driver(database.url("flaskauth")), poolclass=NullPool).begin() as connection:
         connection.execute(text(statement))
-
-
-def test_a_database_understands_the_options_of_a_cluster() -> None:
-    told = block("docs/operations.md", "galera")
-    server = having(told)
-    try:
-        server.start()
-        with create_engine(server.root, poolclass=NullPool).connect() as connection:
-            found = {name: str(connection.scalar(text(f"SELECT @@GLOBAL.{name}"))) for name in options(told)}
-    finally:
-        server.close()
-
-    assert found == dict(options(told))

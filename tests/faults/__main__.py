@@ -1,4 +1,4 @@
-"""python -m tests.faults [--quick] [--seconds N] [--json FILE] [--markdown FILE] [NUMBER...]: faults under load.
+"""Faults under load: python -m tests.faults [--galera] [--quick] [--seconds N] [--json F] [--markdown F] [NUMBER...].
 
 Each scenario has servers of its own; a number chooses those that begin so. Ends with 1 where a judge is not content.
 """
@@ -16,7 +16,8 @@ from tests.faults.history import History
 from tests.faults.judges import judged
 from tests.faults.people import Crowd, Person
 from tests.faults.report import Result, as_json, as_markdown, as_text
-from tests.faults.scenarios import SCENARIOS, Scenario
+from tests.faults.scenarios import OF_MYSQL, SCENARIOS, Scenario
+from tests.faults.scenarios_of_a_cluster import OF_A_CLUSTER
 from tests.faults.site import Site
 from tests.faults.under_way import Run
 
@@ -29,12 +30,15 @@ LONG, QUICK = 90.0, 15.0  # seconds of faults
 def main(words: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults")
     parser.add_argument("numbers", nargs="*", help="R01 R02: those that begin so")
+    parser.add_argument("--galera", action="store_true", help="those of a cluster of three nodes")
+    parser.add_argument("--mysql", action="store_true", help="on MySQL instead of MariaDB")
     parser.add_argument("--quick", action="store_true", help="the bold ones, for a short time each")
     parser.add_argument("--seconds", type=float, help="how long faults are made in each")
     parser.add_argument("--json", type=Path, help="write what came of it into this file")
     parser.add_argument("--markdown", type=Path, help="the same as a table")
     asked = parser.parse_args(words)
-    chosen = [each for each in SCENARIOS if _is_chosen(each, asked.numbers, quick=asked.quick)]
+    known = OF_A_CLUSTER if asked.galera else OF_MYSQL if asked.mysql else SCENARIOS
+    chosen = [each for each in known if _is_chosen(each, asked.numbers, quick=asked.quick)]
     seconds = asked.seconds or (QUICK if asked.quick else LONG)
     results = [told(scenario, seconds, hurry=asked.quick) for scenario in chosen]
     print(f"\n{as_text(results)}")
@@ -62,9 +66,9 @@ def told(scenario: Scenario, seconds: float, *, hurry: bool) -> Result:
 
 def played(scenario: Scenario, seconds: float, *, hurry: bool) -> Result:
     began, history = time.monotonic(), History()
-    with scenario.place() as here:
+    with scenario.site() as here:
         desk = Desk(here.doors, history)
-        run = Run(here, seconds, bounds=scenario.bounds)
+        run = Run(here, desk, seconds, bounds=scenario.bounds)
         crowd = Crowd(desk, here.mailbox, THREADS)
         crowd.start()
         try:

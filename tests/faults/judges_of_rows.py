@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from tests.faults.history import Bounds, Call, Ending, acked
 
 FEW = 10  # connections to the database that were not needed yet
-ONE_HASH = 32 * 2**20  # bytes; what the last hash needed stays with its thread
+LAST_HASHES = 64 * 2**20  # bytes; what they needed stays with their threads
 
 
 def registrations_are_kept(calls: Sequence[Call], ending: Ending, bounds: Bounds) -> Iterator[str]:
@@ -111,7 +111,7 @@ def nothing_piles_up(calls: Sequence[Call], ending: Ending, bounds: Bounds) -> I
     for first, last in ending.held:
         if last.descriptors > first.descriptors * 1.1 + FEW:
             yield f"a process had {first.descriptors} files and connections open, and has {last.descriptors}"
-        if last.memory > first.memory * 1.1 + ONE_HASH:
+        if last.memory > first.memory * 1.1 + LAST_HASHES:
             yield f"a process held {first.memory >> 20} MB, and holds {last.memory >> 20} MB"
 
 

@@ -4,9 +4,10 @@ import os
 import re
 import signal
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,9 +16,11 @@ from tests.faults.mailbox import Mailbox
 from tests.faults.proxy import FaultProxy
 from tests.inside import together
 from tests.journeys.installation import LOGIN, Installation
-from tests.journeys.processes import Running
+from tests.journeys.processes import Place, Running
 from tests.journeys.visitors import Visitor
 from tests.servers import MariaDB, Nginx, PrivateSqlServer, Redis, SmtpSink, free_port
+from tests.servers.galera import Galera
+from tests.servers.mysql import MySQL
 
 NGINX = Path("deploy/nginx/flaskauth.conf")
 DURABLE = "--innodb-flush-log-at-trx-commit=1"
@@ -26,11 +29,14 @@ HURRY = "UPDATE outbox SET leased_until = NULL, next_try_at = created_at WHERE s
 DEADLOCKS = "SELECT COUNT FROM information_schema.INNODB_METRICS WHERE NAME = 'lock_deadlocks'"
 LEFT = "SELECT id FROM outbox WHERE state = 'queued'"
 
+Database = PrivateSqlServer | Galera
+mariadb, mysql = partial(MariaDB, DURABLE), partial(MySQL, DURABLE)
+
 
 class Site(Installation):
     """A production installation on two servers."""
 
-    def __init__(self, database: PrivateSqlServer, redis: Redis, sink: SmtpSink, folder: Path, wires: "Wires") -> None:
+    def __init__(self, database: Database, redis: Redis, sink: SmtpSink, folder: Path, wires: "Wires") -> None:
         super().__init__(database, redis, sink, folder)
         self.database, self.wire, self.redis_wire = database, wires.database, wires.redis
         self.mailbox = Mailbox(sink)
@@ -48,9 +54,13 @@ class Site(Installation):
     def start_one(self, at: int) -> Running:
         """Start one of the two servers, and wait until it is ready."""
         words = ("flaskauth", "serve", "--host", "127.0.0.1", "--port", str(self.ports[at]), "--workers", "2")
-        self.servers[at] = self._start(words, f"server-{at}.log")
+        self.servers[at] = self._start(words, f"server-{at}.log", self.place_of(at))
         with closing(Visitor(self.ports[at])) as visitor:
             return self.servers[at].wait_until(visitor.is_ready)
+
+    def place_of(self, at: int) -> Place:
+        """Where one of the two servers is started."""
+        return self.place
 
     def kill_a_process(self, at: int) -> int:
         """End one of a server's processes as a crash would; how many were ended."""
@@ -77,8 +87,8 @@ class Site(Installation):
 
     def deadlocks(self) -> int:
         """How many the database has ended since it was started."""
-        with self.engine.connect() as own:
-            return int(own.exec_driver_sql(DEADLOCKS).scalar_one())
+        assert isinstance(self.database, PrivateSqlServer)
+        return int(str(self.database.ask(DEADLOCKS)))
 
     def footprints(self) -> dict[int, Footprint]:
         """What each process that serves has open, and what it holds in memory."""
@@ -105,16 +115,20 @@ class Wires:
 
 @contextmanager
 def site(
-    kind: type[PrivateSqlServer] = MariaDB, *, behind_nginx: bool = False, on_a_wire: bool = False
+    provide: Callable[[], AbstractContextManager[Database]] = mariadb,
+    kind: type[Site] = Site,
+    *,
+    behind_nginx: bool = False,
+    on_a_wire: bool = False,
 ) -> Iterator[Site]:
     """Migrated and started, with everything private to it; people come directly, through nginx or by a wire."""
     with ExitStack() as running:
         folder = Path(running.enter_context(TemporaryDirectory(prefix="faults-", ignore_cleanup_errors=True)))
-        database = running.enter_context(kind(DURABLE))
+        database = running.enter_context(provide())
         redis = running.enter_context(Redis())
         sink = running.enter_context(SmtpSink(tls="starttls", login=LOGIN))
         wires = Wires(*[running.enter_context(FaultProxy(each.port)) for each in (database, redis)])
-        found = Site(database, redis, sink, folder, wires)
+        found = kind(database, redis, sink, folder, wires)
         running.callback(found.close)
         found.place.run("flaskauth", "db", "upgrade")
         together([found.start_worker, lambda: found.start_one(0), lambda: found.start_one(1)])

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from tests.faults.asking import Desk
 from tests.faults.history import Bounds, Span
 from tests.faults.site import Site
 
@@ -17,6 +18,7 @@ class Run:
     """One scenario under way: where, for how long, and what came of it so far."""
 
     site: Site
+    desk: Desk
     seconds: float
     rounds: int = 0
     broke: int = 0

@@ -71,8 +71,8 @@ class Installation:
         self.worker = self._start(words, "worker.log")
         return self.worker.wait_for("ready.")
 
-    def _start(self, words: tuple[str, ...], log: str) -> Running:
-        self._started.append(self.place.start(*words, log=log))
+    def _start(self, words: tuple[str, ...], log: str, place: Place | None = None) -> Running:
+        self._started.append((place or self.place).start(*words, log=log))
         return self._started[-1]
 
     def mail_to(self, email: str, seconds: float = 8, subject: str = "") -> Received:

@@ -1,18 +1,21 @@
 """python -m tests.servers install: bring the servers of the tests, unless they are there.
 
 install-mysqlclient: the driver mysqlclient. install-mysql: MySQL, and that driver.
+install-galera: Galera and haproxy.
 with-mysqlclient COMMAND: run it with that driver.
 """
 
 import sys
 
 from tests.servers.install import install
+from tests.servers.install_galera import install_galera
 from tests.servers.install_mysql import install_mysql
 from tests.servers.mysqlclient import install_mysqlclient, run_with
 from tests.servers.packages import CannotInstall
 
 STEPS = {
     "install": (install,),
+    "install-galera": (install, install_galera),
     "install-mysqlclient": (install_mysqlclient,),
     "install-mysql": (install_mysql, install_mysqlclient),
 }

@@ -28,7 +28,7 @@ class MariaDB(PrivateSqlServer):
 
     def fill(self) -> None:
         """What mariadb-install-db does, without the help texts: half a second, and no script that looks for files."""
-        (self.home / "data").mkdir(mode=0o700)
+        self.make_folder()
         tables = "".join(file.read_text() for file in self.binaries.system_tables)
         user = f"FLUSH PRIVILEGES;\nCREATE USER {USER}@'%' IDENTIFIED BY '{PASSWORD}';\n"
         done = subprocess.run(
@@ -41,6 +41,9 @@ class MariaDB(PrivateSqlServer):
         )
         if done.returncode:
             raise RuntimeError(f"mariadbd could not fill its data folder:\n{done.stderr[-2000:]}")
+
+    def make_folder(self) -> None:
+        (self.home / "data").mkdir(mode=0o700)
 
 
 class Redis(Server):

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -31,20 +31,20 @@ def install() -> None:
         raise CannotInstall(f"{ADVICE}.")
     print("Installing MariaDB, Redis and nginx for the tests", flush=True)
     with advising(ADVICE):
-        if not _by_apt():
+        if not by_apt(binaries, *PACKAGES):
             _unpack()
 
 
-def _by_apt() -> bool:
+def by_apt(find: Callable[[], object], *packages: str) -> bool:
     """For root. Refused where it would remove something, say MySQL; then unpacking is kinder."""
     if os.geteuid() != 0 or os.environ.get("TEST_SERVERS") == "own":
         return False
-    words = ("install", "-y", "--no-install-recommends", "--no-remove", *PACKAGES)
+    words = ("install", "-y", "--no-install-recommends", "--no-remove", *packages)
     with _services_stay_down(), suppress(Failed):
         if not succeeds("apt-get", *words):
             succeeds("apt-get", "update")
             run("apt-get", *words)
-        binaries()
+        find()
         return True
     return False
 

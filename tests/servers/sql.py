@@ -22,7 +22,13 @@ class SqlServer:
     def __init__(self, root: URL) -> None:
         """The root may do everything there."""
         self.root = root
-        self._root = create_engine(root, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+        self._root = create_engine(
+            root,
+            poolclass=NullPool,
+            isolation_level="AUTOCOMMIT",
+            skip_autocommit_rollback=True,  # a node outside of its cluster refuses even that
+            pool_reset_on_return=None,
+        )
 
     def url(self, database: str) -> str:
         return self.root.set(drivername="mysql", database=database).render_as_string(hide_password=False)
@@ -38,9 +44,16 @@ class SqlServer:
         with self._root.connect() as connection:
             connection.exec_driver_sql(statement.replace("%", "%%"))
 
+    def ask(self, question: str) -> object:
+        """What the root is told."""
+        with self._root.connect() as connection:
+            return connection.exec_driver_sql(question.replace("%", "%%")).scalar_one()
+
 
 class PrivateSqlServer(SqlServer, Server):
     """An empty one. The user of its URLs may do anything in the databases made here, and nothing elsewhere."""
+
+    becomes = "root"  # when root has started it
 
     def __init__(self, *options: str) -> None:
         """Options are those of the server, and win: "--innodb-flush-log-at-trx-commit=1" for a disk that is asked."""
@@ -98,7 +111,7 @@ class PrivateSqlServer(SqlServer, Server):
         return [
             *self.program(),
             "--no-defaults",
-            *(["--user=root"] if os.geteuid() == 0 else []),
+            *([f"--user={self.becomes}"] if os.geteuid() == 0 else []),
             f"--datadir={self.home}/data",
             f"--tmpdir={self.home}",
             "--innodb-use-native-aio=OFF",

@@ -1,0 +1,51 @@
+"""The faults of a Galera cluster of three nodes, on which the same people are under way."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from functools import partial
+
+from tests.documentation.blocks import as_words, block
+from tests.faults import of_a_cluster as cluster
+from tests.faults import of_the_database as database
+from tests.faults.scenarios import SOME, Scenario
+from tests.faults.site import Site, site
+from tests.journeys.processes import Place
+from tests.servers.galera import Galera
+
+GUIDE = "docs/galera.md"
+# A node that says nothing more is waited for during five seconds before the others go on without it.
+FAILOVER = replace(SOME, recovers_in=10)
+
+
+class TwoWriters(Site):
+    """Each server writes to a node of its own."""
+
+    def place_of(self, at: int) -> Place:
+        assert isinstance(self.database, Galera)
+        own = self.place.settings["SQLALCHEMY_DATABASE_URI"]
+        node = self.database.nodes[at]
+        return self.place.having(SQLALCHEMY_DATABASE_URI=own.replace(f":{self.wire.port}/", f":{node.port}/"))
+
+
+def nodes() -> Galera:
+    """As the guide says."""
+    files = {"galera-check": block(GUIDE, "check"), "galera-check.cnf": block(GUIDE, "login")}
+    user = block(GUIDE, "user").replace("10.0.0.%", "127.0.0.1")
+    return Galera(block(GUIDE, "haproxy"), files, user, *as_words(block(GUIDE, "node")))
+
+
+def one_writer() -> AbstractContextManager[Site]:
+    return site(nodes)
+
+
+def two_writers() -> AbstractContextManager[Site]:
+    return site(nodes, TwoWriters)
+
+
+_led = partial(Scenario, bounds=FAILOVER, site=one_writer)
+
+OF_A_CLUSTER: Sequence[Scenario] = (
+    _led("R14", "the writing node killed, back later", cluster.kill_the_writer, bold=True),
+    _led("R18b", "all nodes killed, founded again", database.kill_the_database),
+)
