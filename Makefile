@@ -11,7 +11,7 @@ python := $(or $(PYTHON),python3)
 export UV_SYSTEM_CERTS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup test test-mysql races faults faults-quick faults-galera planted fuzz timing bench bench-quick storm \
+.PHONY: help run setup test test-mysql races faults faults-quick faults-mysql faults-galera planted fuzz timing bench bench-quick storm \
 	footprint drain growth import-many lint docs wheel lock clean
 
 help: ## this list
@@ -37,11 +37,16 @@ races: setup ## races over two server processes, 200 rounds of each, half an hou
 	@$(bin)/python -m tests.servers install
 	RACE_ROUNDS=$(or $(ARGS),200) $(bin)/python -m pytest -q tests/races -k burst
 
-faults: setup ## break database, Redis, mail and server under load, 50 minutes (ARGS=R01 is one; --json FILE, --markdown FILE)
+faults: setup ## break database, Redis, mail and server under load, 70 minutes (ARGS=R01 is one; --json FILE, --markdown FILE)
 	@$(bin)/python -m tests.servers install
 	@$(bin)/python -m tests.faults $(ARGS)
 
-faults-quick: setup ## the bold ones of these, for a short time each, 10 minutes
+faults-mysql: setup ## the same on MySQL 9 (ARGS=--quick)
+	@$(bin)/python -m tests.servers install
+	@UV_DEFAULT_INDEX="$(index)" $(bin)/python -m tests.servers install-mysql
+	@$(bin)/python -m tests.faults --mysql $(ARGS)
+
+faults-quick: setup ## the bold ones of those of `make faults`, for a short time each, 10 minutes
 	@$(bin)/python -m tests.servers install
 	@$(bin)/python -m tests.faults --quick $(ARGS)
 
