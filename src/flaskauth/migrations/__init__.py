@@ -12,6 +12,7 @@ from sqlalchemy import URL, Connection, NullPool, column, create_engine, inspect
 
 from flaskauth.foundation.columns import Base
 from flaskauth.foundation.engine import is_sqlite
+from flaskauth.migrations import lock
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -76,6 +77,11 @@ def is_current(connection: Connection) -> bool:
 def is_newer(connection: Connection) -> bool:
     """Whether a later version has migrated it; what that added does not concern this one."""
     return (_stands(connection) or "") > head()
+
+
+def under_way(connection: Connection) -> str | None:
+    """Who is changing the schema now, or died while it did."""
+    return lock.under_way(connection, _stands(connection))
 
 
 def is_yours(_thing: object, name: str | None, kind: str, _reflected: object, _compared: object) -> bool:
