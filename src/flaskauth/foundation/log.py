@@ -1,18 +1,55 @@
 """Logs: one JSON line an event, with the request's id, and nothing that opens a door or names a person."""
 
 import logging
+import os
 import re
+import select
 import sys
 import traceback
 from functools import lru_cache
-from typing import Any
+from typing import Any, TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, Processor
 
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+PATIENCE = 100  # milliseconds
 LONGEST = 1000  # characters of one value
 SECRET = ("password", "token", "secret", "otp", "code_", "authorization", "cookie", "email", "address", "key_")
+
+
+class Outlet:
+    """A stream that nobody waits for: where its reader stands still, or its disk is full, lines are lost and counted.
+
+    A pipe or a socket that is full would hold every thread that has something to log, one after the other.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._lost = 0
+
+    def write(self, line: str) -> int:
+        told = f'{{"event": "log_lines_lost", "level": "error", "lines": {self._lost}}}\n' if self._lost else ""
+        if self._sent(told + line, patience=0 if told else PATIENCE):
+            self._lost = 0
+            return len(line)
+        self._lost += 1
+        return 0
+
+    def flush(self) -> None:
+        """Nothing is kept: what could not be written would fail again at whatever is written next."""
+
+    def _sent(self, text: str, patience: int) -> bool:
+        try:
+            number = self._stream.fileno()
+        except (OSError, ValueError):  # it is none of the system's
+            return self._stream.write(text) > 0
+        try:
+            waiting = select.poll()
+            waiting.register(number, select.POLLOUT)  # room for PIPE_BUF bytes (POSIX), which is a line
+            return bool(waiting.poll(patience)) and os.write(number, text.encode()) > 0
+        except OSError:
+            return False
 
 
 def configure(level: int = logging.INFO) -> None:
@@ -24,13 +61,14 @@ def configure(level: int = logging.INFO) -> None:
         _without_exception_text,
         _clean,
     ]
+    stream = Outlet(sys.stderr)
     structlog.configure(
         processors=[*shared, structlog.processors.JSONRenderer(sort_keys=False)],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", stream)),
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
