@@ -8,7 +8,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from flaskauth import migrations, serving
 from flaskauth.app import LOCKED_KEYS, bare
-from flaskauth.commands import audit, mail, passwords, terminal, users
+from flaskauth.commands import audit, mail, passwords, schema, terminal, users
 from flaskauth.foundation import clock, log
 from flaskauth.foundation.clock import stamp
 from flaskauth.foundation.complaints import lacks_schema, of_driver
@@ -17,7 +17,6 @@ from flaskauth.foundation.db import transaction
 from flaskauth.foundation.errors import Unavailable
 from flaskauth.keys import service as keys
 from flaskauth.sessions import service as sessions
-from flaskauth.settings import Settings
 
 
 class Commands(click.Group):
@@ -80,20 +79,7 @@ def doctor(ctx: click.Context, as_json: bool, strict: bool) -> None:
     ctx.exit(0 if ok else 1)
 
 
-@main.group()
-def db() -> None:
-    """The database's schema."""
-
-
-@db.command()
-@click.option("--to", default="head", show_default=True, help="The revision to go to.")
-def upgrade(to: str) -> None:
-    """Bring the database up to date: schema, countries and regions."""
-    url = Settings.load().database_url
-    with terminal.progress() as bar:
-        revisions = bar.add_task("Revisions", total=migrations.pending(url, to))
-        migrations.upgrade(url, to, lambda: bar.advance(revisions))
-    click.echo(f"The database {url} is at revision {migrations.revision(url)}.")
+main.add_command(schema.db)
 
 
 @main.group("sessions")

@@ -153,6 +153,18 @@ def test_an_old_schema(installation: Installation, empty: str) -> None:
     assert "schedule" in told.checks("skipped")
 
 
+def test_a_newer_schema_is_none_to_mend(installation: Installation) -> None:
+    stands = "UPDATE alembic_version SET version_num = '{}'"
+    with changed(installation, stands.format("9999"), stands.format(migrations.head())):
+        assert "newer" in examined(installation.place).of("schema", "ok")
+
+
+def test_somebody_who_migrates_or_died_while_he_did(installation: Installation) -> None:
+    owner = "UPDATE schema_locks SET owner = {}"
+    with changed(installation, owner.format("'ada, process 7 (cafe)'"), owner.format("NULL")):
+        assert "ada, process 7 (cafe) is changing it" in examined(installation.place).warns("schema")
+
+
 def test_no_schema(installation: Installation, empty: str) -> None:
     assert examined(installation.place.having(SQLALCHEMY_DATABASE_URI=empty)).fails_only("schema")
 

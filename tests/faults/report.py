@@ -10,7 +10,7 @@ from tests.faults.history import Bounds, Call
 from tests.faults.judges import JUDGES
 from tests.faults.scenarios import Scenario
 
-HEAD = ("scenario", "what breaks", "rounds", "seconds", "ok", "refused", "unknown", "ready again, at most", "verdict")
+HEAD = ("", "what breaks", "times", "ok", "refused", "unknown", "ready again, at most", "slowest call", "verdict")
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,9 @@ class Result:
         return "kept" if self.is_green else f"BROKEN: {', '.join(self.found)}"
 
     def cells(self) -> list[str]:
-        counts = (self.rounds, round(self.seconds), self.ok, self.refused, self.unknown)
-        return [self.number, self.what, *map(str, counts), f"{self.recovered:.1f} s", self.verdict]
+        counts = (self.rounds, self.ok, self.refused, self.unknown)
+        times = (self.recovered, self.slowest)
+        return [self.number, self.what, *map(str, counts), *(f"{seconds:.1f} s" for seconds in times), self.verdict]
 
 
 def as_text(results: Sequence[Result]) -> str:

@@ -14,10 +14,11 @@ from flaskauth.foundation.current import settings
 from flaskauth.foundation.db import db
 from flaskauth.foundation.engine import is_sqlite
 from flaskauth.health import CLOCKS_APART, clocks_apart
-from flaskauth.migrations import is_current
+from flaskauth.migrations import is_current, is_newer, under_way
 
 NOTICEABLE = 2  # seconds
 OF_SERVER_AWAY = "Start it, or correct SQLALCHEMY_DATABASE_URI: host, name, password."
+GOES_ON = "flaskauth db upgrade waits for it, or goes on where it broke off."
 OF_FILE = "May this user write the file and its folder, and is the disk not full? Else take its backup."
 
 
@@ -34,8 +35,12 @@ def _clock(connection: Connection) -> Finding:
 
 
 def _schema(connection: Connection) -> Finding:
+    if who := under_way(connection):
+        return doubtful(f"{who} is changing it, or died while it did", GOES_ON)
     if is_current(connection):
         return fine("at its newest revision")
+    if is_newer(connection):
+        return fine("newer than this version, which serves on meanwhile")
     return wrong("at another revision than this version wants", "flaskauth db upgrade")
 
 

@@ -17,6 +17,8 @@ from flaskauth.migrations import lock
 if TYPE_CHECKING:
     from alembic.config import Config
 
+    from flaskauth.migrations.planning import Step
+
 FOLDER = Path(__file__).parent
 VERSIONS = "alembic_version"
 
@@ -60,6 +62,22 @@ def pending(database_url: URL, to: str = "head") -> int:
         return len(list(ScriptDirectory(str(FOLDER)).iterate_revisions(to, stands)))
     except RevisionError:
         return 0  # what is wrong with it, the upgrade says in words
+
+
+def plan(database_url: URL, to: str = "head") -> "list[Step]":
+    """What an upgrade would do; changes nothing.
+
+    Raises:
+        CannotMigrate: there is no such revision.
+    """
+    from alembic.script.revision import RevisionError  # noqa: PLC0415
+
+    from flaskauth.migrations.planning import steps  # noqa: PLC0415
+
+    try:
+        return list(steps(_config(database_url), database_url, revision(database_url), to))
+    except RevisionError as error:
+        raise CannotMigrate(str(error)) from None
 
 
 def downgrade(database_url: URL, to: str) -> None:

@@ -10,8 +10,10 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
-REGIONS = sa.table("regions", sa.column("id"), sa.column("code"), sa.column("name"), sa.column("parent_id"))
-COUNTRIES = sa.table("countries", sa.column("id"), sa.column("code"), sa.column("name"), sa.column("region_id"))
+NUMBER, TEXT = sa.Integer(), sa.String()
+PLACE = (("id", NUMBER), ("code", TEXT), ("name", TEXT))
+REGIONS = sa.table("regions", *(sa.column(*each) for each in (*PLACE, ("parent_id", NUMBER))))
+COUNTRIES = sa.table("countries", *(sa.column(*each) for each in (*PLACE, ("region_id", NUMBER))))
 
 
 def upgrade() -> None:
