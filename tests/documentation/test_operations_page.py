@@ -14,6 +14,7 @@ from tests.people import GRACE
 from tests.servers import MariaDB
 from tests.servers.binaries import binaries
 
+from flaskauth.migrations import head
 from flaskauth.settings import with_driver
 
 CREDENTIALS = {name: GRACE[name] for name in ("email", "password")}
@@ -30,6 +31,15 @@ def test_who_upgrades_a_node_waits_until_it_is_ready(tmp_path: Path) -> None:
         said = shell.paste(block("docs/operations.md", "ready").replace("   ", "").replace(":8000", ":5000"))
 
     assert '"ready":true' in said
+
+
+def test_who_migrates_sees_first_what_that_would_do(tmp_path: Path) -> None:
+    (tmp_path / "migrations_url").write_text(f"sqlite:///{tmp_path}/test.db")
+    script = block("docs/operations.md", "migrate").replace("   cd", "cd").replace("   SQL", "SQL")
+    said = type_into(Shell(Place(tmp_path, SETTINGS), 0), script)
+
+    assert "is at revision none" in said
+    assert f"is at revision {head()}." in said
 
 
 @pytest.fixture

@@ -69,6 +69,13 @@ def test_what_is_planned_is_what_is_sent(engine: Engine) -> None:
     assert len(sent) > 30
 
 
+def test_no_revision_changes_tables_and_rows(engine: Engine) -> None:
+    """Rows that are alone in their revision come with its number or not at all, wherever it is killed."""
+    kinds = [{line.startswith(SCHEMA) for line in step.statements} for step in migrations.plan(engine.url)]
+
+    assert all(len(kind) == 1 for kind in kinds)
+
+
 @pytest.mark.parametrize(
     "statement",
     [
