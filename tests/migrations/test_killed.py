@@ -2,12 +2,16 @@
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine, inspect, text
 from sqlalchemy.exc import DatabaseError
+from tests.conftest import servers
+from tests.migrations.test_at_once import execute
 
 from flaskauth import migrations
 
@@ -57,6 +61,24 @@ def test_killed_while_it_takes_the_lock_it_ends_the_same(engine: Engine, fresh: 
     migrations.upgrade(engine.url)
 
     assert whole(engine) == whole(undisturbed)
+
+
+@pytest.mark.parametrize("empties", servers(), indirect=True)
+def test_the_database_may_still_be_at_what_a_killed_one_asked_for(engine: Engine) -> None:
+    """It changes a table to the end, whoever asked for it; here a report keeps it from that for a while."""
+    migrations.upgrade(engine.url, "0004")
+    execute(engine, "UPDATE schema_locks SET left_from = '0004'")
+    with ThreadPoolExecutor() as pool, engine.connect() as report:
+        report.execute(text("SELECT COUNT(*) FROM users"))
+        rest = pool.submit(execute, engine, "ALTER TABLE users ADD COLUMN disabled_at DATETIME(6)")
+        time.sleep(0.5)
+        again = pool.submit(migrations.upgrade, engine.url)
+        time.sleep(0.7)  # it asks for the same, and is behind in the queue
+        report.rollback()
+        rest.result()
+        again.result()
+
+    assert migrations.revision(engine.url) == migrations.head()
 
 
 def test_what_is_somebody_elses_is_not_taken_for_ours(engine: Engine) -> None:

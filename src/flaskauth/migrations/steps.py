@@ -11,7 +11,9 @@ from typing import Any
 
 from sqlalchemy import Engine, inspect
 from sqlalchemy.event import listen
+from sqlalchemy.exc import DBAPIError
 
+from flaskauth.foundation.complaints import of_driver
 from flaskauth.migrations.lock import BASE, Lock
 from flaskauth.migrations.repeating import is_made
 
@@ -52,17 +54,17 @@ class Steps:
         if not context.isddl:
             return False
         change, end = context.compiled.statement, time.monotonic() + PATIENCE
-        while not self._is_made(change):
+        while True:
             try:
-                cursor.execute(statement, parameters)
-            except context.dialect.loaded_dbapi.Error as error:
-                if not self._comes_again(error, change) or time.monotonic() > end:
+                if not self._is_made(change):
+                    cursor.execute(statement, parameters)
+            except (context.dialect.loaded_dbapi.Error, DBAPIError) as error:
+                if not self._comes_again(of_driver(error), change) or time.monotonic() > end:
                     raise
             else:
                 return True
-        return True
 
-    def _comes_again(self, error: Exception, change: object) -> bool:
+    def _comes_again(self, error: BaseException, change: object) -> bool:
         """Whether to try once more.
 
         Behind a change that waits for a table, everybody else who wants that table waits too. So it gives up after a
