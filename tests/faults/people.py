@@ -30,7 +30,13 @@ def session_of(refresh_token: str) -> str:
 class Person:
     """Somebody with an address and a network of their own."""
 
-    def __init__(self, desk: Desk, mailbox: Mailbox, is_over: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        mailbox: Mailbox,
+        is_over: Callable[[], bool] = lambda: False,
+        elsewhere: Desk | None = None,  # where what an ended session gave is brought
+    ) -> None:
         self.email = f"person-{next(NUMBERS)}@example.com"
         self.network = next(NETWORKS)
         self.passwords = [secrets.token_urlsafe(15)]  # the newest that counts, or may, last
@@ -40,6 +46,7 @@ class Person:
         self.sessions: set[str] = set()
         self.seen: set[str] = set()  # codes
         self._desk, self._mailbox, self._is_over = desk, mailbox, is_over
+        self._elsewhere = elsewhere or desk
 
     @property
     def session(self) -> str:
@@ -50,11 +57,11 @@ class Person:
         if self.join() and self.sign_in() and self.look_around():
             chance.choice([self.sign_out, self.sign_out, self.change_password, self.reset_password])()
 
-    def join(self) -> bool:
+    def join(self, at_once: int = 0) -> bool:
         if not self.register():
             return False
         code = self.code()
-        return bool(code) and self.verify(code)
+        return bool(code) and self.verify(code, at_once or chance.choice([1, 1, 2]))
 
     def register(self) -> bool:
         body = form(self.email, password=self.passwords[0])
@@ -69,13 +76,11 @@ class Person:
         self.seen.add(found)
         return found
 
-    def verify(self, code: str) -> bool:
-        """Bring the code, now and then to both servers at once, and once more when it was taken."""
+    def verify(self, code: str, at_once: int) -> bool:
+        """Bring the code, to both servers at once where it is brought twice, and once more when it was taken."""
         body = {"otp": code, "verification_id": self.door}
         ask = Ask("verify", "/auth/verify", body, facts={"door": self.door, "otp": code})
-        with ThreadPoolExecutor(2) as pool:
-            calls = [pool.submit(self._surely, ask, FEW) for _ in range(chance.choice([1, 1, 2]))]
-        outcomes = {call.result().outcome for call in calls}
+        outcomes = {call.outcome for call in self._at_once(ask, at_once)}
         if "ok" in outcomes:
             self._once(ask)
         return outcomes != {"unknown"}  # whoever was refused may have been taken before: the sign-in tells
@@ -112,6 +117,10 @@ class Person:
 
     def refresh(self) -> Call:
         return self._surely(self._refreshing(self.refresh_tokens[-1], "refresh"))
+
+    def refresh_at_once(self, times: int) -> None:
+        """Bring one token to both servers, several times at the same moment."""
+        self._at_once(self._refreshing(self.refresh_tokens[-1], "refresh"), times)
 
     def sign_out(self) -> None:
         facts = {"session": self.session, "ends": (self.session,)}
@@ -159,8 +168,9 @@ class Person:
 
     def _find_ended(self) -> None:
         """Bring what the ended session gave; nothing of it may open anything."""
-        self._once(Ask("profile", "/users/profile", None, self.token, facts={"session": self.session}))
-        self._once(self._refreshing(self.refresh_tokens[-1], "refresh"))
+        profile = Ask("profile", "/users/profile", None, self.token, facts={"session": self.session})
+        for ask in (profile, self._refreshing(self.refresh_tokens[-1], "refresh")):
+            self._elsewhere.ask(self.email, self.network, ask)
 
     def _refreshing(self, token: str, action: str, **facts: Any) -> Ask:
         told = {"session": session_of(token), "brought": token, **facts}
@@ -183,6 +193,10 @@ class Person:
 
     def _once(self, ask: Ask) -> Call:
         return self._desk.ask(self.email, self.network, ask)[0]
+
+    def _at_once(self, ask: Ask, times: int) -> list[Call]:
+        with ThreadPoolExecutor(times) as pool:
+            return list(pool.map(lambda _: self._surely(ask, FEW), range(times)))
 
     def _surely(self, ask: Ask, tries: int = TRIES) -> Call:
         """The last of the calls that it took to be answered."""

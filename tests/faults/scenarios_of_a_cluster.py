@@ -47,5 +47,11 @@ _led = partial(Scenario, bounds=FAILOVER, site=one_writer)
 
 OF_A_CLUSTER: Sequence[Scenario] = (
     _led("R14", "the writing node killed, back later", cluster.kill_the_writer, bold=True),
-    _led("R18b", "all nodes killed, founded again", database.kill_the_database),
+    _led("R15", "a node cut off: the writing one, one that stands by", cluster.part, bold=True),
+    _led("R16", "two writers, and races on both", cluster.race_on_two_writers, site=two_writers, bold=True),
+    _led(
+        "R17", "ended at one node, used at another", cluster.use_what_was_ended_elsewhere, site=two_writers, bold=True
+    ),
+    _led("R18a", "a node paused: a short while, longer, the writing one", cluster.pause_a_node, bold=True),
+    _led("R18b", "all nodes killed, founded again", database.kill_the_database, bold=True),
 )

@@ -39,6 +39,10 @@ class Run:
         recovered = (*self.bounds.recovered, self.site.seconds_until_ready())
         self.bounds = replace(self.bounds, recovered=recovered)
 
+    def tell(self, what: str) -> None:
+        """Something that was measured, and that no judge looks at."""
+        print(f"    {what}", flush=True)
+
     @contextmanager
     def span(self, kind: str) -> Iterator[None]:
         began = time.monotonic()

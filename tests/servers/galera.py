@@ -92,6 +92,13 @@ class Node(MariaDB):
             return str(connection.exec_driver_sql(f"SHOW GLOBAL STATUS LIKE '{name}'").one()[1])
         return ""
 
+    def isolate(self, *, is_alone: bool) -> None:
+        """Cut every link to the other nodes, or have it look for them again."""
+        self.execute(f"SET GLOBAL wsrep_provider_options = 'gmcast.isolate={int(is_alone)}'")
+
+    def wait_until_synced(self) -> None:
+        self._wait_until(self.answers)
+
     def recovered(self) -> str:
         """How far it had come when it ended: the cluster's name, and the number of its last transaction."""
         if not (self.home / "data/grastate.dat").exists():
@@ -154,6 +161,11 @@ class Galera(SqlServer):
     def writer(self) -> Node:
         """The node to which haproxy leads: most are connected there."""
         return max(self.nodes, key=lambda node: int(node.status("Threads_connected") or 0))
+
+    def spare(self) -> Node:
+        """One of those that only follow."""
+        writer = self.writer()
+        return next(node for node in self.nodes if node is not writer)
 
     def pause(self) -> None:
         for node in self.nodes:

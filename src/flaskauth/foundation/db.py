@@ -60,12 +60,12 @@ def transaction(work: Callable[[], T]) -> T:
             try:
                 return _once(work)
             except (DBAPIError, PoolTimeout, *DELETED) as error:
-                session.rollback()
+                _roll_back(session)
                 if attempt == TRIES or time.monotonic() > end or not _is_lost_race(error):
                     _give_up(error)
                 _pause(attempt)
     finally:
-        session.rollback()
+        _roll_back(session)
         session.info.clear()
     raise AssertionError("unreachable")
 
@@ -172,6 +172,14 @@ def _commit_what_was_flushed(session: WorkSession) -> None:
         if _code(error) in BROKEN_OFF:
             raise
         raise Unavailable from error
+
+
+def _roll_back(session: WorkSession) -> None:
+    """A node that has just left its cluster refuses even this; its connection is given up, and what was open on it."""
+    try:
+        session.rollback()
+    except DBAPIError:
+        _forget(session)
 
 
 def _session() -> WorkSession:

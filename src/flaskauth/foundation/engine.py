@@ -6,7 +6,7 @@ import sqlite3
 import time
 from typing import Any
 
-from sqlalchemy import URL, Connection, Dialect, Engine
+from sqlalchemy import URL, Connection, Dialect, Engine, ExceptionContext
 from sqlalchemy.event import listen, listens_for
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -20,6 +20,7 @@ ANSWER_TIMEOUT = 5
 LOCK_WAIT = 3
 RESTED = 1.0  # seconds without use after which a connection is asked whether it still is one
 RUSH = 4  # connections of each process beyond those that its pool keeps
+OUTSIDE = 1047  # a node of a Galera cluster that is not, or not yet, part of the majority
 ALONE = 8  # connections of each process for statements outside transactions
 MODE = "STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
 
@@ -82,6 +83,7 @@ def watch(engine: Engine) -> None:
     """Ask a connection that has rested whether it still is one. One in use is not asked each time: when it breaks, the
     transaction is run again."""
     if not is_sqlite(engine.url):
+        listen(engine, "handle_error", _note_node_outside)
         listen(engine, "checkin", _note_rest)
         listen(engine, "checkout", lambda connection, record, _: _ask(engine.dialect, connection, record))
 
@@ -97,6 +99,21 @@ def server_options(answer_timeout: int = ANSWER_TIMEOUT) -> dict[str, Any]:
 
 def is_sqlite(url: URL) -> bool:
     return url.get_backend_name() == "sqlite"
+
+
+def is_gone(dialect: Dialect, error: BaseException) -> bool:
+    """Whether a connection is of no use any more. That to a node outside of its cluster is none: while the node is
+    there, it refuses everything, ROLLBACK too, and the next connection may lead to another."""
+    return dialect.is_disconnect(error, None, None) or _is_of_node_outside(error)  # type: ignore[arg-type]
+
+
+def _is_of_node_outside(error: BaseException) -> bool:
+    return error.args[:1] == (OUTSIDE,)
+
+
+def _note_node_outside(context: ExceptionContext) -> None:
+    if _is_of_node_outside(context.original_exception):
+        context.is_disconnect = True
 
 
 def _note_rest(_connection: Any, record: ConnectionPoolEntry) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 
+from flaskauth.foundation import engine as engines
 from flaskauth.foundation.columns import Base
 from flaskauth.foundation.db import ALONE, db, note_change
 
@@ -172,7 +173,7 @@ def _compiled(statement: Any, dialect: Dialect) -> Compiled:
 def _told(engine: Engine, error: Any, connection: Connection | None = None) -> BaseException:
     """The driver's complaint as SQLAlchemy's; what broke one connection broke the others too."""
     dialect = engine.dialect
-    is_gone = dialect.is_disconnect(error, None, None)
+    is_gone = engines.is_gone(dialect, error)
     if is_gone and connection is not None:
         connection.invalidate(error)
     if is_gone:
