@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine
+from sqlalchemy import NullPool, create_engine
 from tests.doctor.conftest import BY_A_LONGER_WAY
 from tests.doctor.examining import Told, examined
 from tests.journeys.installation import Installation
@@ -82,6 +82,14 @@ def test_connections_that_lost_what_they_asked_for(mariadb: MariaDB, mariadb_url
 
     assert lost.state == "failed"
     assert all(word in lost.found for word in ("READ COMMITTED", "+00:00", "STRICT_ALL_TABLES"))
+
+
+@pytest.mark.parametrize(("wait", "state"), [(0, "warning"), (6, "warning"), (7, "ok")])
+def test_a_node_that_reads_what_is_old(wait: int, state: str) -> None:
+    with MariaDB("--wsrep-on=ON", "--binlog-format=ROW", f"--wsrep-sync-wait={wait}") as node:
+        engine = create_engine(node.root, poolclass=NullPool)
+        with engine.connect() as connection:
+            assert server.cluster(connection).state == state
 
 
 @pytest.mark.parametrize(("name", "value"), [("innodb_flush_log_at_trx_commit", 2), ("sync_binlog", 0)])

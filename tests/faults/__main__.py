@@ -81,7 +81,8 @@ def played(scenario: Scenario, seconds: float, *, hurry: bool) -> Result:
         _settle(here, desk, crowd.people, hurry=hurry)
         bounds = replace(run.bounds, broke=run.broke > 0)
         held = [(before[pid], at_last) for pid, at_last in here.footprints().items() if pid in before]
-        found = judged(history.calls, replace(ending(here, history.calls), held=held), bounds)
+        there = replace(ending(here, history.calls), held=held)
+        found = judged(history.calls, there, bounds) if scenario.is_judged else {}
     return Result.of(scenario, run.rounds, time.monotonic() - began, history.calls, bounds, found)
 
 

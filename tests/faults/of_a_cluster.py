@@ -78,24 +78,16 @@ def _race(run: Run, stop: float) -> None:
 
 def use_what_was_ended_elsewhere(run: Run) -> None:
     """Sign out at one server, and bring the tokens to the other at once, which reads another node."""
-    loose = History()
-    _set_sync_wait(run, 0)
-    _end_and_use(run, loose, time.monotonic() + run.seconds / 2)
-    run.tell(f"without wsrep_sync_wait: {_accepted(loose)}")
-    _set_sync_wait(run, 7)
     for _ in run.each():
-        _end_and_use(run, run.desk.history, time.monotonic() + max(6, run.seconds / 2))
+        leaving = partial(_leave_again_and_again, run, time.monotonic() + max(10, run.seconds / 2))
+        together([leaving] * RIVALS)
         run.broke = _ended(run.desk.history)
         run.healed()
-    run.tell(f"with it: {_accepted(run.desk.history)}")
+    run.tell(_accepted(run.desk.history))
 
 
-def _end_and_use(run: Run, history: History, stop: float) -> None:
-    together([partial(_leave_again_and_again, run, history, stop)] * RIVALS)
-
-
-def _leave_again_and_again(run: Run, history: History, stop: float) -> None:
-    here, there = (Desk((port,), history) for port in run.site.ports)
+def _leave_again_and_again(run: Run, stop: float) -> None:
+    here, there = (Desk((port,), run.desk.history) for port in run.site.ports)
     while time.monotonic() < stop:
         person = Person(here, run.site.mailbox, elsewhere=there)
         for _ in range(SIGN_INS if person.join() else 0):
@@ -110,15 +102,6 @@ def _accepted(history: History) -> str:
 
 def _ended(history: History) -> int:
     return sum(call.action == "logout" and call.outcome == "ok" for call in history.calls)
-
-
-def _set_sync_wait(run: Run, what: int) -> None:
-    """Connections have what the node had when they were made."""
-    for node in _cluster(run).nodes:
-        node.execute(f"SET GLOBAL wsrep_sync_wait = {what}")
-    for at in (0, 1):
-        run.site.servers[at].end(30)
-        run.site.start_one(at)
 
 
 def pause_a_node(run: Run) -> None:

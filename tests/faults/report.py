@@ -24,6 +24,7 @@ class Result:
     unknown: int
     recovered: float
     slowest: float
+    is_judged: bool
     found: Mapping[str, Sequence[str]]
 
     @classmethod
@@ -45,6 +46,7 @@ class Result:
             **{name: outcomes[name] for name in ("ok", "refused", "unknown")},
             recovered=max(bounds.recovered, default=0.0),
             slowest=max((call.ended - call.began for call in calls), default=0.0),
+            is_judged=scenario.is_judged,
             found=found,
         )
 
@@ -54,6 +56,8 @@ class Result:
 
     @property
     def verdict(self) -> str:
+        if not self.is_judged:
+            return "measured"
         return "kept" if self.is_green else f"BROKEN: {', '.join(self.found)}"
 
     def cells(self) -> list[str]:

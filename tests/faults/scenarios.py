@@ -20,6 +20,7 @@ class Scenario:
     run: Callable[[Run], None]
     bounds: Bounds = field(default_factory=Bounds)
     bold: bool = False
+    is_judged: bool = True
     site: Callable[..., AbstractContextManager[Site]] = site
 
 

@@ -13,6 +13,7 @@ from flaskauth.settings import is_loopback
 OLDEST = {"MySQL": (8, 0), "MariaDB": (10, 6)}
 SAFE = {"innodb_flush_log_at_trx_commit": 1, "sync_binlog": 1}
 OVER_TLS = "Append ?ssl_ca=/path/of/its/authority.pem to SQLALCHEMY_DATABASE_URI."
+WAITS_TO_READ = 1  # a bit of wsrep_sync_wait
 RESERVE = 10  # connections, for the worker's processes and for operators
 
 
@@ -62,6 +63,23 @@ def _durability_of_file(connection: Connection) -> Finding:
     if _asked(connection, "PRAGMA synchronous") == 2 and _asked(connection, "PRAGMA journal_mode") == "wal":
         return fine("what was committed is on the disk")
     return serious("SQLite does not keep a write-ahead log here", "Put the file on a local disk, not on NFS.")
+
+
+def cluster(connection: Connection) -> Finding:
+    """Whether a node of a Galera cluster waits for what the others have committed before it reads."""
+    if connection.dialect.name == "sqlite":
+        return fine("a file")
+    asked = text("SHOW SESSION VARIABLES WHERE Variable_name IN ('wsrep_on', 'wsrep_sync_wait')")
+    told = {str(name): str(value) for name, value in connection.execute(asked)}
+    if told.get("wsrep_on") != "ON":
+        return fine("one server, no node of a Galera cluster")
+    if not int(told["wsrep_sync_wait"]) & WAITS_TO_READ:
+        return doubtful(
+            f"a node reads before it has what another acknowledged (wsrep_sync_wait={told['wsrep_sync_wait']}): what"
+            " was ended there may be good here for a moment",
+            "Set wsrep_sync_wait=7 in the configuration of each node.",
+        )
+    return fine("a node that has what the others acknowledged before it reads")
 
 
 def _writable(connection: Connection) -> Finding:
@@ -119,6 +137,7 @@ def _asked(connection: Connection, statement: str) -> object:
 CHECKS = {
     "session": session,
     "durability": _durability,
+    "cluster": cluster,
     "writable": _writable,
     "connections": _connections,
     "encryption": _encryption,
