@@ -9,11 +9,14 @@ from tests.servers import MariaDB
 
 SIZE = 256  # MB
 PIECE = 65536
-# A disk in memory, in a namespace of its own, which needs no rights; the data is put there before the server starts.
+# A disk in memory, in a namespace of its own, which needs no rights; the data is put there before the server starts. On
+# a full disk InnoDB may end the server, which a service manager would start again.
 SCRIPT = """
 mkdir "$1/disk" && mount -t tmpfs -o size=$2m none "$1/disk" && cp -a "$1/data/." "$1/disk/" || exit 1
-mount --bind "$1/disk" "$1/data" && shift 2 && exec "$@"
+mount --bind "$1/disk" "$1/data" && shift 2 || exit 1
+while true; do "$@"; sleep 1; done
 """
+UNSHARE = ("unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "--kill-child")
 
 
 class SmallDisk(MariaDB):
@@ -21,19 +24,7 @@ class SmallDisk(MariaDB):
 
     def command(self) -> Sequence[str | Path]:
         inside = [*super().command(), "--user=root"]
-        return [
-            "unshare",
-            "--user",
-            "--map-root-user",
-            "--mount",
-            "sh",
-            "-c",
-            SCRIPT,
-            "-",
-            self.home,
-            str(SIZE),
-            *inside,
-        ]
+        return [*UNSHARE, "sh", "-c", SCRIPT, "-", self.home, str(SIZE), *inside]
 
     def use_up(self) -> None:
         """Fill the disk to its last page."""
@@ -46,7 +37,9 @@ class SmallDisk(MariaDB):
         return found.f_bavail == 0
 
     def make_room(self) -> None:
+        """And wait until the server answers."""
         self._ballast.unlink(missing_ok=True)
+        self._wait_until(self.answers)
 
     @property
     def _ballast(self) -> Path:
