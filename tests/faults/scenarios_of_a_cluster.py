@@ -16,6 +16,8 @@ from tests.servers.galera import Galera
 GUIDE = "docs/galera.md"
 # A node that says nothing more is waited for during five seconds before the others go on without it.
 FAILOVER = replace(SOME, recovers_in=10)
+# One that goes on as if nothing had been believes itself in step: it is left behind, and taken in again, once more.
+RESUMED = replace(SOME, recovers_in=15)
 
 
 class TwoWriters(Site):
@@ -63,6 +65,8 @@ OF_A_CLUSTER: Sequence[Scenario] = (
         site=two_that_read_old_rows,
         is_judged=False,
     ),
-    _led("R18a", "a node paused: a short while, longer, the writing one", cluster.pause_a_node, bold=True),
+    _led(
+        "R18a", "a node paused: a short while, longer, the writing one", cluster.pause_a_node, bounds=RESUMED, bold=True
+    ),
     _led("R18b", "all nodes killed, founded again", database.kill_the_database, bold=True),
 )
