@@ -23,7 +23,8 @@ from tests.faults.under_way import Run
 
 THREADS = 6
 PROBED = 40  # people who try every password at the end
-CALM = 4.0  # seconds before and after the faults
+WARM = 12.0  # seconds before the faults, in which each process comes to hold what it needs
+CALM = 4.0  # seconds after them
 LONG, QUICK = 90.0, 15.0  # seconds of faults
 
 
@@ -72,7 +73,7 @@ def played(scenario: Scenario, seconds: float, *, hurry: bool) -> Result:
         crowd = Crowd(desk, here.mailbox, THREADS)
         crowd.start()
         try:
-            time.sleep(CALM)
+            time.sleep(WARM)
             before = here.footprints()
             scenario.run(run)
             time.sleep(CALM)

@@ -13,6 +13,8 @@ from tests.faults.under_way import Run
 from tests.inside import together
 from tests.servers.galera import Galera, Node
 
+from flaskauth import migrations
+
 CONFLICTS = ("wsrep_local_cert_failures", "wsrep_local_bf_aborts")
 RIVALS = 4  # people who race by themselves
 AT_ONCE = 6
@@ -113,6 +115,19 @@ def pause_a_node(run: Run) -> None:
         time.sleep(9 if number % 3 else 4)
         node.resume()
         node.wait_until_synced()
+        run.broke += 1
+        run.healed()
+
+
+def migrate_at_two_nodes(run: Run) -> None:
+    """An empty database is migrated by one who writes to one node, and at the same moment by another at the next."""
+    for number in run.each():
+        _cluster(run).create(name := f"migrated_{number}")
+        places = [run.site.place.having(SQLALCHEMY_DATABASE_URI=node.url(name)) for node in _cluster(run).nodes[:2]]
+        for said in together([partial(place.run, "flaskauth", "db", "upgrade") for place in places]):
+            assert f"at revision {migrations.head()}" in said, said
+        regions = _cluster(run).ask(f"SELECT COUNT(*) FROM {name}.regions")
+        assert regions == run.site.execute("SELECT code FROM regions"), f"{regions} regions"
         run.broke += 1
         run.healed()
 

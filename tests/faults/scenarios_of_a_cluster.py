@@ -69,4 +69,5 @@ OF_A_CLUSTER: Sequence[Scenario] = (
         "R18a", "a node paused: a short while, longer, the writing one", cluster.pause_a_node, bounds=RESUMED, bold=True
     ),
     _led("R18b", "all nodes killed, founded again", database.kill_the_database, bold=True),
+    _led("R40", "migrated at two nodes at once", cluster.migrate_at_two_nodes),
 )
