@@ -8,6 +8,7 @@ from contextlib import suppress
 from redis import Redis as Client
 from redis.exceptions import RedisError
 from tests.faults.under_way import Run
+from tests.servers.mail import Mode
 
 
 def kill_redis(run: Run) -> None:
@@ -70,15 +71,6 @@ def no_worker(run: Run) -> None:
         run.healed()
 
 
-def mail_is_refused(run: Run) -> None:
-    for _ in run.each():
-        run.site.sink.mode = "reject"
-        time.sleep(4)
-        run.site.sink.mode = "ok"
-        run.broke += 1
-        run.healed()
-
-
 def pressure(run: Run) -> None:
     """Four processes want every processor."""
     for _ in run.each():
@@ -112,19 +104,10 @@ def kill_the_worker(run: Run) -> None:
         run.healed()
 
 
-def mail_is_taken_and_not_said(run: Run) -> None:
+def another_mode_of_the_mail_server(run: Run, mode: Mode, seconds: float) -> None:
     for _ in run.each():
-        run.site.sink.mode = "drop"
-        time.sleep(4)
-        run.site.sink.mode = "ok"
-        run.broke += 1
-        run.healed()
-
-
-def mail_is_put_off(run: Run) -> None:
-    for _ in run.each():
-        run.site.sink.mode = "tempfail"
-        time.sleep(6)
+        run.site.sink.mode = mode
+        time.sleep(seconds)
         run.site.sink.mode = "ok"
         run.broke += 1
         run.healed()

@@ -11,6 +11,7 @@ from tests.faults.history import Bounds
 from tests.faults.site import DURABLE, Site, mysql, site
 from tests.faults.small_disk import SmallDisk
 from tests.faults.under_way import Run
+from tests.servers.mail import Mode
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,11 @@ SLOW = replace(SOME, recovers_in=10)
 MORE = replace(SOME, copies=8)
 REFUSING = replace(SOME, refuses_mail=True)
 LOSSLESS = replace(SOME, loses_none=True)
+
+
+def _mails(mode: Mode, seconds: float) -> Callable[[Run], None]:
+    return partial(rest.another_mode_of_the_mail_server, mode=mode, seconds=seconds)
+
 
 SCENARIOS: Sequence[Scenario] = (
     Scenario("R01", "mariadbd killed, back after 3 s", database.kill_the_database, SOME, bold=True),
@@ -58,10 +64,10 @@ SCENARIOS: Sequence[Scenario] = (
     Scenario("R22", "Redis full, read-only, locked", rest.redis_refuses, SOME),
     Scenario("R24", "worker killed while it sends", rest.kill_the_worker, SOME, bold=True),
     Scenario("R26", "no worker for 20 s", rest.no_worker, SOME),
-    Scenario("R27", "mail put off by 451", rest.mail_is_put_off, SOME),
-    Scenario("R28", "mail refused by 550", rest.mail_is_refused, REFUSING),
+    Scenario("R27", "mail put off by 451", _mails("tempfail", 6), SOME),
+    Scenario("R28", "mail refused by 550", _mails("reject", 4), REFUSING),
     Scenario("R29", "mail server away", rest.no_mail_server, SOME),
-    Scenario("R30", "mail taken, connection dropped", rest.mail_is_taken_and_not_said, MORE, bold=True),
+    Scenario("R30", "mail taken, connection dropped", _mails("drop", 4), MORE, bold=True),
     Scenario("R36", "servers told to end, by turns", rest.roll, LOSSLESS, bold=True),
     Scenario("R36b", "the same behind nginx", rest.roll, LOSSLESS, bold=True, site=partial(site, behind_nginx=True)),
     Scenario("R37", "server process killed", rest.kill_a_server_process, SOME, bold=True),
