@@ -84,8 +84,10 @@ def the_last_password_counts(calls: Sequence[Call], ending: Ending, bounds: Boun
 def nothing_is_done_without_a_database(calls: Sequence[Call], ending: Ending, bounds: Bounds) -> Iterator[str]:
     """C8: no success lies within a time in which the database was away, and no change within one of reading only."""
     for call in calls:
-        if call.outcome == "ok" and any(span.holds(call) for span in bounds.down):
-            yield f"{call.action} succeeded while the database was away"
+        for span in bounds.down:
+            if call.outcome == "ok" and span.holds(call):
+                since, took = call.began - span.began, call.ended - call.began
+                yield f"{call.action} succeeded in {took:.3f} s, {since:.3f} s after the database was away"
         if call.outcome == "ok" and call.action in WRITING and any(span.holds(call) for span in bounds.read_only):
             yield f"{call.action} succeeded while the database was read-only"
 

@@ -1,6 +1,7 @@
 """A server process that cannot outlive the tests, whichever way they end."""
 
 import contextlib
+import os
 import random
 import signal
 import socket
@@ -98,8 +99,10 @@ class Server:
         self.start()
 
     def pause(self) -> None:
-        """Connected, and silent."""
+        """Connected, and silent: each of its threads, the last of which may stop some milliseconds after the signal."""
         self._signal(signal.SIGSTOP)
+        if self._process:
+            os.waitid(os.P_PID, self._process.pid, os.WSTOPPED)
 
     def resume(self) -> None:
         self._signal(signal.SIGCONT)
