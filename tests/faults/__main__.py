@@ -41,12 +41,13 @@ def main(words: Sequence[str]) -> int:
     known = OF_A_CLUSTER if asked.galera else OF_MYSQL if asked.mysql else SCENARIOS
     chosen = [each for each in known if _is_chosen(each, asked.numbers, quick=asked.quick)]
     seconds = asked.seconds or (QUICK if asked.quick else LONG)
-    results = [told(scenario, seconds, hurry=asked.quick) for scenario in chosen]
+    results: list[Result] = []
+    for scenario in chosen:
+        results.append(told(scenario, seconds, hurry=asked.quick))
+        for file, written in ((asked.json, as_json), (asked.markdown, as_markdown)):
+            if file:
+                file.write_text(written(results))
     print(f"\n{as_text(results)}")
-    if asked.json:
-        asked.json.write_text(as_json(results))
-    if asked.markdown:
-        asked.markdown.write_text(as_markdown(results))
     return 0 if results and all(result.is_green for result in results) else 1
 
 
