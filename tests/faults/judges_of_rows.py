@@ -50,7 +50,7 @@ def nothing_is_half_written(calls: Sequence[Call], ending: Ending, bounds: Bound
             yield f"a code for {purpose} has no attempt or no mail"
     events, mails = Counter(name for name, *_ in ending.events), Counter(sent.template for sent in ending.outbox)
     twins = [
-        ("attempts", len(ending.attempts), events["registration_opened"]),
+        ("attempts", len(ending.attempts), events["registration_opened"] + events["registration_known"]),
         ("accounts", len(ending.people), events["account_created"]),
         (
             "mails of new passwords",
