@@ -6,8 +6,8 @@ from pathlib import Path
 
 GUIDE = Path(__file__).parents[1] / "production.md"
 MADE = "# Made by `make docs` from docs/production.md, which tells why it is so."
-INSIDE = "    server 127.0.0.1:8000;\n"
-CONTAINERS = "    server api-1:8000;\n    server api-2:8000;\n"
+INSIDE = "    server 127.0.0.1:8000 fail_timeout=2s;\n"
+CONTAINERS = "".join(INSIDE.replace("127.0.0.1:8000", name) for name in ("api-1:8000", "api-2:8000"))
 
 
 def unit(name: str) -> Iterator[str]:

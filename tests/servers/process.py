@@ -24,16 +24,19 @@ while read -r line; do pid=$line; done
 rm -rf "$1"
 """
 BELOW_THE_PORTS_OF_CLIENTS = range(15_000, 32_000)
+_given: set[int] = set()
 _chance = random.SystemRandom()  # hypothesis seeds the shared generator alike in every worker
 
 
 def free_port() -> int:
-    """A loopback port that nothing uses, from below the range in which outgoing connections could take it."""
+    """A loopback port that nothing uses, each once, from below the range that outgoing connections could take."""
     while True:
         port = _chance.choice(BELOW_THE_PORTS_OF_CLIENTS)
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
-            return port
+            if port not in _given:
+                _given.add(port)
+                return port
 
 
 def short_folder(name: str) -> Path:
