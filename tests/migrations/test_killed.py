@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Engine, inspect, text
 from sqlalchemy.exc import DatabaseError
 from tests.conftest import servers
-from tests.migrations.test_at_once import execute
+from tests.migrations.test_migrating_at_once import execute
 
 from flaskauth import migrations
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, inspect, text
 from sqlalchemy.event import listen, remove
-from tests.migrations.test_at_once import place_of
+from tests.migrations.test_migrating_at_once import place_of
 
 from flaskauth import migrations
 from flaskauth.migrations.planning import VERSIONS, Step
