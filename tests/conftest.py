@@ -73,7 +73,7 @@ def _is_on(names: list[str], item: pytest.Item) -> bool:
 
 @pytest.fixture(scope="session")
 def mariadb() -> Iterator[MariaDB]:
-    with MariaDB() as server:
+    with MariaDB("--max-connections=500") as server:  # several applications at once, with pools of 32 and 12 more
         yield server
 
 
