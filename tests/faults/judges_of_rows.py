@@ -118,12 +118,12 @@ def nothing_piles_up(calls: Sequence[Call], ending: Ending, bounds: Bounds) -> I
 
 
 def good_codes_are_taken(calls: Sequence[Call], ending: Ending, bounds: Bounds) -> Iterator[str]:
-    """C1: whoever brings every code that was mailed is let in, once somebody is told at all."""
-    arrived = {mail.message_id for mail in ending.mails}
-    mailed = {sent.door for sent in ending.outbox if sent.message_id in arrived}
+    """C1: whoever brings the code that was mailed for a door to that door is let in, once somebody is told at all."""
+    otps = {mail.message_id: mail.otp for mail in ending.mails}
+    mailed = {(sent.door, otps[sent.message_id]) for sent in ending.outbox if sent.message_id in otps}
     told = defaultdict(set)
     for call in calls:
-        if call.action in {"verify", "reset"} and call.door in mailed:
+        if call.action in {"verify", "reset"} and (call.door, call.otp) in mailed:
             told[call.person, call.door].add(call.status)
     for (person, _), statuses in told.items():
         if statuses == {401}:

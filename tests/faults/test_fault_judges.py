@@ -170,3 +170,14 @@ def test_what_nobody_was_told_of_may_be_either() -> None:
     old_one_opens = [call("probe", 20, 401, password=SECOND), call("probe", 21, session="8", password=FIRST)]
 
     assert judged([*before, lost, *old_one_opens], not_done, FINE) == {}
+
+
+def test_the_code_of_another_mail_may_be_refused() -> None:
+    """Whoever had to ask twice has two mails, and may bring the code of the first to the door of the second."""
+    only_the_other_code = [
+        call("verify", 3, 401, door="door", otp="older"),
+        call("verify", 4, 401, door="door", otp=""),
+    ]
+    calls = Bug(of_rows.good_codes_are_taken, "", only_the_other_code).calls
+
+    assert list(of_rows.good_codes_are_taken(calls, THERE, FINE)) == []
