@@ -136,6 +136,15 @@ def test_a_body_that_comes_in_pieces_is_put_together(port: int) -> None:
     assert ask(port, post(0))["size"] == 0
 
 
+def test_a_body_that_breaks_off_is_none(port: int) -> None:
+    with closing(socket.create_connection(("127.0.0.1", port), timeout=30)) as client:
+        client.sendall(post(6) + b"abc")
+        client.shutdown(socket.SHUT_WR)
+        _, _, body = _all(client).partition(b"\r\n\r\n")
+
+    assert json.loads(body)["size"] == -400
+
+
 def test_an_upload_may_be_larger_than_other_bodies(port: int) -> None:
     raw = b"x" * (2 * MIB)
 

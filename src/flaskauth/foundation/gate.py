@@ -5,20 +5,20 @@ event loop waits, and not for long; only what has arrived is given to one of the
 """
 
 import asyncio
-import sys
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from io import BytesIO
-from itertools import chain
 from tempfile import SpooledTemporaryFile
-from typing import IO, Any, NoReturn, Protocol
+from typing import IO, Any
 
 import orjson
 import structlog
+from granian.rsgi import ProtocolClosed  # type: ignore[attr-defined]
 
 from flaskauth.foundation.errors import BadRequest, InternalError, Overloaded, Problem, TooLarge, Unavailable
 from flaskauth.foundation.ids import new_secret_id
 from flaskauth.foundation.lanes import Lane
+from flaskauth.foundation.wsgi import Application, Head, Headers, Unread, environ, send
 
 BODY_WITHIN = 10  # seconds, and one more for each of these many bytes that have arrived:
 BYTES_A_SECOND = 64 * 1024
@@ -26,25 +26,9 @@ SMALL = 64 * 1024 + 2  # bytes: what a call takes at most, and a little, so that
 LARGE = 8 * 1024 * 1024  # an upload
 LARGE_AT_ONCE = 32  # uploads that a process waits for; others wait in line for so many
 PLACE_WITHIN = 5  # seconds
-PIECE = 1024 * 1024  # bytes of an answer without a length, before the first are sent
 
-NO_BODY = {None, "0"}  # as a length
 LAST = (("Connection", "close"),)
 LOOKING = {"GET", "HEAD", "OPTIONS"}  # RFC 9110 9.2.1: safe methods
-CGI = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"}
-BASE: dict[str, Any] = {
-    "SCRIPT_NAME": "",
-    "wsgi.version": (1, 0),
-    "wsgi.errors": sys.stderr,
-    "wsgi.multithread": True,
-    "wsgi.multiprocess": False,
-    "wsgi.run_once": False,
-    "wsgi.input_terminated": True,  # an input ends where the body ends, announced or not
-}
-
-
-Headers = Sequence[tuple[str, str]]
-Head = tuple[int, list[tuple[str, str]]]
 
 log = structlog.get_logger(__name__)
 
@@ -52,24 +36,6 @@ log = structlog.get_logger(__name__)
 class Late(BadRequest):
     code = "bad_request"
     message = "The body did not arrive in time."
-
-
-class Application(Protocol):
-    """WSGI (PEP 3333)."""
-
-    def __call__(self, environ: dict[str, Any], start_response: Any, /) -> Iterable[bytes]: ...
-
-
-class Unread:
-    """Stands for a body that was not taken: whoever reads it answers with the reason."""
-
-    def __init__(self, reason: Problem) -> None:
-        self.reason = reason
-
-    def read(self, *_size: int) -> NoReturn:
-        raise self.reason
-
-    readline = readlines = read
 
 
 class Gate:
@@ -103,9 +69,12 @@ class Gate:
         """Answer one request."""
         lane = self._lookers if scope.method in LOOKING else self._others
         headers = scope.headers
+        announced = None if "transfer-encoding" in headers else headers.get("content-length", "0")
         try:
-            if headers.get("content-length") in NO_BODY and "transfer-encoding" not in headers:
+            if announced == "0":
                 await lane.run(self._answer, scope, protocol, BytesIO())
+            elif announced and int(announced) <= SMALL:
+                await lane.run(self._answer, scope, protocol, await _small_body(protocol, int(announced)))
             else:
                 async with self._body(headers, protocol) as body:
                     await lane.run(self._answer, scope, protocol, body)
@@ -182,11 +151,21 @@ class Gate:
             BadRequest: a header has bytes that are no text.
         """
         heads: list[Head] = []
-        pieces = self.app(_environ(scope, body), lambda status, headers, *_: heads.append((int(status[:3]), headers)))
+        pieces = self.app(environ(scope, body), lambda status, headers, *_: heads.append((int(status[:3]), headers)))
         try:
-            _send(protocol, heads, pieces, LAST if self._is_ending() else ())
+            send(protocol, heads, pieces, LAST if self._is_ending() else ())
         finally:
             getattr(pieces, "close", _nothing)()
+
+
+async def _small_body(protocol: Any, announced: int) -> "BytesIO | Unread":
+    """The body of nearly every call, taken as one: piece by piece, it would go through the loop more often."""
+    try:
+        async with asyncio.timeout(BODY_WITHIN + announced / BYTES_A_SECOND):
+            body = await protocol()
+    except (TimeoutError, ProtocolClosed):
+        return Unread(Late())
+    return BytesIO(body)
 
 
 def _reason(why: Exception) -> Problem:
@@ -194,50 +173,6 @@ def _reason(why: Exception) -> Problem:
     if isinstance(why, Problem):
         return why
     return Late() if isinstance(why, TimeoutError) else Unavailable()
-
-
-def _send(protocol: Any, heads: list[Head], pieces: Iterable[bytes], more: Headers) -> None:
-    """All at once; what has no length and turns out to be long, as it comes."""
-    coming = iter(pieces)
-    gathered = [next(coming, b"")]  # with it at the latest the application has said how the answer begins
-    status, headers = heads[-1][0], [*heads[-1][1], *more]
-    has_length = any(name.lower() == "content-length" for name, _ in headers)
-    while has_length or sum(map(len, gathered)) <= PIECE:
-        piece = next(coming, None)
-        if piece is None:
-            protocol.response_bytes(status, headers, b"".join(gathered))
-            return
-        gathered.append(piece)
-    stream = protocol.response_stream(status, headers)
-    for piece in chain(gathered, coming):
-        stream.send_bytes(piece)
-
-
-def _environ(scope: Any, body: "IO[bytes] | Unread") -> dict[str, Any]:
-    """The request as WSGI tells it."""
-    host, _, port = scope.server.rpartition(":")
-    environ = {
-        **BASE,
-        "REQUEST_METHOD": scope.method,
-        "PATH_INFO": scope.path.encode().decode("latin-1"),
-        "QUERY_STRING": scope.query_string.encode().decode("latin-1"),
-        "SERVER_PROTOCOL": f"HTTP/{scope.http_version}",
-        "SERVER_NAME": host,
-        "SERVER_PORT": port,
-        "REMOTE_ADDR": scope.client.rpartition(":")[0].strip("[]"),
-        "wsgi.url_scheme": scope.scheme,
-        "wsgi.input": body,
-    }
-    headers = scope.headers
-    given = headers.items()
-    # Granian leaves out in silence what is no text: one byte must not hide X-Forwarded-For.
-    if not {name for name, _ in given}.issuperset(headers.keys()):
-        raise BadRequest
-    for name, value in given:
-        if "_" not in name:  # else X_Forwarded_For would be read as X-Forwarded-For, which proxies write
-            key = CGI.get(name) or f"HTTP_{name.upper().replace('-', '_')}"
-            environ[key] = f"{environ[key]},{value}" if key in environ else value
-    return environ
 
 
 def _nothing(*_told: str) -> None:

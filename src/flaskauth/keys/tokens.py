@@ -6,7 +6,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import jwt
+import orjson
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
 from flask import current_app
+from jwt.algorithms import ECAlgorithm
 from jwt.types import Options
 
 from flaskauth.foundation import clock, crypto
@@ -48,6 +53,19 @@ class Claims:
         return self.fresh_until is not None and clock.now() < self.fresh_until
 
 
+class _LowS(ECAlgorithm):
+    """ES256 with signatures in one form only: r, -s is as good as r, s, and a token must not have a twin."""
+
+    def sign(self, msg: bytes, key: EllipticCurvePrivateKey) -> bytes:
+        r, s = decode_dss_signature(key.sign(msg, ECDSA(SHA256())))
+        return r.to_bytes(32, "big") + min(s, ORDER - s).to_bytes(32, "big")
+
+
+_SIGNER = jwt.PyJWS()
+_SIGNER.unregister_algorithm("ES256")
+_SIGNER.register_algorithm("ES256", _LowS(ECAlgorithm.SHA256, SECP256R1))
+
+
 def issue(user_id: int, session_id: int, auth_time: datetime, *, fresh: bool = False) -> str:
     """A signed token for this session; `fresh` after a password, so that it may change what matters for 10 minutes."""
     now = clock.now()
@@ -65,7 +83,7 @@ def issue(user_id: int, session_id: int, auth_time: datetime, *, fresh: bool = F
     if fresh:
         claims["fresh_until"] = int((now + FRESH_FOR).timestamp())
     key = signer()
-    return _with_low_s(jwt.encode(claims, key.private, algorithm="ES256", headers={"kid": key.kid, "typ": "at+jwt"}))
+    return _SIGNER.encode(orjson.dumps(claims), key.private, "ES256", {"kid": key.kid, "typ": "at+jwt"})
 
 
 def read(token: str) -> Claims:
@@ -150,12 +168,3 @@ def _moment(seconds: int) -> datetime:
 def _has_low_s(token: str) -> bool:
     signature = crypto.decode(token.rpartition(".")[2])
     return len(signature) == 64 and int.from_bytes(signature[32:], "big") <= ORDER // 2
-
-
-def _with_low_s(token: str) -> str:
-    """The same signature in its one accepted form: r, -s is as good as r, s, and a token must not have a twin."""
-    head, _, tail = token.rpartition(".")
-    signature = crypto.decode(tail)
-    s = int.from_bytes(signature[32:], "big")
-    low = min(s, ORDER - s).to_bytes(32, "big")
-    return f"{head}.{crypto.encode(signature[:32] + low)}"
