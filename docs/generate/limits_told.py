@@ -230,6 +230,9 @@ TIMES = (
             ("foundation.http.LONGEST_ADDRESS",),
         ),
         Row("Uploads that arrive", "{} at once", "process", PROCESS, "503", ("foundation.gate.LARGE_AT_ONCE",)),
+        Row(
+            "Waiting mails that are sent", "{} at once", "process", PROCESS, "the next wait", ("mail.delivery.AT_ONCE",)
+        ),
         Row("Looking at a picture", "{} s", "request", PROCESS, "503", ("avatars.pictures.LONGEST_WAIT",)),
         Row("A turn at the bucket", "{} s", "request", PROCESS, "503", ("avatars.storage.LONGEST_WAIT",)),
         Row(

@@ -1,3 +1,4 @@
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -207,14 +208,30 @@ def test_an_address_is_one_address(office: Office) -> None:
     assert received.recipients == ('"eve@example.com, grace"@example.com',)
 
 
-def test_the_oldest_goes_first(office: Office) -> None:
-    for number in range(5):
-        office.put(f"p{number}@example.com")
+def test_the_oldest_goes_first_but_for_those_that_are_sent_at_once(office: Office) -> None:
+    for number in range(3 * delivery.AT_ONCE):
+        office.put(f"p{number}@example.com", code_id=None)
         clock.travel(timedelta(seconds=1))
 
     office.sweep()
 
-    assert [received.recipients[0] for received in office.sink.messages] == [f"p{n}@example.com" for n in range(5)]
+    arrived = [int(received.recipients[0][1:].partition("@")[0]) for received in office.sink.messages]
+    assert sorted(arrived) == [*range(3 * delivery.AT_ONCE)]
+    assert all(number < place + delivery.AT_ONCE for place, number in enumerate(arrived))
+
+
+def test_a_server_that_is_slow_gets_some_at_once(office: Office) -> None:
+    for number in range(delivery.AT_ONCE):
+        office.put(f"p{number}@example.com", code_id=None)
+    office.sink.mode = "keep"
+
+    with ThreadPoolExecutor(1) as beside:
+        sweeping = beside.submit(office.sweep)
+        office.sink.wait_for(lambda _: len(office.sink.messages) == delivery.AT_ONCE)
+        office.sink.mode = "ok"
+        sweeping.result(30)
+
+    assert {row.state for row in office.rows()} == {SENT}
 
 
 def test_more_than_a_batch_is_sent_in_one_sweep(office: Office) -> None:

@@ -228,8 +228,8 @@ BUGS = (
     Bug(
         "no lease on the outbox",
         "mail/delivery.py",
-        "OutboxMail.next_try_at <= now, is_free)",
-        "OutboxMail.next_try_at <= now)",
+        'OutboxMail.leased_until <= bindparam("now")),',
+        "OutboxMail.state == QUEUED),",
         (f"{ORDERS}mails.py", "tests/mail/test_mail_leases.py"),
     ),
 )

@@ -5,19 +5,22 @@ server is talked to, no transaction is open. A process that dies leaves its clai
 """
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.message import EmailMessage
 
 import structlog
-from sqlalchemy import ColumnElement, and_, or_, select, update
+from flask import current_app
+from sqlalchemy import and_, bindparam, or_, select, update
 
 from flaskauth.audit import record
 from flaskauth.codes import links
 from flaskauth.codes import service as codes
 from flaskauth.foundation import clock, crypto
 from flaskauth.foundation.current import settings
-from flaskauth.foundation.db import changed, db, transaction
+from flaskauth.foundation.db import db, transaction
+from flaskauth.foundation.prepared import Prepared
 from flaskauth.mail import smtp
 from flaskauth.mail.models import DEAD, DROPPED, QUEUED, SENT, OutboxMail
 from flaskauth.mail.rendering import render
@@ -28,7 +31,32 @@ FIRST_WAIT = timedelta(seconds=5)
 LONGEST_WAIT = timedelta(minutes=10)
 DOUBLINGS = 7
 BATCH = 100
+AT_ONCE = 8
 SWEEP_SECONDS = 50.0
+
+_IS_DUE = and_(
+    OutboxMail.state == QUEUED,
+    OutboxMail.next_try_at <= bindparam("now"),
+    or_(OutboxMail.leased_until.is_(None), OutboxMail.leased_until <= bindparam("now")),
+)
+DUE = Prepared(select(OutboxMail.id).where(_IS_DUE).order_by(OutboxMail.next_try_at).limit(BATCH))
+CLAIM = Prepared(
+    update(OutboxMail)
+    .where(OutboxMail.id == bindparam("mail_id"), _IS_DUE)
+    .values(leased_until=bindparam("lease_end"), tries=OutboxMail.tries + 1)
+)
+# Every claim counts a try, so the count names the claim: who lost it to another writes nothing.
+CONCLUDE = Prepared(
+    update(OutboxMail)
+    .where(OutboxMail.id == bindparam("mail_id"), OutboxMail.state == QUEUED, OutboxMail.tries == bindparam("tried"))
+    .values(
+        state=bindparam("new_state"),
+        last_error=bindparam("error"),
+        leased_until=None,
+        next_try_at=bindparam("next_try"),
+        sent_at=bindparam("sent_now"),
+    )
+)
 
 log = structlog.get_logger(__name__)
 
@@ -61,29 +89,27 @@ def deliver(mail_id: int) -> None:
 
 
 def sweep() -> None:
-    """Send everything that is due, the oldest first, for most of a minute."""
-    end = time.monotonic() + SWEEP_SECONDS
-    while due := transaction(_due_ids):
-        for mail_id in due:
-            if time.monotonic() > end:
-                return
-            deliver(mail_id)
+    """Send everything that is due, the oldest first, some at a time, for most of a minute."""
+    end, within = time.monotonic() + SWEEP_SECONDS, current_app.app_context
+
+    def send(mail_id: int) -> None:
+        if time.monotonic() < end:
+            with within():
+                deliver(mail_id)
+
+    # A mailbox in the database is no mail server that is waited for.
+    with ThreadPoolExecutor(1 if settings().has_mailbox else AT_ONCE) as threads:
+        while time.monotonic() < end and (due := transaction(_due_ids)):
+            list(threads.map(send, due))
 
 
 def _due_ids() -> list[int]:
-    oldest = select(OutboxMail.id).where(_is_due()).order_by(OutboxMail.next_try_at).limit(BATCH)
-    return list(db.session.scalars(oldest))
-
-
-def _is_due() -> ColumnElement[bool]:
-    now = clock.now()
-    is_free = or_(OutboxMail.leased_until.is_(None), OutboxMail.leased_until <= now)
-    return and_(OutboxMail.state == QUEUED, OutboxMail.next_try_at <= now, is_free)
+    return [row.id for row in DUE.all(now=clock.now())]
 
 
 def _claim(mail_id: int) -> Claimed | None:
-    mine = update(OutboxMail).where(OutboxMail.id == mail_id, _is_due())
-    if not changed(mine.values(leased_until=clock.now() + LEASE, tries=OutboxMail.tries + 1)):
+    now = clock.now()
+    if not CLAIM.changed(mail_id=mail_id, now=now, lease_end=now + LEASE):
         return None
     mail = db.session.get_one(OutboxMail, mail_id)
     db.session.expunge(mail)  # read after the transaction
@@ -140,16 +166,9 @@ def _later(mail: OutboxMail, error: str) -> Outcome:
 
 
 def _conclude(mail: OutboxMail, outcome: Outcome) -> None:
-    # Every claim counts a try, so the count names the claim: who lost it to another writes nothing.
-    still_mine = (OutboxMail.id == mail.id, OutboxMail.state == QUEUED, OutboxMail.tries == mail.tries)
-    values = {
-        "state": outcome.state,
-        "last_error": outcome.error,
-        "leased_until": None,
-        "next_try_at": outcome.next_try_at or mail.next_try_at,
-        "sent_at": clock.now() if outcome.state == SENT else None,
-    }
-    if changed(update(OutboxMail).where(*still_mine).values(values)):
+    said = {"new_state": outcome.state, "error": outcome.error, "next_try": outcome.next_try_at or mail.next_try_at}
+    sent_at = clock.now() if outcome.state == SENT else None
+    if CONCLUDE.changed(mail_id=mail.id, tried=mail.tries, sent_now=sent_at, **said):
         _tell(mail, outcome)
 
 
