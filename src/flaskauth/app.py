@@ -28,6 +28,7 @@ from flaskauth.foundation.errors import Problem
 from flaskauth.foundation.hashing import Pool
 from flaskauth.foundation.jobs import Job
 from flaskauth.foundation.server import Server
+from flaskauth.foundation.shortcuts import Shortcuts
 from flaskauth.keys import routes as key_routes
 from flaskauth.keys import service as keys
 from flaskauth.login import routes as login_routes
@@ -62,6 +63,10 @@ BLUEPRINTS = (
     metrics.bp,
     mail_routes.bp,
 )
+SHORTCUTS = {
+    ("GET", "/users/profile"): profile_routes.profile_at_once,
+    ("POST", "/auth/refresh"): session_routes.refresh_at_once,
+}
 PURGES: tuple[Callable[[], int], ...] = (
     attempts.purge,
     codes.purge,
@@ -100,6 +105,7 @@ def create_app(settings: Settings | None = None) -> Server:
     cross_origin.init_app(app, settings)
     for warning in settings.warnings():
         events.warning("setting", what=warning)
+    app.wsgi_app = Shortcuts(app, SHORTCUTS)  # type: ignore[method-assign]
     prepare(app, settings)
     return app
 

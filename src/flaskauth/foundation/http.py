@@ -8,18 +8,20 @@ from typing import Any, ParamSpec, Protocol, TypeVar, cast
 
 import orjson
 from apiflask import APIBlueprint
-from flask import Response, current_app, g, make_response, request
+from flask import Response, current_app, make_response, request
 
 from flaskauth.foundation.current import settings
 from flaskauth.foundation.errors import Problem
 from flaskauth.foundation.ids import new_secret_id
 from flaskauth.settings import Network
 
+Environ = dict[str, Any]
 P = ParamSpec("P")
 V = TypeVar("V", bound=Callable[..., Any])
 
 SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-CLIENT_IP = "flaskauth.client_ip"  # found once a request
+CLIENT_IP = "flaskauth.client_ip"  # found once a request, as the next
+REQUEST_ID = "flaskauth.request_id"
 LONGEST_ADDRESS = 100  # characters, port and zone among them; what is longer is none, and is not kept
 NOBODY = "unknown"  # a peer without an address still has a budget
 
@@ -115,15 +117,24 @@ def streamed(pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 def request_id() -> str:
     """The id of this request: the caller's, when it is sane, else ours."""
-    if "request_id" not in g:
-        given = request.environ.get("HTTP_X_REQUEST_ID", "")
-        g.request_id = given if SANE_ID.fullmatch(given) else new_secret_id().hex()
-    return str(g.request_id)
+    return request_id_in(request.environ)
+
+
+def request_id_in(environ: Environ) -> str:
+    """The same, by what WSGI tells of a request."""
+    if REQUEST_ID not in environ:
+        given = environ.get("HTTP_X_REQUEST_ID", "")
+        environ[REQUEST_ID] = given if SANE_ID.fullmatch(given) else new_secret_id().hex()
+    return str(environ[REQUEST_ID])
 
 
 def client_ip() -> str:
     """The address that asks: the right-most hop that is not a trusted proxy."""
-    environ = request.environ
+    return client_ip_in(request.environ)
+
+
+def client_ip_in(environ: Environ) -> str:
+    """The same, by what WSGI tells of a request."""
     if CLIENT_IP not in environ:
         hops = [*environ.get("HTTP_X_FORWARDED_FOR", "").split(","), environ.get("REMOTE_ADDR", "")]
         environ[CLIENT_IP] = right_most_untrusted(hops, settings().trusted_proxies)

@@ -5,11 +5,11 @@ They only keep floods off; what guards codes and passwords is counted in the dat
 
 import time
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, ParamSpec, TypeVar
 
 import structlog
-from flask import Flask, current_app, g
+from flask import Flask, current_app, request
 from limits import RateLimitItem, parse_many
 from limits.errors import StorageError
 from limits.storage import RedisStorage
@@ -17,7 +17,7 @@ from limits.strategies import FixedWindowRateLimiter
 
 from flaskauth.foundation import measures
 from flaskauth.foundation.errors import TooManyRequests
-from flaskauth.foundation.http import network, refuses
+from flaskauth.foundation.http import Environ, client_ip_in, network_of, refuses
 from flaskauth.foundation.windows import Windows
 from flaskauth.settings import Settings
 
@@ -25,6 +25,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 KEY = "flaskauth.limits"
+COUNTED = "flaskauth.counted"
 REDIS_TIMEOUT = 0.5  # seconds
 LOOK_AGAIN = 5.0  # seconds between tries of a Redis that is away
 
@@ -68,13 +69,23 @@ def limited(limits: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
 
         @wraps(view)
         def answer(*args: P.args, **kwargs: P.kwargs) -> T:
-            _spend(items, name)
+            _spend(items, name, request.environ)
             return view(*args, **kwargs)
 
         answer.limits = limits  # type: ignore[attr-defined]
+        answer.spend = partial(_spend, items, name)  # type: ignore[attr-defined]
         return refuses(TooManyRequests)(answer)
 
     return decorator
+
+
+def spend(view: Any, environ: Environ) -> None:
+    """Count a request for a view that is `limited`, where another answers in its place.
+
+    Raises:
+        TooManyRequests
+    """
+    view.spend(environ)
 
 
 def within(limits: str, *key: str) -> bool:
@@ -91,13 +102,13 @@ def init_app(app: Flask, settings: Settings) -> None:
     app.extensions[KEY] = Limiter(settings)
 
 
-def _spend(items: list[RateLimitItem], name: str) -> None:
+def _spend(items: list[RateLimitItem], name: str, environ: Environ) -> None:
     """Count the request once, however often its transaction is run again."""
-    counted: set[str] = g.setdefault("counted", set())
+    counted: set[str] = environ.setdefault(COUNTED, set())
     if name in counted:
         return
     counted.add(name)
-    wait = _limiter().retry_after(items, name, network())
+    wait = _limiter().retry_after(items, name, network_of(client_ip_in(environ)))
     if wait:
         measures.count("limited_requests")
         raise TooManyRequests(retry_after=wait)

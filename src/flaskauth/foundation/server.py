@@ -23,6 +23,7 @@ from flaskauth.settings import Settings
 log = structlog.get_logger(__name__)
 
 BEGUN = "flaskauth.begun"
+REFUSED = "flaskauth.refused"  # a Problem that was met before
 STRICT = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 # What every answer says, and what it says unless its view says otherwise.
 ALWAYS = (("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no-referrer"))
@@ -110,8 +111,15 @@ def refusal(problem: Problem) -> Response:
 
 def _begin() -> None:
     request.environ[BEGUN] = time.perf_counter()
+    name_lines(request_id())
+    if refused := request.environ.get(REFUSED):
+        raise refused
+
+
+def name_lines(request_id: str) -> None:
+    """Have each line of this thread's log say which request it belongs to."""
     structlog.contextvars.clear_contextvars()
-    structlog.contextvars.bind_contextvars(request_id=request_id())
+    structlog.contextvars.bind_contextvars(request_id=request_id)
 
 
 def _refuse_others() -> None:
@@ -152,7 +160,7 @@ def _accident(error: Exception) -> Response:
 
 def standing_headers(settings: Settings) -> list[tuple[str, str]]:
     """What every answer says, also where the application was not asked."""
-    return [*_always(settings), *UNLESS_SAID]
+    return [*_always(settings), *UNLESS_SAID, *([("Vary", "Origin")] if settings.cors_origins else [])]
 
 
 def _always(settings: Settings) -> list[tuple[str, str]]:
@@ -169,20 +177,15 @@ def _end(app: Flask, response: Response, always: Sequence[tuple[str, str]]) -> R
     for name, value in UNLESS_SAID:
         if name.lower() not in said:
             headers.add(name, value)
-    _tell(app, response)
+    rule, begun = request.url_rule, request.environ.get(BEGUN)
+    took = time.perf_counter() - begun if begun else None
+    tell(app, request.method, rule.rule if rule else None, response.status_code, took, client_ip())
     return response
 
 
-def _tell(app: Flask, response: Response) -> None:
-    rule, method, begun = request.url_rule, request.method, request.environ.get(BEGUN)
-    route, took = rule.rule if rule else None, time.perf_counter() - begun if begun else None
+def tell(app: Flask, method: str, route: str | None, status: int, took: float | None, ip: str) -> None:
+    """Count a request, which took so many seconds, and have it in the log."""
     if took is not None and (kept := measures.of(app)):
-        kept.ended(route, method, response.status_code, took)
-    log.info(
-        "request",
-        method=method,
-        route=route,
-        status=response.status_code,
-        ms=round(took * 1000, 1) if took is not None else None,
-        ip=client_ip(),
-    )
+        kept.ended(route, method, status, took)
+    ms = round(took * 1000, 1) if took is not None else None
+    log.info("request", method=method, route=route, status=status, ms=ms, ip=ip)

@@ -7,13 +7,23 @@ from marshmallow import RAISE
 
 from flaskauth.accounts.models import User
 from flaskauth.accounts.service import shown
-from flaskauth.foundation.http import Blueprint, streamed
+from flaskauth.foundation.http import Blueprint, Environ, streamed
 from flaskauth.foundation.limits import limited
+from flaskauth.foundation.shortcuts import bearer_in
 from flaskauth.profile import export, service
 from flaskauth.profile.account import AccountReply
 from flaskauth.profile.schemas import ActivityQuery, ActivityReply, EditReply, EditRequest, ProfileReply
 from flaskauth.profile.service import Activity
-from flaskauth.sessions.guards import auth_required, auth_to_read, fresh_auth_required, open_while_closing, signed_in
+from flaskauth.sessions.guards import (
+    auth_required,
+    auth_to_read,
+    fresh_auth_required,
+    open_while_closing,
+    reader,
+    signed_in,
+)
+
+PROFILE = ProfileReply()
 
 bp = Blueprint("profile", __name__, tag="Profile", url_prefix="/users")
 
@@ -25,6 +35,12 @@ bp = Blueprint("profile", __name__, tag="Profile", url_prefix="/users")
 def profile(user: Any) -> dict[str, Any]:
     """Who you are."""
     return {"user": shown(user)}
+
+
+def profile_at_once(environ: Environ) -> Any:
+    """What `profile` says where a request brings nothing but a good access token."""
+    token = bearer_in(environ)
+    return PROFILE.dump({"user": shown(reader(token))}) if token else None
 
 
 @bp.post("/edit")

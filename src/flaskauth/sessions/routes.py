@@ -6,8 +6,9 @@ from flask import Response, request
 
 from flaskauth.accounts.models import User
 from flaskauth.foundation.errors import NotFound
-from flaskauth.foundation.http import Blueprint, public, refuses
-from flaskauth.foundation.limits import limited
+from flaskauth.foundation.http import Blueprint, Environ, public, refuses
+from flaskauth.foundation.limits import limited, spend
+from flaskauth.foundation.shortcuts import only_field
 from flaskauth.sessions import service
 from flaskauth.sessions.device_names import device_name
 from flaskauth.sessions.guards import (
@@ -22,6 +23,9 @@ from flaskauth.sessions.models import Session
 from flaskauth.sessions.schemas import LogoutRequest, RefreshReply, RefreshRequest, SessionsReply, SignedOutReply
 from flaskauth.sessions.service import SignedOut, Tokens
 
+REFRESHED = RefreshReply()
+_refresh_token = only_field("refresh_token")
+
 bp = Blueprint("sessions", __name__, tag="Sessions", url_prefix="/auth")
 
 
@@ -34,6 +38,16 @@ bp = Blueprint("sessions", __name__, tag="Sessions", url_prefix="/auth")
 def refresh(form: dict[str, str]) -> Tokens:
     """Trade a refresh token for the next one and a new access token."""
     return service.refresh(form["refresh_token"])
+
+
+def refresh_at_once(environ: Environ) -> Any:
+    """What `refresh` says to the first who brings a refresh token, and nothing else."""
+    token = _refresh_token(environ)
+    if token is None:
+        return None
+    spend(refresh, environ)
+    traded = service.trade(token)
+    return REFRESHED.dump(traded) if traded else None
 
 
 @bp.post("/logout")

@@ -101,15 +101,23 @@ def refresh(token: str) -> Tokens:
     Raises:
         SignedOut
     """
+    return trade(token) or _again(token)
+
+
+def trade(token: str) -> Tokens | None:
+    """The next tokens for the first who brings this one; None where it was traded before, or its session has ended.
+
+    Raises:
+        SignedOut: it is nobody's.
+    """
     presented = refresh_tokens.parse(token)
     stored = STORED.first(session_id=presented.session_id) if presented else None
     if not presented or not stored or not presented.is_genuine(stored.nonce):
         raise SignedOut
     now = clock.now()
     generation, idle_end = presented.generation + settings().refresh_rotation, _idle_end(now)
-    if _carry_on(presented, now, idle_end):
-        return _tokens(stored._replace(generation=generation, idle_ends_at=idle_end))
-    return _again(presented)
+    is_first = _carry_on(presented, now, idle_end)
+    return _tokens(stored._replace(generation=generation, idle_ends_at=idle_end)) if is_first else None
 
 
 def end(session_id: int) -> bool:
@@ -187,10 +195,12 @@ def _carry_on(presented: Presented, now: datetime, idle_end: datetime) -> bool:
     return carry_on.changed(**found, now=now, idle_end=idle_end) == 1
 
 
-def _again(presented: Presented) -> Tokens:
+def _again(token: str) -> Tokens:
     """The same successor for the generation just traded; for an older one, the end."""
-    session = db.session.get(Session, presented.session_id)  # as it is now: this transaction has read nothing yet
-    if session is None or not session.is_live or not settings().refresh_rotation:
+    presented = refresh_tokens.parse(token)
+    # As it is now: this transaction has read nothing yet.
+    session = db.session.get(Session, presented.session_id) if presented else None
+    if not presented or session is None or not session.is_live or not settings().refresh_rotation:
         raise SignedOut
     grace = timedelta(seconds=settings().refresh_grace)
     is_previous = presented.generation == session.generation - 1
