@@ -188,11 +188,11 @@ BUGS = (
     Bug(
         "a plain re-read after a lost UPDATE",
         "sessions/service.py",
-        """    return _again(presented)
+        """    is_first = _carry_on(presented, now, idle_end)
 """,
-        """    if stored.generation != presented.generation:  # as it was read before the UPDATE
-        return _again(presented)
-    raise SignedOut
+        """    is_first = _carry_on(presented, now, idle_end)
+    if not is_first and stored.generation == presented.generation:  # as it was read before the UPDATE
+        raise SignedOut
 """,
         (f"{ORDERS}refresh.py::test_who_read_before_another_traded_gets_the_same_successor",),
     ),

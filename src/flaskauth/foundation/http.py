@@ -8,7 +8,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar, cast
 
 import orjson
 from apiflask import APIBlueprint
-from flask import Response, current_app, make_response, request
+from flask import Response, current_app, g, make_response, request
 
 from flaskauth.foundation.current import settings
 from flaskauth.foundation.errors import Problem
@@ -116,12 +116,12 @@ def streamed(pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def request_id() -> str:
-    """The id of this request: the caller's, when it is sane, else ours."""
-    return request_id_in(request.environ)
+    """The id of this request: that of the site where one is mounted, the caller's, when it is sane, else ours."""
+    return str(g.get("request_id") or request_id_in(request.environ))
 
 
 def request_id_in(environ: Environ) -> str:
-    """The same, by what WSGI tells of a request."""
+    """The same where no site has given one, by what WSGI tells of the request."""
     if REQUEST_ID not in environ:
         given = environ.get("HTTP_X_REQUEST_ID", "")
         environ[REQUEST_ID] = given if SANE_ID.fullmatch(given) else new_secret_id().hex()
