@@ -35,7 +35,7 @@ BARS = (
     Bar("sent_twice", "mails that came twice", 0, "", is_ceiling=True),
     Bar("lost", "mails that did not come", 0, "", is_ceiling=True),
 )
-WORKER = ("celery", "-A", "flaskauth.celery", "worker", "--loglevel=INFO", "--beat", "--concurrency=2")
+WORKER = ("celery", "-A", "flaskauth.celery", "worker", "--loglevel=INFO", "--beat", "--concurrency=4")
 MAILS = 4000
 AT_ONCE = 50  # in one transaction; of many more numbers in one millisecond two could be the same
 NETWORK = "192.0.2.7"

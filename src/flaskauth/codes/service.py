@@ -4,19 +4,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Select, and_, delete, select, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, delete, select, update
 
 from flaskauth.codes import derive
 from flaskauth.codes.models import OneTimeCode
 from flaskauth.foundation import clock, crypto
 from flaskauth.foundation.db import changed, db, delete_some
 from flaskauth.foundation.ids import new_secret_id
-from flaskauth.foundation.prepared import add
+from flaskauth.foundation.prepared import Prepared, add
 
 LIFE = timedelta(minutes=10)  # NIST SP 800-63B-4 section 3.1.3.2
 SAME_WHILE_LEFT = timedelta(minutes=3)
 FIRST_RESEND = timedelta(seconds=60)
 KEPT = timedelta(days=7)
+
+
+REVEALED = Prepared(select(*OneTimeCode.__table__.columns).where(OneTimeCode.id == bindparam("code_id")))
 
 
 @dataclass(frozen=True)
@@ -142,7 +145,8 @@ def forget(address: str, ids: Sequence[bytes]) -> None:
 
 def reveal(code_id: bytes) -> str | None:
     """The code as it is mailed, or None once it is used, ended or expired."""
-    row = db.session.get(OneTimeCode, code_id)
+    found = REVEALED.first(code_id=code_id)
+    row = OneTimeCode(**found._asdict()) if found else None
     return derive.formatted(derive.candidates(row)[0]) if row and row.is_live else None
 
 

@@ -14,7 +14,7 @@ OLDEST = {"MySQL": (8, 0), "MariaDB": (10, 6)}
 SAFE = {"innodb_flush_log_at_trx_commit": 1, "sync_binlog": 1}
 OVER_TLS = "Append ?ssl_ca=/path/of/its/authority.pem to SQLALCHEMY_DATABASE_URI."
 WAITS_TO_READ = 1  # a bit of wsrep_sync_wait
-RESERVE = 10  # connections, for the worker's processes and for operators
+RESERVE = 39  # connections: 8 for each of the four processes of the worker, the others for operators
 
 
 def version(connection: Connection) -> Finding:

@@ -19,7 +19,7 @@ from flaskauth.codes import links
 from flaskauth.codes import service as codes
 from flaskauth.foundation import clock, crypto
 from flaskauth.foundation.current import settings
-from flaskauth.foundation.db import db, transaction
+from flaskauth.foundation.db import transaction
 from flaskauth.foundation.prepared import Prepared
 from flaskauth.mail import smtp
 from flaskauth.mail.models import DEAD, DROPPED, QUEUED, SENT, OutboxMail
@@ -45,6 +45,7 @@ CLAIM = Prepared(
     .where(OutboxMail.id == bindparam("mail_id"), _IS_DUE)
     .values(leased_until=bindparam("lease_end"), tries=OutboxMail.tries + 1)
 )
+MAIL = Prepared(select(*OutboxMail.__table__.columns).where(OutboxMail.id == bindparam("mail_id")))
 # Every claim counts a try, so the count names the claim: who lost it to another writes nothing.
 CONCLUDE = Prepared(
     update(OutboxMail)
@@ -111,8 +112,7 @@ def _claim(mail_id: int) -> Claimed | None:
     now = clock.now()
     if not CLAIM.changed(mail_id=mail_id, now=now, lease_end=now + LEASE):
         return None
-    mail = db.session.get_one(OutboxMail, mail_id)
-    db.session.expunge(mail)  # read after the transaction
+    mail = OutboxMail(**MAIL.one(mail_id=mail_id)._asdict())
     return Claimed(mail, _code(mail), _link(mail))
 
 
