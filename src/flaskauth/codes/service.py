@@ -18,7 +18,6 @@ SAME_WHILE_LEFT = timedelta(minutes=3)
 FIRST_RESEND = timedelta(seconds=60)
 KEPT = timedelta(days=7)
 
-
 REVEALED = Prepared(select(*OneTimeCode.__table__.columns).where(OneTimeCode.id == bindparam("code_id")))
 
 

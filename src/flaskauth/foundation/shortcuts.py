@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 from flask.signals import request_finished, request_started, request_tearing_down
+from sqlalchemy.exc import SQLAlchemyError
 
 from flaskauth.foundation import current, server
 from flaskauth.foundation.errors import Problem, Unavailable
@@ -87,13 +88,7 @@ def _refused(error: Exception, waited: float) -> Problem | None:
     """What Flask is to answer; None where it is to try itself."""
     if isinstance(error, Problem):
         return error
-    return Unavailable() if waited > PATIENCE else None
-
-
-def bearer_in(environ: Environ) -> str | None:
-    """The access token that a request brings and nothing with it."""
-    kind, _, token = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
-    return token.strip() if kind.lower() == "bearer" and not environ.get("CONTENT_LENGTH") else None
+    return Unavailable() if isinstance(error, SQLAlchemyError) and waited > PATIENCE else None
 
 
 def only_field(name: str) -> Callable[[Environ], str | None]:

@@ -9,7 +9,6 @@ from flaskauth.accounts.models import User
 from flaskauth.accounts.service import shown
 from flaskauth.foundation.http import Blueprint, Environ, streamed
 from flaskauth.foundation.limits import limited
-from flaskauth.foundation.shortcuts import bearer_in
 from flaskauth.profile import export, service
 from flaskauth.profile.account import AccountReply
 from flaskauth.profile.schemas import ActivityQuery, ActivityReply, EditReply, EditRequest, ProfileReply
@@ -21,6 +20,7 @@ from flaskauth.sessions.guards import (
     open_while_closing,
     reader,
     signed_in,
+    token_in,
 )
 
 PROFILE = ProfileReply()
@@ -38,9 +38,8 @@ def profile(user: Any) -> dict[str, Any]:
 
 
 def profile_at_once(environ: Environ) -> Any:
-    """What `profile` says where a request brings nothing but a good access token."""
-    token = bearer_in(environ)
-    return PROFILE.dump({"user": shown(reader(token))}) if token else None
+    """What `profile` says where a request brings nothing but an access token."""
+    return None if environ.get("CONTENT_LENGTH") else PROFILE.dump({"user": shown(reader(token_in(environ)))})
 
 
 @bp.post("/edit")

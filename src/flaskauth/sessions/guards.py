@@ -19,7 +19,7 @@ from flaskauth.accounts.models import User
 from flaskauth.foundation import current
 from flaskauth.foundation.db import db, remembered, transaction
 from flaskauth.foundation.errors import Forbidden, Unauthorized
-from flaskauth.foundation.http import refuses
+from flaskauth.foundation.http import Environ, refuses
 from flaskauth.foundation.prepared import Alone
 from flaskauth.keys import tokens
 from flaskauth.keys.tokens import Claims, InvalidToken
@@ -90,7 +90,7 @@ def auth_to_read(view: Callable[Concatenate[Any, P], T]) -> Callable[P, T]:
 
     @wraps(view)
     def answer(*args: P.args, **kwargs: P.kwargs) -> T:
-        row = reader(_token())
+        row = reader(token_in(request.environ))
         _let_in(view, row.closes_at)
         return view(row, *args, **kwargs)
 
@@ -171,16 +171,21 @@ def bearer() -> Claims:
     Raises:
         TokenRequired, InvalidToken
     """
-    return tokens.read(_token())
+    return tokens.read(token_in(request.environ))
 
 
-def _token() -> str:
-    kind, _, token = request.headers.get("Authorization", "").partition(" ")
+def token_in(environ: Environ) -> str:
+    """The access token that a request brings, as WSGI tells of it; nothing of it is verified yet.
+
+    Raises:
+        TokenRequired, InvalidToken
+    """
+    kind, _, token = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
     if not kind:
         raise TokenRequired
     if kind.lower() != "bearer":
         raise InvalidToken
-    return token.strip()
+    return str(token.strip())
 
 
 def _user_if_any(view: Callable[..., Any]) -> User | None:
@@ -211,7 +216,7 @@ def _signed_in_there() -> SignedIn:
 
 def _ask(server: Flask) -> SignedIn:
     """Look up in the mounted server's database; what comes back is complete, and for reading."""
-    token = _token()  # before the server's context, which need not know of a request
+    token = token_in(request.environ)  # before the server's context, which need not know of a request
     with server.app_context():
         return transaction(lambda: _let_go(_look_up(tokens.read(token), joinedload(User.country))))
 
