@@ -197,9 +197,12 @@ def test_a_flood_of_wrong_passwords_is_stopped_and_the_owner_is_not(meet: Meet) 
     answers = together([partial(stranger.try_password, "not the password") for stranger in crowd])
 
     told = Counter(answer.status for answer in answers)
-    assert told[401] <= 10
     assert set(told) <= {401, 429, 503}  # 503: more hashes at once than the processors can do in time
-    assert {meet_again.try_password("nor this").status for meet_again in crowd[:5]} == {429}
+    # A slow machine sends so many away, uncounted, that some of the ten guesses are still to be had.
+    later = [stranger.try_password("nor this").status for stranger in crowd[:11]]
+    assert told[401] + later.count(401) <= 10
+    assert set(later) <= {401, 429}
+    assert later[-1] == 429
     owner.visitor = meet().visitor
     owner.sign_in()
 
