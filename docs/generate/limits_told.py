@@ -222,6 +222,10 @@ TIMES = (
             ("foundation.lanes.MOST_WAITING",),
         ),
         Row(
+            *("Answers of 503 that are held back for a moment", "{} at once", "process", PROCESS, "503 at once"),
+            ("foundation.gate.MOST_HELD",),
+        ),
+        Row(
             *("Signatures that are remembered", "{}", "process", PROCESS, "verified again"),
             ("keys.verified.MOST",),
         ),

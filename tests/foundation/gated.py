@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,20 @@ from flaskauth.settings import Settings
 MIB = 1024 * 1024
 
 
-def application(environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:
+def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
     """`/long` has no length and goes on for as many MiB as its query says; all others tell their environment.
 
-    `/held` does so after as many seconds as its query says, `/fails` never.
+    `/held` does so after as many seconds as its query says, `/fails` never. `/later` is 503; `/later?1` tells when to
+    come again.
     """
+    if environ["PATH_INFO"] == "/later":
+        when = [("Retry-After", "1"), ("X-Told", "yes")] if environ["QUERY_STRING"] else []
+        start_response("503 Service Unavailable", when)
+        return [b"not now"]
+    return _told(environ, start_response)
+
+
+def _told(environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:
     if environ["PATH_INFO"] == "/long":
         start_response("200 OK", [("Content-Type", "text/plain")])
         yield from (bytes([65 + number]) * MIB for number in range(int(environ["QUERY_STRING"])))

@@ -26,6 +26,10 @@ SMALL = 64 * 1024 + 2  # bytes: what a call takes at most, and a little, so that
 LARGE = 8 * 1024 * 1024  # an upload
 LARGE_AT_ONCE = 32  # uploads that a process waits for; others wait in line for so many
 PLACE_WITHIN = 5  # seconds
+# Whoever is sent away and comes again at once takes the processor from those whose turn it is. So that answer waits,
+# here, where it costs no thread.
+HELD_FOR = 0.5  # seconds
+MOST_HELD = 256  # answers of a process; more would leave others too few of its connections
 
 LAST = (("Connection", "close"),)
 LOOKING = {"GET", "HEAD", "OPTIONS"}  # RFC 9110 9.2.1: safe methods
@@ -36,6 +40,28 @@ log = structlog.get_logger(__name__)
 class Late(BadRequest):
     code = "bad_request"
     message = "The body did not arrive in time."
+
+
+class SentAway(Exception):
+    """An answer that tells somebody to come again later, and is to be held first."""
+
+    def __init__(self, status: int, headers: Headers, body: bytes) -> None:
+        self.answer = status, list(headers), body
+
+
+class Hold:
+    """Has so many wait for so many seconds; whoever comes beside them does not wait."""
+
+    def __init__(self, seconds: float, most: int) -> None:
+        self._seconds, self._free = seconds, most
+
+    async def out(self) -> None:
+        if self._free > 0:
+            self._free -= 1
+            try:
+                await asyncio.sleep(self._seconds)
+            finally:
+                self._free += 1
 
 
 class Gate:
@@ -64,6 +90,7 @@ class Gate:
         self._lookers, self._others = Lane(lookers, "look"), Lane(others, "write")
         self._headers = headers
         self._places = asyncio.Semaphore(LARGE_AT_ONCE)
+        self._hold = Hold(HELD_FOR, MOST_HELD)
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
         """Answer one request."""
@@ -78,6 +105,9 @@ class Gate:
             else:
                 async with self._body(headers, protocol) as body:
                     await lane.run(self._answer, scope, protocol, body)
+        except SentAway as away:
+            await self._hold.out()
+            protocol.response_bytes(*away.answer)
         except Problem as problem:
             self._refuse(protocol, problem)
         except Exception as error:
@@ -149,11 +179,16 @@ class Gate:
 
         Raises:
             BadRequest: a header has bytes that are no text.
+            SentAway
         """
         heads: list[Head] = []
+        last = LAST if self._is_ending() else ()
         pieces = self.app(environ(scope, body), lambda status, headers, *_: heads.append((int(status[:3]), headers)))
         try:
-            send(protocol, heads, pieces, LAST if self._is_ending() else ())
+            if heads and _sends_away(*heads[-1]):
+                status, headers = heads[-1]
+                raise SentAway(status, (*headers, *last), b"".join(pieces))
+            send(protocol, heads, pieces, last)
         finally:
             getattr(pieces, "close", _nothing)()
 
@@ -166,6 +201,11 @@ async def _small_body(protocol: Any, announced: int) -> "BytesIO | Unread":
     except (TimeoutError, ProtocolClosed):
         return Unread(Late())
     return BytesIO(body)
+
+
+def _sends_away(status: int, headers: Headers) -> bool:
+    """Whether it tells when to come again. A probe is not told, and its answer not held."""
+    return status == Overloaded.status and "Retry-After" in dict(headers)
 
 
 def _reason(why: Exception) -> Problem:
