@@ -2,19 +2,23 @@
 
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 import pytest
 from flask import Flask
 from sqlalchemy import select
+from sqlalchemy.event import listen
 from tests.conftest import MakeApp
 from tests.inside import events, recorded, refused, rows, together
 from tests.people import THERE, Mailbox
 from tests.sessions.holding import SIGNED_OUT, Holder
 
 from flaskauth.foundation import clock
+from flaskauth.foundation.db import ALONE, db
 from flaskauth.sessions.models import Session
 
 GRACE_PERIOD = timedelta(seconds=30)
+LOST = {"sqlite": ("database is locked",), "mysql": (2013, "lost")}  # what is run again
 
 
 def test_trading_gives_the_next_tokens(app: Flask) -> None:
@@ -46,6 +50,29 @@ def test_an_answer_that_was_lost_is_given_again(app: Flask) -> None:
     assert holder.presents(first).get_json()["refresh_token"] == successor
     assert holder.presents(first).get_json()["refresh_token"] == successor
     assert holder.calls() == 200
+
+
+def test_a_trade_whose_outcome_the_server_lost_is_its_own_and_no_theft(make_app: MakeApp) -> None:
+    """Nor without a grace: the token came once."""
+    app = make_app(REFRESH_GRACE="0")
+    holder = Holder.of(app)
+    holder.refreshes()
+    lost: list[str] = []
+
+    def lose(_: Any, _cursor: Any, statement: str, *_more: Any) -> None:
+        if "traded_at" in statement and statement.startswith("UPDATE") and not lost:
+            lost.append(statement)
+            raise engine.dialect.loaded_dbapi.OperationalError(*LOST[engine.dialect.name])
+
+    with app.app_context():
+        engine = db.get_engine(ALONE)
+    listen(engine, "before_cursor_execute", lambda *_: None)  # else nobody is told
+    listen(engine, "after_cursor_execute", lose)
+    holder.refreshes()
+
+    assert lost
+    assert holder.calls() == 200
+    assert events(app, "refresh_token_reused") == []
 
 
 def test_presenting_it_again_makes_the_moment_no_longer(app: Flask) -> None:

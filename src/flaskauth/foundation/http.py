@@ -3,6 +3,7 @@
 import ipaddress
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from functools import lru_cache, wraps
 from typing import Any, ParamSpec, Protocol, TypeVar, cast
 
@@ -10,6 +11,7 @@ import orjson
 from apiflask import APIBlueprint
 from flask import Response, current_app, g, make_response, request
 
+from flaskauth.foundation import clock
 from flaskauth.foundation.current import settings
 from flaskauth.foundation.errors import Problem
 from flaskauth.foundation.ids import new_secret_id
@@ -22,6 +24,7 @@ V = TypeVar("V", bound=Callable[..., Any])
 SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 CLIENT_IP = "flaskauth.client_ip"  # found once a request, as the next
 REQUEST_ID = "flaskauth.request_id"
+MOMENT = "flaskauth.moment"
 LONGEST_ADDRESS = 100  # characters, port and zone among them; what is longer is none, and is not kept
 NOBODY = "unknown"  # a peer without an address still has a budget
 
@@ -126,6 +129,11 @@ def request_id_in(environ: Environ) -> str:
         given = environ.get("HTTP_X_REQUEST_ID", "")
         environ[REQUEST_ID] = given if SANE_ID.fullmatch(given) else new_secret_id().hex()
     return str(environ[REQUEST_ID])
+
+
+def moment_in(environ: Environ) -> datetime:
+    """When a request was first looked at, however often its transaction is run."""
+    return cast("datetime", environ.setdefault(MOMENT, clock.now()))
 
 
 def client_ip() -> str:

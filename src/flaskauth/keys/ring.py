@@ -48,16 +48,17 @@ class Ring:
         return self._keys
 
     def signer(self) -> Key:
-        """The newest key whose hour has come.
+        """The newest key whose hour has come; the oldest where a machine whose clock is ahead has made all there are.
 
         Raises:
             Unavailable: there is none yet.
         """
-        ready = [key for key in self.known() if key.signs_from <= clock.now()]
-        if not ready:
+        known = self.known()
+        if not known:
             self.forget()
             raise Unavailable
-        return ready[-1]
+        ready = [key for key in known if key.signs_from <= clock.now()]
+        return ready[-1] if ready else known[0]
 
     def find(self, kid: str) -> Key | None:
         """The key of this id; an unknown one is looked up, but not at every request that invents one.

@@ -13,6 +13,7 @@ from flaskauth.foundation import clock, hashing
 from flaskauth.foundation.db import at_once
 from flaskauth.foundation.errors import TooManyRequests, Unauthorized
 from flaskauth.foundation.http import network, user_agent
+from flaskauth.keys import service as keys
 from flaskauth.keys import tokens
 from flaskauth.keys.tokens import FRESH_FOR
 from flaskauth.login import budgets, emails
@@ -93,7 +94,9 @@ def finish(stored: Credentials, device_id: int | None, device_token: str | None)
 
     Raises:
         WrongCredentials: meanwhile the account is gone or has another password.
+        Unavailable: nothing can sign its tokens yet.
     """
+    keys.signer()  # before anything is written: a refusal is committed
     if not accounts.let_in(stored):
         raise WrongCredentials
     user = stored.person

@@ -6,7 +6,7 @@ from flask import Response, request
 
 from flaskauth.accounts.models import User
 from flaskauth.foundation.errors import NotFound
-from flaskauth.foundation.http import Blueprint, Environ, public, refuses
+from flaskauth.foundation.http import Blueprint, Environ, moment_in, public, refuses
 from flaskauth.foundation.limits import limited, spend
 from flaskauth.foundation.shortcuts import only_field
 from flaskauth.sessions import service
@@ -37,7 +37,7 @@ bp = Blueprint("sessions", __name__, tag="Sessions", url_prefix="/auth")
 @bp.output(RefreshReply)
 def refresh(form: dict[str, str]) -> Tokens:
     """Trade a refresh token for the next one and a new access token."""
-    return service.refresh(form["refresh_token"])
+    return service.refresh(form["refresh_token"], moment_in(request.environ))
 
 
 def refresh_at_once(environ: Environ) -> Any:
@@ -46,7 +46,7 @@ def refresh_at_once(environ: Environ) -> Any:
     if token is None:
         return None
     spend(refresh, environ)
-    traded = service.trade(token)
+    traded = service.trade(token, moment_in(environ))
     return REFRESHED.dump(traded) if traded else None
 
 

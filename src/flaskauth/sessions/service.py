@@ -16,6 +16,7 @@ from flaskauth.foundation.errors import NotFound, Unauthorized
 from flaskauth.foundation.http import client_ip, network, user_agent
 from flaskauth.foundation.ids import LARGEST, new_id
 from flaskauth.foundation.prepared import Alone, Prepared, add
+from flaskauth.keys import service as keys
 from flaskauth.keys import tokens
 from flaskauth.mail import outbox
 from flaskauth.sessions import devices, emails, refresh_tokens
@@ -94,29 +95,34 @@ def start(user_id: int, device_id: int) -> Tokens:
     return _tokens(session, fresh=True)
 
 
-def refresh(token: str) -> Tokens:
+def refresh(token: str, moment: datetime) -> Tokens:
     """The next tokens. The generation just traded gets the same successor again for a while, so that two tabs, or an
     answer lost on the way, sign nobody out; anything older ends the session.
 
+    Arguments:
+        moment: of the request; one that is run again, as the database's answer was lost, knows its own trade by it.
+
     Raises:
         SignedOut
+        Unavailable: nothing can sign yet.
     """
-    return trade(token) or _again(token)
+    return trade(token, moment) or _again(token, moment)
 
 
-def trade(token: str) -> Tokens | None:
+def trade(token: str, moment: datetime) -> Tokens | None:
     """The next tokens for the first who brings this one; None where it was traded before, or its session has ended.
 
     Raises:
         SignedOut: it is nobody's.
+        Unavailable: nothing can sign yet.
     """
     presented = refresh_tokens.parse(token)
     stored = STORED.first(session_id=presented.session_id) if presented else None
     if not presented or not stored or not presented.is_genuine(stored.nonce):
         raise SignedOut
-    now = clock.now()
-    generation, idle_end = presented.generation + settings().refresh_rotation, _idle_end(now)
-    is_first = _carry_on(presented, now, idle_end)
+    keys.signer()  # before the trade: without its answer the token would be spent
+    generation, idle_end = presented.generation + settings().refresh_rotation, _idle_end(moment)
+    is_first = _carry_on(presented, moment, idle_end)
     return _tokens(stored._replace(generation=generation, idle_ends_at=idle_end)) if is_first else None
 
 
@@ -195,7 +201,7 @@ def _carry_on(presented: Presented, now: datetime, idle_end: datetime) -> bool:
     return carry_on.changed(**found, now=now, idle_end=idle_end) == 1
 
 
-def _again(token: str) -> Tokens:
+def _again(token: str, moment: datetime) -> Tokens:
     """The same successor for the generation just traded; for an older one, the end."""
     presented = refresh_tokens.parse(token)
     # As it is now: this transaction has read nothing yet.
@@ -204,7 +210,7 @@ def _again(token: str) -> Tokens:
         raise SignedOut
     grace = timedelta(seconds=settings().refresh_grace)
     is_previous = presented.generation == session.generation - 1
-    if is_previous and session.traded_at and clock.now() - session.traded_at < grace:
+    if is_previous and session.traded_at and (session.traded_at == moment or clock.now() - session.traded_at < grace):
         return _tokens(session)
     if presented.generation < session.generation:
         _end_as_stolen(session)
