@@ -101,6 +101,19 @@ def test_a_value_can_come_from_a_file(tmp_path: Path) -> None:
     assert faults(**DEVELOPMENT, REDIS_URL_FILE=str(tmp_path)) == ["REDIS_URL_FILE: cannot be read"]
 
 
+def test_what_the_environment_says_in_either_form_wins_over_dotenv(tmp_path: Path) -> None:
+    dotenv, name = tmp_path / ".env", tmp_path / "name"
+    name.write_text("From a file")
+
+    dotenv.write_text(f"APP_NAME_FILE={name}\n")
+    assert Settings.load(DEVELOPMENT, dotenv).app_name == "From a file"
+    assert Settings.load({**DEVELOPMENT, "APP_NAME": "Said"}, dotenv).app_name == "Said"
+    assert Settings.load({**DEVELOPMENT, "APP_NAME": ""}, dotenv).app_name == "From a file"
+
+    dotenv.write_text("APP_NAME=Kept\n")
+    assert Settings.load({**DEVELOPMENT, "APP_NAME_FILE": str(name)}, dotenv).app_name == "From a file"
+
+
 def test_a_file_that_cannot_hold_text_is_told_by_name(tmp_path: Path) -> None:
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
 

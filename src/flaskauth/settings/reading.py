@@ -20,6 +20,7 @@ PORT = 5000  # where it serves unless told otherwise
 def read(environ: Mapping[str, str], dotenv: Path, names: Sequence[str], port: int) -> tuple[dict[str, str], list[str]]:
     """The values by their names, and the faults of reading them. An empty value means not set."""
     kept, wrong = _dotenv(dotenv)
+    kept = {name: value for name, value in kept.items() if not environ.get(_other_form(name))}
     values, faults = _with_files({name: value for name, value in {**kept, **environ}.items() if value}, names)
     faults += wrong
     faults += [f"{name}: no such setting" for name in values if name.startswith(PREFIX) and name not in names]
@@ -62,6 +63,11 @@ def _dotenv(path: Path) -> tuple[Mapping[str, str | None], list[str]]:
     return {line.key: line.value for line in lines if line.key}, [
         f"{path.name}: line {number} is not NAME=value; is a quote left open?" for number in odd
     ]
+
+
+def _other_form(name: str) -> str:
+    """NAME_FILE of a NAME, and the other way round: what the environment says in either form wins over `.env`."""
+    return name.removesuffix("_FILE") if name.endswith("_FILE") else f"{name}_FILE"
 
 
 def _with_files(values: Mapping[str, str | None], names: Sequence[str]) -> tuple[dict[str, str], list[str]]:

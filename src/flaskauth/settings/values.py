@@ -39,7 +39,7 @@ class Process(Section):
     """What people read in mails and on pages."""
 
     flaskauth_instance_path: Path = Path("instance")
-    """Where it keeps what it makes by itself: the embedded database, its secret."""
+    """Where it keeps what it makes by itself: the embedded database, its secret, pictures."""
 
     web_concurrency: Annotated[int, Field(ge=1, le=256)] = 1
     """How many processes serve; each takes its share of the processors. `flaskauth serve --workers` sets it."""
@@ -64,7 +64,7 @@ class Address(Section):
 
     public_url: Url = ""
     """The root of every link and the issuer of every token, such as `https://auth.example.com`. Unset it is made from
-    `SERVER_NAME`, else `http://localhost:5000`. In production it must be https.
+    `SERVER_NAME`, else `http://localhost` with the port where it serves, 5000. In production it must be https.
     """
 
     server_name: str | None = None
