@@ -22,7 +22,7 @@ NAVIGATION = {
         *("concepts/attempts", "concepts/sessions", "concepts/passwords", "concepts/addresses", "concepts/avatars"),
         *("concepts/leaving", "concepts/trail", "concepts/keys", "concepts/outbox", "why"),
     ],
-    "Use": ["library", "verifying"],
+    "Use": ["library", "browser", "verifying"],
     "Run": [
         *("production", "deploying", "operations", "performance", "scaling"),
         *("galera", "reliability", "security", "importing", "doctor"),

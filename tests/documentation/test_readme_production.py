@@ -40,7 +40,7 @@ def test_it_leads_to_a_sign_in(mariadb: MariaDB, redis: Redis, sink: SmtpSink, t
         "https://auth.example.com": f"http://127.0.0.1:{port}",
         "smtp.example.com MAIL_PORT=587": f"127.0.0.1 MAIL_PORT={sink.port}",
         "MAIL_USERNAME=mailer MAIL_PASSWORD=secret": f"MAIL_USERNAME={LOGIN[0]} MAIL_PASSWORD={LOGIN[1]}",
-        "--host 0.0.0.0 --port 8000 --workers 4": f"--port {port} --workers 2",
+        "--host 127.0.0.1 --port 8000 --workers 4": f"--port {port} --workers 2",
     }.items():
         assert script.count(told) == 1, told
         script = script.replace(told, own)

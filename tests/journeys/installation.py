@@ -67,7 +67,7 @@ class Installation:
             return self.server.wait_until(visitor.is_ready)
 
     def start_worker(self) -> Running:
-        words = ("celery", "-A", "flaskauth.celery", "worker", "--loglevel=INFO", "--beat", "--concurrency=4")
+        words = ("celery", "-A", "flaskauth.celery", "worker", "--loglevel=INFO", "--beat")
         self.worker = self._start(words, "worker.log")
         return self.worker.wait_for("ready.")
 

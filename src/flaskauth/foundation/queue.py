@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 KEY = "flaskauth.queue"
 TASK_LIMIT = 120  # seconds; a mail has 60
+SENDERS = 4  # processes of a worker: of two, each waited half of the time for disk, Redis and mail server
 RETURNED_AFTER = 300  # seconds until what a lost worker held is handed out again
 
 
@@ -54,6 +55,7 @@ def _options(settings: Settings) -> dict[str, Any]:
         "task_reject_on_worker_lost": True,
         "task_time_limit": TASK_LIMIT,
         "task_publish_retry": False,
+        "worker_concurrency": SENDERS,
         "worker_prefetch_multiplier": 1,
         "worker_hijack_root_logger": False,
         "worker_enable_remote_control": False,
