@@ -235,6 +235,10 @@ TIMES = (
         ),
         Row("Uploads that arrive", "{} at once", "process", PROCESS, "503", ("foundation.gate.LARGE_AT_ONCE",)),
         Row(
+            *("Tries of a mail that may have arrived", "{}", "mail", "database", "`dead`"),
+            ("mail.delivery.MOST_UNSURE",),
+        ),
+        Row(
             "Waiting mails that are sent", "{} at once", "process", PROCESS, "the next wait", ("mail.delivery.AT_ONCE",)
         ),
         Row("Looking at a picture", "{} s", "request", PROCESS, "503", ("avatars.pictures.LONGEST_WAIT",)),

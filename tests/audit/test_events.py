@@ -62,7 +62,7 @@ def test_a_mail_that_a_server_refuses_for_good_is_written_down(make_app: MakeApp
                 break
             time.sleep(0.01)
 
-    assert recorded(app, "mail_rejected").details["code"] == 550
+    assert recorded(app, "mail_rejected").details["reply"] == 550
 
 
 def test_keys_that_come_and_go_are_written_down(app: Flask) -> None:

@@ -16,7 +16,8 @@ MIB = 1024 * 1024
 
 
 def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-    """`/long` has no length and goes on for as many MiB as its query says; all others tell their environment.
+    """`/long` has no length and goes on for as many MiB as its query says, `/breaks` fails after them; all others tell
+    their environment.
 
     `/held` does so after as many seconds as its query says, `/fails` never. `/later` is 503; `/later?1` tells when to
     come again.
@@ -29,9 +30,11 @@ def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]
 
 
 def _told(environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:
-    if environ["PATH_INFO"] == "/long":
+    if environ["PATH_INFO"] in {"/long", "/breaks"}:
         start_response("200 OK", [("Content-Type", "text/plain")])
         yield from (bytes([65 + number]) * MIB for number in range(int(environ["QUERY_STRING"])))
+        if environ["PATH_INFO"] == "/breaks":
+            raise RuntimeError("half way")
         return
     if environ["PATH_INFO"] == "/fails":
         raise RuntimeError("a secret of the accident")

@@ -60,6 +60,14 @@ def test_nobody_else_is_answered(app: Flask, client: FlaskClient) -> None:
             assert cross(answer.headers) == {}, route
 
 
+def test_an_address_in_brackets_is_itself_and_no_pattern(make_app: MakeApp) -> None:
+    client = make_app(CORS_ORIGINS="http://[::1]:3000").test_client()
+
+    assert preflight(client, "/users/profile", "http://[::1]:3000", "GET")[ALLOWED] == "http://[::1]:3000"
+    for other in ("http://1:3000", "http://::3000", "HTTP://[::1]:3000", "http://[::1]:30000"):
+        assert preflight(client, "/users/profile", other, "GET") == {}
+
+
 def test_a_page_may_send_a_token_and_read_when_to_come_again(client: FlaskClient) -> None:
     asked = preflight(client, "/auth/login", APP, "POST", "authorization, content-type, x-request-id, x-forwarded-for")
     answer = client.post("/auth/login", json={}, headers={"Origin": APP})

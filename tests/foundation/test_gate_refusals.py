@@ -85,6 +85,16 @@ def test_what_the_application_cannot_answer_is_an_accident_in_our_shape_and_in_t
     assert "a secret of the accident" not in server.said
 
 
+def test_an_answer_that_breaks_off_half_way_keeps_nobody_waiting(held: tuple[Running, int]) -> None:
+    _, port = held
+    began = time.monotonic()
+    answer = _asks(port, b"GET /breaks?2 HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert len(answer) > 2 * MIB
+    assert time.monotonic() - began < 10
+
+
 def test_only_so_many_stand_in_line_and_the_next_is_told_at_once(held: tuple[Running, int]) -> None:
     _, port = held
     busy = b"POST /held?4 HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n"

@@ -128,6 +128,9 @@ def test_what_is_not_plain_is_asked_of_flask(app: Flask, special: dict[str, Any]
         b'{"refresh_token": "%s"',
         b'{"refresh_token": "%s "}',
         b'{"refresh_token": "%s"}' + b" " * 2000,
+        b'\x0b{"refresh_token": "%s"}',
+        b'{"refresh_token": "%s"}\x0c',
+        b'{"refresh_token": "%s' + b"a" * 500 + b'"}',
     ],
 )
 def test_a_body_of_another_form_is_read_by_flask(app: Flask, body: bytes) -> None:

@@ -1,3 +1,4 @@
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -9,6 +10,7 @@ from tests.mail.office import GRACE, Office, lines, text_of
 from flaskauth.foundation import clock
 from flaskauth.mail import delivery
 from flaskauth.mail.models import DEAD, DROPPED, QUEUED, SENT, WITHHELD, OutboxMail
+from flaskauth.mail.smtp import ANSWER_TIMEOUT
 
 A_LITTLE_LATER = timedelta(seconds=7)
 LEASE = timedelta(seconds=60)
@@ -118,8 +120,33 @@ def test_a_refusal_for_good_is_recorded_and_never_tried_again(office: Office) ->
 
     row = office.row(mail_id)
     assert (row.state, row.tries, row.last_error) == (DEAD, 1, "rcpt 550")
-    assert office.events("mail_rejected") == [{"mail_id": mail_id, "code": 550}]
+    assert office.events("mail_rejected") == [{"mail_id": mail_id, "reply": 550}]
     assert office.sink.messages == []
+
+
+def test_a_message_whose_arrival_nobody_ever_confirms_is_given_up_after_eight(office: Office) -> None:
+    office.sink.mode = "drop"
+    mail_id = office.put(life=timedelta(days=2), code_id=None)
+    for _ in range(12):
+        office.sweep()
+        clock.travel(timedelta(minutes=15))
+
+    row = office.row(mail_id)
+    assert (row.state, row.tries, row.last_error) == (DEAD, 8, "data SMTPServerDisconnected")
+    assert len(office.sink.messages) == 8
+
+
+def test_a_server_that_looks_at_a_message_for_long_gets_it_once(office: Office) -> None:
+    office.sink.mode = "keep"
+    mail_id = office.put()
+    with ThreadPoolExecutor() as pool:
+        sending = pool.submit(office.deliver, mail_id)
+        time.sleep(ANSWER_TIMEOUT + 1)
+        office.sink.mode = "ok"
+        sending.result(10)
+
+    assert (office.row(mail_id).state, office.row(mail_id).tries) == (SENT, 1)
+    assert len(office.sink.messages) == 1
 
 
 def test_a_message_whose_arrival_nobody_confirmed_comes_again_as_the_same(office: Office) -> None:

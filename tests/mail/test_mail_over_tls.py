@@ -190,7 +190,7 @@ def test_an_address_that_the_server_cannot_write_is_refused_for_good(make_office
 
     row = office.row(mail_id)
     assert (row.state, row.last_error) == (DEAD, "smtputf8 553")
-    assert office.events("mail_rejected") == [{"mail_id": mail_id, "code": 553}]
+    assert office.events("mail_rejected") == [{"mail_id": mail_id, "reply": 553}]
     assert not [line for line in plain.heard if line.startswith("mail")]
 
 

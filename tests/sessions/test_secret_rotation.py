@@ -1,12 +1,16 @@
 """The secret can be changed while people are signed in."""
 
+from datetime import timedelta
+
 import pytest
 from flask import Flask
 from tests.conftest import SECRET, MakeApp
 from tests.inside import recorded, refused
 from tests.keys.reading import is_signed
-from tests.people import HERE, Mailbox, People, network
+from tests.people import HERE, Mailbox, People, code_of, network
 from tests.sessions.holding import SIGNED_OUT, Holder
+
+from flaskauth.foundation import clock
 
 NEXT_SECRET = "v8Lw2nQzR5yTs0Xc7Jb4Hd1Gf6Kp9MaE"
 CHANGED = {"SECRET_KEY": NEXT_SECRET, "SECRET_KEY_FALLBACKS": SECRET}
@@ -41,6 +45,19 @@ def test_a_code_that_was_mailed_before_still_proves(
     after = make_app(**CHANGED).test_client()
 
     assert after.post("/auth/verify", json=body, headers=network(HERE)).status_code == 200
+
+
+def test_a_code_that_is_mailed_again_after_is_the_same(people: People, mailbox: Mailbox, make_app: MakeApp) -> None:
+    verification_id = people.pending()
+    code, after = mailbox.code("grace@example.com"), make_app(**CHANGED)
+    clock.travel(timedelta(minutes=2))
+    asked = {"verification_id": verification_id}
+    assert after.test_client().post("/auth/resend", json=asked, headers=network(HERE)).status_code == 200
+
+    first, again = Mailbox(after).wait(2)
+    assert [code_of(first), code_of(again)] == [code, code]
+    alone = after.test_client().post("/auth/verify", json={"otp": code_of(again)}, headers=network(HERE))
+    assert alone.status_code == 200
 
 
 def test_once_the_old_secret_is_gone_its_tokens_are_too(app: Flask, make_app: MakeApp) -> None:

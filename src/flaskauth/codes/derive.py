@@ -12,6 +12,13 @@ def candidates(row: OneTimeCode) -> list[str]:
     return [_letters(raw) for raw in crypto.macs("one-time code", row.purpose, row.id, row.nonce)]
 
 
+def mailed(row: OneTimeCode) -> str:
+    """The row's code as its mail says it, however often: the one that it was made with, under whichever secret."""
+    first, *others = candidates(row)
+    made = (code for code in (first, *others) if others and row.lookup in lookups(row.purpose, code))
+    return formatted(next(made, first))
+
+
 def matches(row: OneTimeCode, code: str) -> bool:
     """Whether this canonical code is the row's."""
     return any([crypto.same(code.encode(), candidate.encode()) for candidate in candidates(row)])

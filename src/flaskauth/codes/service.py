@@ -146,13 +146,13 @@ def reveal(code_id: bytes) -> str | None:
     """The code as it is mailed, or None once it is used, ended or expired."""
     found = REVEALED.first(code_id=code_id)
     row = OneTimeCode(**found._asdict()) if found else None
-    return derive.formatted(derive.candidates(row)[0]) if row and row.is_live else None
+    return derive.mailed(row) if row and row.is_live else None
 
 
 def shown(code_id: bytes) -> str:
     """The code that a mail carried, good or not; "" once the row is gone."""
     row = db.session.get(OneTimeCode, code_id)
-    return derive.formatted(derive.candidates(row)[0]) if row else ""
+    return derive.mailed(row) if row else ""
 
 
 def purge() -> int:

@@ -3,6 +3,8 @@
 Never with credentials: what a browser would send by itself, such as a cookie, opens nothing here.
 """
 
+import re
+
 from flask import Flask, Response
 from flask_cors import CORS
 
@@ -20,7 +22,8 @@ def init_app(app: Flask, settings: Settings) -> None:
     app.after_request(_vary)
     CORS(
         app,
-        origins=list(settings.cors_origins),
+        # As a pattern, or what has brackets, as IPv6 addresses have, would be taken for one.
+        origins=[re.compile(rf"{re.escape(origin)}\Z") for origin in settings.cors_origins],
         allow_headers=SENT,
         expose_headers=READ,
         max_age=KEPT,

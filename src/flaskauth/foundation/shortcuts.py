@@ -93,7 +93,10 @@ def _refused(error: Exception, waited: float) -> Problem | None:
 
 def only_field(name: str) -> Callable[[Environ], str | None]:
     """Finds the value where a body is a JSON object of this one field, whose value are letters and digits and `._-`."""
-    form = re.compile(rb'\s*{\s*"%s"\s*:\s*"([\w.-]+)"\s*}\s*' % name.encode(), re.ASCII)
+    space = rb"[ \t\r\n]*"  # as JSON has it (RFC 8259 section 2)
+    form = re.compile(
+        space.join([b"", b"{", b'"%s"' % name.encode(), b":", rb'"([\w.-]{1,512})"', b"}", b""]), re.ASCII
+    )
 
     def value(environ: Environ) -> str | None:
         length = environ.get("CONTENT_LENGTH", "")

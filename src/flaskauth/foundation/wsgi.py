@@ -85,5 +85,8 @@ def send(protocol: Any, heads: list[Head], pieces: Iterable[bytes], more: Header
             return
         gathered.append(piece)
     stream = protocol.response_stream(status, headers)
-    for piece in chain(gathered, coming):
-        stream.send_bytes(piece)
+    try:
+        for piece in chain(gathered, coming):
+            stream.send_bytes(piece)
+    finally:
+        del stream  # it ends when it goes, and a traceback would keep it: whoever reads would wait for more

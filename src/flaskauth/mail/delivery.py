@@ -30,6 +30,7 @@ RESERVE = timedelta(seconds=15)  # of the lease, in which to write down what cam
 FIRST_WAIT = timedelta(seconds=5)
 LONGEST_WAIT = timedelta(minutes=10)
 DOUBLINGS = 7
+MOST_UNSURE = 8  # tries, past which a message that may have arrived is not sent once more
 BATCH = 100
 AT_ONCE = 8
 SWEEP_SECONDS = 50.0
@@ -146,7 +147,8 @@ def _send(mail: OutboxMail, message: EmailMessage) -> Outcome:
     except smtp.Rejected as error:
         return Outcome(DEAD, str(error), error.code)
     except smtp.Undelivered as error:
-        return _later(mail, str(error))
+        is_enough = error.may_have_arrived and mail.tries >= MOST_UNSURE
+        return Outcome(DEAD, str(error)) if is_enough else _later(mail, str(error))
     return Outcome(SENT)
 
 
@@ -176,4 +178,4 @@ def _tell(mail: OutboxMail, outcome: Outcome) -> None:
     tell = log.info if outcome.state == SENT else log.warning
     tell("mail", state=outcome.state, mail_id=mail.id, template=mail.template, tries=mail.tries, error=outcome.error)
     if outcome.code is not None:
-        record("mail_rejected", mail_id=mail.id, code=outcome.code)
+        record("mail_rejected", mail_id=mail.id, reply=outcome.code)

@@ -34,6 +34,7 @@ class Undelivered(Exception):
     def __init__(self, stage: str, reason: int | str) -> None:
         super().__init__(f"{stage} {reason}")
         self.stage = stage
+        self.may_have_arrived = stage == "data" and isinstance(reason, str)
 
 
 class Rejected(Undelivered):
@@ -126,6 +127,9 @@ def _hand_over(client: Client, message: EmailMessage, recipient: str) -> None:
         options = ["SMTPUTF8", "BODY=8BITMIME"]
     _ask("mail", lambda: client.mail(envelope_sender, options))
     _ask("rcpt", lambda: client.rcpt(recipient))
+    if client.sock:
+        # Who looks for viruses takes minutes (RFC 5321 section 4.5.3.2.6), and has the message: the watchdog ends it.
+        client.sock.settimeout(None)
     _ask("data", lambda: client.data(message.as_bytes()))
 
 
@@ -133,7 +137,7 @@ def _ask(stage: str, command: Callable[[], tuple[int, bytes]]) -> None:
     with _stage(stage):
         code = command()[0]
         if settings().mail_debug:
-            log.info("smtp", stage=stage, code=code)
+            log.info("smtp", stage=stage, reply=code)
         _take(stage, code)
 
 
