@@ -16,7 +16,7 @@ from benchmarks.wrk import Figures
 
 RESULTS = Path(__file__).with_name("results")
 SHOWN = ("profile", "refresh", "sign-in", "register")
-WAVES = 200  # connections of a storm, each of which waits before it asks again
+WAVES = 300  # connections of a storm, each of which waits before it asks again
 
 
 BARS = (

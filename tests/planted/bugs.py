@@ -172,10 +172,10 @@ BUGS = (
     Bug(
         "a grace that mints a new successor",
         "sessions/service.py",
-        """< grace:
+        """< grace):
         return _tokens(session)
 """,
-        """< grace:
+        """< grace):
         session.generation += 1
         db.session.flush()
         return _tokens(session)
@@ -188,9 +188,9 @@ BUGS = (
     Bug(
         "a plain re-read after a lost UPDATE",
         "sessions/service.py",
-        """    is_first = _carry_on(presented, now, idle_end)
+        """    is_first = _carry_on(presented, moment, idle_end)
 """,
-        """    is_first = _carry_on(presented, now, idle_end)
+        """    is_first = _carry_on(presented, moment, idle_end)
     if not is_first and stored.generation == presented.generation:  # as it was read before the UPDATE
         raise SignedOut
 """,
