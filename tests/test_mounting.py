@@ -110,6 +110,18 @@ def test_it_refuses_everybody_else_in_our_shape(client: FlaskClient) -> None:
     assert bad.headers["Cache-Control"] == "no-store"
 
 
+def test_requests_within_one_context_are_each_their_own(site: Flask, server: Flask) -> None:
+    """As a view makes them that asks the site itself, or a test of the site's."""
+    grace, ada = token_of(server), token_of(server, email="ada@example.com", first_name="Ada")
+    with site.app_context():
+        client = site.test_client()
+        told = [client.get("/greeting", headers=bearer(token)).text for token in (grace, ada)]
+        nobody = client.get("/orders/7")
+
+    assert told == ["Hello Grace", "Hello Ada"]
+    assert refused(nobody) == INVALID
+
+
 def test_a_session_that_ended_is_refused_at_once(client: FlaskClient, server: Flask) -> None:
     token = token_of(server)
     assert client.get("/orders/7", headers=bearer(token)).status_code == 200

@@ -114,6 +114,25 @@ def test_what_the_environment_says_in_either_form_wins_over_dotenv(tmp_path: Pat
     assert Settings.load({**DEVELOPMENT, "APP_NAME_FILE": str(name)}, dotenv).app_name == "From a file"
 
 
+@pytest.mark.parametrize(
+    "value", ["sqlite://", "sqlite:///:memory:", "mysql://u:p@localhost", "mariadb://u:p@localhost/"]
+)
+def test_a_database_without_a_name_is_refused(value: str) -> None:
+    [fault] = faults(SQLALCHEMY_DATABASE_URI=value, FLASKAUTH_ENV="development")
+    assert fault.startswith("SQLALCHEMY_DATABASE_URI: must name a ")
+
+
+def test_a_weak_fallback_is_told_and_can_be_dropped() -> None:
+    settings = load(**PRODUCTION, SECRET_KEY_FALLBACKS="changeme")
+    assert [told for told in settings.warnings() if told.startswith("SECRET_KEY_FALLBACKS")]
+    assert not [told for told in load(**PRODUCTION).warnings() if "FALLBACKS" in told]
+
+
+def test_a_secret_with_a_comma_could_never_be_a_fallback() -> None:
+    [fault] = faults(**{**PRODUCTION, "SECRET_KEY": f"{GOOD_SECRET},{GOOD_SECRET}"})
+    assert fault.startswith("SECRET_KEY: must have no comma")
+
+
 def test_a_file_that_cannot_hold_text_is_told_by_name(tmp_path: Path) -> None:
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
 

@@ -125,6 +125,9 @@ class RangeService:
     def is_a_page(self, handler: Handler) -> None:
         handler.tell(b"<html>Please accept our terms</html>")
 
+    def is_empty(self, handler: Handler) -> None:
+        handler.tell(b"\r\n")
+
     def is_noise(self, handler: Handler) -> None:
         handler.wfile.write(bytes(range(256)) * 4 + b"\r\n\r\n")
 

@@ -102,6 +102,7 @@ MOODS = {
     "drips_a_body": "TimeoutError",
     "fails": "status 500",
     "is_a_page": "not a range",
+    "is_empty": "not a range",
     "is_noise": "BadStatusLine",
     "overflows": "too long",
     "breaks_off": "cut short",

@@ -6,8 +6,9 @@ from functools import partial
 
 import pytest
 from flask import Flask
+from sqlalchemy import select
 from tests.email_change.asking import Change, ask, link_of, moved
-from tests.inside import refused, together, within
+from tests.inside import recorded, refused, rows, together, within
 from tests.login.guessing import Guesser, strange_network
 from tests.passwords.asking import NEW, asked_for, change, reset
 from tests.people import PASSWORD, THERE, People, Person, bearer, code_of
@@ -17,6 +18,7 @@ from tests.tables import settle
 from werkzeug import Response
 
 from flaskauth.accounts.addresses import parse
+from flaskauth.accounts.models import User
 from flaskauth.users import service as users
 
 Act = Callable[[], Response]
@@ -89,6 +91,16 @@ def test_no_token_of_before_and_none_that_was_traded_meanwhile_opens_anything(be
     assert {answer.status_code for answer in traded} <= {200, 401}
     welcomes = [answer.get_json() for answer in traded if answer.status_code == 200]
     assert all(Holder(old.client, welcome).is_over() for welcome in welcomes)
+
+
+@pytest.mark.parametrize("end", ["undo", "disown"])
+def test_a_closing_that_a_thief_asked_for_ends_with_the_thief(before: Before, end: str) -> None:
+    act = ENDS[end](before)
+    assert before.closes()().status_code == 200
+    assert act().status_code == 200
+
+    assert [user.closes_at for user in rows(before.app, select(User))] == [None]
+    assert recorded(before.app, "account_restored").user_id
 
 
 @pytest.mark.parametrize("end", ENDS)

@@ -7,15 +7,17 @@ from flask import Flask
 from sqlalchemy import select
 from tests.closing.leaving import close, erase_after
 from tests.email_change.asking import NEW_AT, OVER, Change, moved, signs_in
-from tests.inside import recorded, refused, rows, together
+from tests.inside import recorded, refused, rows, together, within
 from tests.people import PASSWORD, THERE, Mailbox, People, code_of
 from tests.registration.asking import GRACE_AT, WRONG, attempt, register, verify
 from tests.sessions.holding import Holder
 from tests.tables import settle
 
+from flaskauth.accounts.addresses import parse
 from flaskauth.accounts.models import User
 from flaskauth.codes.models import Link, OneTimeCode
 from flaskauth.foundation import clock
+from flaskauth.users import service as users
 
 NEW = "nine purple umbrellas"
 
@@ -58,6 +60,15 @@ def test_no_change_waits_any_more(app: Flask, people: People) -> None:
     assert first.undo.followed(people.client).status_code == 200
 
     assert not any(code.is_live for code in rows(app, select(OneTimeCode).where(OneTimeCode.purpose == "email")))
+
+
+def test_who_was_disabled_is_erased_all_the_same(app: Flask, people: People) -> None:
+    change = moved(app)
+    close(people.client, change.holder.token)
+    assert within(app, lambda: users.disable(parse(NEW_AT)))
+    assert change.undo.followed(people.client).status_code == 200
+
+    assert [user.closes_at is not None for user in rows(app, select(User))] == [True]
 
 
 def test_it_is_good_once_and_in_a_burst_too(app: Flask) -> None:

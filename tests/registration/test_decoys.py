@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from sqlalchemy import select
+from tests.email_change.asking import moved
 from tests.inside import hashes, recorded, refused, rows
 from tests.people import ELSEWHERE, HERE, THERE, Mailbox, People
 from tests.registration.asking import (
@@ -108,6 +109,18 @@ def test_its_tries_and_waits_are_those_of_any_attempt(app: Flask, people: People
 
     shut = [401] * 5 + [429]
     assert theirs == genuine == [60, 60, 120, 60, 240, 60, True, shut, shut, 23.9, False]
+
+
+def test_once_the_address_is_nobodys_its_owner_joins_with_the_same_password(app: Flask, people: People) -> None:
+    change = moved(app)  # Grace's account has another address now, which is taken back
+    first = register(people.client, change.email, password=OTHER["password"]).get_json()["verification_id"]
+    settle(app)
+    change.undo.followed(people.client)
+    settle(app)
+
+    asked = attempt(people, change.email, password=OTHER["password"])
+    assert asked.id != first
+    assert verify(people.client, asked.code, verification_id=asked.id).status_code == 200
 
 
 def test_it_is_never_mailed_again(app: Flask, people: People) -> None:

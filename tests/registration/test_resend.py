@@ -8,7 +8,7 @@ from flask import Flask
 from tests.inside import refused, together
 from tests.people import HERE, THERE, Mailbox, People, code_of
 from tests.registration.asking import GRACE_AT, WRONG, Attempt, attempt, elsewhere, resend, verify
-from tests.tables import mails_sent
+from tests.tables import mails_sent, settle
 
 from flaskauth.foundation import clock
 
@@ -39,6 +39,18 @@ def test_by_email_it_always_says_60_and_keeps_the_true_wait_to_itself(app: Flask
 
     assert told == [60] * 5
     assert mails == [1, 2, 2, 3, 4]
+
+
+def test_a_stranger_whose_mails_are_spent_takes_no_turn_of_the_owner(app: Flask, people: People) -> None:
+    asked, stranger = attempt(people), elsewhere()
+    for wait in (60, 120, 240, 480, 960):
+        later(seconds=wait)
+        resend(people.client, stranger, email=GRACE_AT)
+        settle(app)
+    assert mails_sent(app) == 1 + 3  # the first, and what may go to an address for one network in an hour
+
+    assert resend(people.client, verification_id=asked.id) == 960  # its own turn, the next after those
+    assert mails_sent(app) == 1 + 3 + 1
 
 
 def test_who_asks_at_the_same_moment_is_told_the_same_and_one_mail_goes_out(app: Flask, people: People) -> None:

@@ -112,6 +112,17 @@ def test_a_line_of_json_that_cannot_be_read_does_not_take_the_next_with_it(app: 
 
 
 @ON_SQLITE
+def test_refused_rows_are_not_written_over_what_is_read(desk: Desk) -> None:
+    raw = b"email\nno address\nann@example.com\n"
+    (desk.folder / "people.csv").write_bytes(raw)
+    said = desk.types("import", "people.csv", "--refused", "./people.csv")
+
+    assert said.code == 2
+    assert "name another file" in said.error
+    assert (desk.folder / "people.csv").read_bytes() == raw
+
+
+@ON_SQLITE
 def test_a_file_without_people_brings_nobody(desk: Desk) -> None:
     said = desk.imports_raw(b"email\n")
 

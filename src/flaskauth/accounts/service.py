@@ -128,11 +128,11 @@ def move(user: User, change: AddressChange) -> bool:
 
 
 def restore_address(user_id: int, email: str, address: str) -> bool:
-    """Whether the person has this address again, and stays; not while somebody else has it."""
+    """Whether the person has this address again; not while somebody else has it."""
     owner = find(address)
     if owner is not None and owner.id != user_id:
         return False
-    values = {"email": email, "address": address, "closes_at": None, "updated_at": clock.now()}
+    values = {"email": email, "address": address, "updated_at": clock.now()}
     return changed(update(User).where(User.id == user_id).values(**values)) == 1
 
 

@@ -65,7 +65,7 @@ def build(stream: IO[bytes], output: Path, plan: Bloom, read: Read, note: Note) 
 def hashed(line: bytes) -> bytes | None:
     """The digest in `40 HEX` or `40 HEX:count`, as Pwned Passwords are published; count 0 is padding."""
     count = line[LENGTH:].strip()
-    if count and not (count[:1] == b":" and count[1:].isdigit() and int(count[1:])):
+    if count and not (count[:1] == b":" and count[1:].isdigit() and count[1:].strip(b"0")):
         return None
     try:
         found = unhexlify(line[:LENGTH])

@@ -44,6 +44,8 @@ def import_(ctx: click.Context, file: Path, form: str | None, refused: Path | No
     """
     form = form or _form_of(file)
     refused = refused or (None if dry_run else _beside(file, form))
+    if refused and refused.exists() and file.exists() and refused.samefile(file):
+        raise click.UsageError(f"{file} is read while refused rows are written: name another file for them.")
     tally = Tally()
     with terminal.app(logging.WARNING).app_context(), _opened(file) as stream, Refusals(refused, form) as refusals:
         people = People(stream, form)

@@ -41,7 +41,7 @@ def undo(token: str) -> None:
 
 
 def disown(token: str) -> None:
-    """End the session that a mail told of, and all others: whoever opened it knew the password.
+    """End the session that a mail told of, all others, and a closing: whoever opened it knew the password.
 
     Raises:
         LinkOver
@@ -67,7 +67,11 @@ def _person(link: Link) -> User:
 
 
 def _shut(user: User) -> None:
-    """Nothing of before opens the account: no session, device, password, code or address on its way."""
+    """Nothing of before opens the account: no session, device, password, code or address on its way. Nor does it end by
+    a closing that a thief may have asked for.
+    """
+    if accounts.end_closing(user.id):
+        audit.record("account_restored", user_id=user.id)
     accounts.demand_reset(user.id)
     accounts.end_address_changes(user.id)
     sessions.end_all(user.id)

@@ -8,7 +8,6 @@ from typing import Any
 from sqlalchemy import bindparam, delete, or_, select, update
 
 from flaskauth import audit
-from flaskauth.accounts import service as accounts
 from flaskauth.accounts.addresses import Address
 from flaskauth.codes import service as codes
 from flaskauth.codes.doors import TRIES_BY_ID
@@ -47,10 +46,9 @@ class Attempt:
     about: dict[str, Any]
 
 
-def open_new(asked: Attempt) -> bytes:
-    """A new attempt and its mail; the attempt's id. Where the address has an account it is a decoy."""
+def open_new(asked: Attempt, owner: Any | None) -> bytes:
+    """A new attempt and its mail; the attempt's id. Where the address is somebody's it is a decoy."""
     now, here, address = clock.now(), network(), asked.email.key
-    owner = accounts.holder(address)
     is_withheld = not devices.take_mail(address, owner.id if owner else 0, here)
     door = Asked(PURPOSE, address, here, ends_at=now + LIFE)
     code = codes.issue(door, is_decoy=owner is not None, is_withheld=is_withheld)
@@ -72,20 +70,25 @@ def open_new(asked: Attempt) -> bytes:
     return code.id
 
 
-def find_same(address: str, hashed: str) -> OneTimeCode | None:
-    """The code of the open attempt with this password."""
+def find_same(address: str, hashed: str, owner: Any | None) -> OneTimeCode | None:
+    """The code of the open attempt with this password. A decoy is let go once the address is nobody's any more."""
     found = SAME.first(address=address, password=hashed)
-    return db.session.get(OneTimeCode, found.id) if found else None
+    code = db.session.get(OneTimeCode, found.id) if found else None
+    if code and code.is_decoy and owner is None:
+        close(code.id)
+        return None
+    return code
 
 
-def mail_again(code: OneTimeCode | None) -> None:
+def mail_again(code: OneTimeCode | None, *, by_its_id: bool) -> None:
     """Mail an attempt's code once more, when that is due. Nobody, and whoever is not due, cost the same statements."""
-    is_due = codes.take_mail_turn(code)
+    here, due = network(), code if code and code.is_mail_due else None
+    is_within = budget.take(due.address if due else here, here, is_known=False)
+    # A stranger whose mails are spent would else take turn after turn, and have the owner wait for nothing.
+    has_turn = codes.take_mail_turn(due if is_within or by_its_id else None)
     row = db.session.get(Registration, code.id if code else b"")
-    here = network()
-    is_within = budget.take(code.address if code and is_due else here, here, is_known=False)
     codes.read_again(code)
-    if not (code and row and is_due and is_within) or code.is_decoy:
+    if not (code and row and has_turn and is_within) or code.is_decoy:
         codes.renew(None)
         outbox.put(emails.to_nobody(row.email if row else ""), DROPPED)
         return

@@ -58,12 +58,14 @@ def register(form: Joining) -> bytes:
     salt = crypto.mac("registration salt", form.email.key)[:16]
     hashed = hashing.hash_password(form.password, salt)
     attempts.close_spent(form.email.key)
-    same = attempts.find_same(form.email.key, hashed)
+    owner = accounts.holder(form.email.key)
+    same = attempts.find_same(form.email.key, hashed, owner)
     if same:
-        attempts.mail_again(same)
+        attempts.mail_again(same, by_its_id=True)
         return same.id
     names = {"first_name": form.first_name, "last_name": form.last_name}
-    return attempts.open_new(Attempt(form.email, hashed, {**names, "country_id": country_id, "locale": form.locale}))
+    asked = Attempt(form.email, hashed, {**names, "country_id": country_id, "locale": form.locale})
+    return attempts.open_new(asked, owner)
 
 
 def verify(proof: Proof) -> User:
@@ -90,9 +92,10 @@ def resend(verification_id: bytes | None, email: Address | None) -> float:
     """Mail the code again when that is due; the seconds until it is due next. By address nothing can be learnt."""
     if verification_id is not None:
         code = codes.find(PURPOSE, verification_id)
-        attempts.mail_again(code)
+        attempts.mail_again(code, by_its_id=True)
         return codes.seconds_to_next_mail(code) if code and not code.is_over else FIRST_WAIT
-    attempts.mail_again(codes.newest(PURPOSE, email.key, network()) if email else None)
+    newest = codes.newest(PURPOSE, email.key, network()) if email else None
+    attempts.mail_again(newest, by_its_id=False)
     return FIRST_WAIT
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from flask import Flask, g, request
+from flask import Flask, request
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import joinedload
 from sqlalchemy.sql.base import ExecutableOption
@@ -28,6 +28,8 @@ from flaskauth.sessions.models import Session, is_live
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+FOUND = "flaskauth.signed_in"
 
 
 class TokenRequired(Unauthorized):
@@ -207,10 +209,10 @@ def _let_in(view: Callable[..., Any], closes_at: datetime | None) -> None:
 
 
 def _signed_in_there() -> SignedIn:
-    """Who asks in somebody else's application; read once a request."""
-    if "flaskauth_signed_in" not in g:
-        g.flaskauth_signed_in = _ask(current.mounted())
-    found: SignedIn = g.flaskauth_signed_in
+    """Who asks in somebody else's application; read once a request. Flask's `g` may be shared by several."""
+    if FOUND not in request.environ:
+        request.environ[FOUND] = _ask(current.mounted())
+    found: SignedIn = request.environ[FOUND]
     return found
 
 

@@ -68,6 +68,10 @@ def _database(value: str) -> str:
         raise ValueError("must look like mysql://user:password@host/database") from None
     if url.get_backend_name() not in {"sqlite", "mysql", "mariadb"}:
         raise ValueError("must start with mysql://, mariadb:// or sqlite://")
+    if url.get_backend_name() == "sqlite" and url.database in {None, "", ":memory:"}:
+        raise ValueError("must name a file: each connection would have a database of its own in memory")
+    if url.get_backend_name() != "sqlite" and not url.database:
+        raise ValueError("must name a database: mysql://user:password@host/database")
     if value.partition("?")[0].count("@") > 1:
         raise ValueError("holds an @ too many: in a password @ is written %40, : %3A, / %2F and % %25")
     if "+" in url.drivername and not _has_driver(url):

@@ -125,7 +125,7 @@ class Settings(Process, Address, Keys, Stores, Mail, Tokens, Limits, Records, Pi
             told.append("FLASK_DEBUG: not in production")
         if self.mail_use_tls and self.mail_use_ssl:
             told.append("MAIL_USE_TLS, MAIL_USE_SSL: one of them (TLS is STARTTLS on port 587, SSL is port 465)")
-        if weakness := self._weakness():
+        if weakness := _weakness(self.secret_key.get_secret_value()):
             told.append(f"SECRET_KEY: {weakness}")
         if self.mail_server is None:
             told.append("MAIL_SERVER: production needs one to send codes")
@@ -138,8 +138,10 @@ class Settings(Process, Address, Keys, Stores, Mail, Tokens, Limits, Records, Pi
     def warnings(self) -> list[str]:
         """What starts but should not stay."""
         told = []
-        if weakness := self._weakness():
+        if weakness := _weakness(self.secret_key.get_secret_value()):
             told.append(f"SECRET_KEY: {weakness}")
+        if any(map(_weakness, self.secrets[1:])):  # no fault, or nobody could change a weak one
+            told.append("SECRET_KEY_FALLBACKS: one is weak or published, and opens what it sealed; drop it soon")
         if self.request_limits > 1:
             told.append("REQUEST_LIMITS: request limits are loosened")
         if not self.refresh_rotation:
@@ -148,13 +150,15 @@ class Settings(Process, Address, Keys, Stores, Mail, Tokens, Limits, Records, Pi
             told.append("MAIL_USE_TLS: mail leaves in clear")
         return told
 
-    def _weakness(self) -> str | None:
-        key = self.secret_key.get_secret_value()
-        if key in PUBLISHED_SECRETS:
-            return "has been published; make one with: python -c 'import secrets; print(secrets.token_urlsafe(48))'"
-        if len(key) < SECRET_LENGTH or len(set(key)) < 10:
-            return f"needs {SECRET_LENGTH} random characters or more"
-        return None
+
+def _weakness(key: str) -> str | None:
+    if key in PUBLISHED_SECRETS:
+        return "has been published; make one with: python -c 'import secrets; print(secrets.token_urlsafe(48))'"
+    if len(key) < SECRET_LENGTH or len(set(key)) < 10:
+        return f"needs {SECRET_LENGTH} random characters or more"
+    if "," in key:
+        return "must have no comma: SECRET_KEY_FALLBACKS is a list with commas"
+    return None
 
 
 def names(cls: type[Settings] = Settings) -> list[str]:
