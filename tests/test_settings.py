@@ -128,11 +128,6 @@ def test_a_weak_fallback_is_told_and_can_be_dropped() -> None:
     assert not [told for told in load(**PRODUCTION).warnings() if "FALLBACKS" in told]
 
 
-def test_a_secret_with_a_comma_could_never_be_a_fallback() -> None:
-    [fault] = faults(**{**PRODUCTION, "SECRET_KEY": f"{GOOD_SECRET},{GOOD_SECRET}"})
-    assert fault.startswith("SECRET_KEY: must have no comma")
-
-
 def test_a_file_that_cannot_hold_text_is_told_by_name(tmp_path: Path) -> None:
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
 

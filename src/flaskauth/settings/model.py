@@ -156,8 +156,6 @@ def _weakness(key: str) -> str | None:
         return "has been published; make one with: python -c 'import secrets; print(secrets.token_urlsafe(48))'"
     if len(key) < SECRET_LENGTH or len(set(key)) < 10:
         return f"needs {SECRET_LENGTH} random characters or more"
-    if "," in key:
-        return "must have no comma: SECRET_KEY_FALLBACKS is a list with commas"
     return None
 
 
