@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 from flask import Flask
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, insert, select
 from tests.audit.auditor import Auditor
 from tests.closing.leaving import closed, erase_after
 from tests.conftest import SECRET, MakeApp
@@ -65,16 +65,6 @@ def test_more_than_one_seal_takes_is_sealed_by_several(auditor: Auditor) -> None
     auditor.seals()
 
     assert [seal.count for seal in auditor.chain()] == [sealing.MOST, sealing.MOST, 11]
-
-
-def test_what_was_written_before_there_were_marks_is_sealed_too_and_is_no_fault(auditor: Auditor) -> None:
-    change(auditor.app, update(AuditEvent).values(salt=None, personal=None, mark=None))
-    assert auditor.verifies().broken is None
-    auditor.seals()
-    auditor.batches(1)
-
-    assert [seal.unproven for seal in auditor.chain()] == [1, 0]
-    assert auditor.verifies().broken is None
 
 
 def test_an_event_that_commits_late_is_sealed_late_and_counted(auditor: Auditor) -> None:

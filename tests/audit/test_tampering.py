@@ -71,6 +71,14 @@ def test_an_event_that_is_meddled_with_is_told(auditor: Auditor) -> None:
     assert auditor.finds() is None
 
 
+BARE = "salt = NULL, personal = NULL, mark = NULL, ip = '192.0.2.1'"
+UNMARKED: dict[str, Meddle] = {
+    "all of them": sql(f"UPDATE audit_events SET {BARE}"),
+    "some of them": sql(f"{SET.format(BARE)} OR id = :other"),
+    "one more": sql(ADD.format(COPIED.replace("salt, personal, mark, seal", "NULL, NULL, NULL, NULL"))),
+}
+
+
 SEALS = {
     **{name: f"{name} = {name} + 1" for name in ("first_id", "last_id", "count", "late", "unproven")},
     **{name: f"{name} = '2026-01-01 00:00:00.000000'" for name in ("ends_at", "kept_since", "sealed_at")},
@@ -149,6 +157,21 @@ def test_an_event_that_waits_for_its_seal_cannot_be_altered_either(auditor: Audi
 
     auditor.seals()
     assert auditor.verifies().broken == "event_foreign"  # the seal says that it bore no mark of ours
+
+
+@pytest.mark.parametrize("how", ["all of them", "some of them", "one more"])
+def test_an_event_without_a_mark_is_told_though_no_seal_is_left(auditor: Auditor, how: str) -> None:
+    """Also once the server itself has sealed it: whoever empties the seals cannot have it vouch for the rest."""
+    auditor.batches(1)
+    ids = auditor.writes(4)
+    auditor.seals()
+    auditor.does("DELETE FROM audit_seals")
+    auditor.does("UPDATE audit_events SET seal = NULL")
+    UNMARKED[how](auditor, ids)
+    assert auditor.verifies().broken == "event_foreign"
+
+    auditor.batches(2)
+    assert auditor.verifies().broken == "event_foreign"
 
 
 def test_what_is_told_to_people_names_the_event(auditor: Auditor) -> None:

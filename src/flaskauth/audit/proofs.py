@@ -11,15 +11,13 @@ SEAL = "audit seal"
 
 
 def mark(event: AuditEvent) -> None:
-    """Bind the personal fields, and mark the event as ours: who can only write to the database cannot add one."""
-    bind(event)
-    event.mark = crypto.mac(EVENT, *_lasting(event))
+    """Mark the event as ours: who can only write to the database cannot add one.
 
-
-def bind(event: AuditEvent) -> None:
-    """Keep a salted digest of the personal fields. Once they and the salt are erased, nobody can guess them from it."""
+    Of the personal fields it binds a salted digest. Once they and the salt are erased, nobody can guess them from it.
+    """
     event.salt = crypto.random_bytes(16)
     event.personal = _personal(event, event.salt)
+    event.mark = crypto.mac(EVENT, *_lasting(event))
 
 
 def is_marked(event: AuditEvent) -> bool:

@@ -71,9 +71,6 @@ def _over(edge: datetime) -> Sequence[int]:
 
 
 def _add(newest: AuditSeal | None, events: Sequence[AuditEvent]) -> None:
-    for event in events:
-        if event.personal is None:  # written before there were seals
-            proofs.bind(event)
     made = _made(newest, events)
     proofs.close(made)
     db.session.add(made)

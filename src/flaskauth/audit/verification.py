@@ -57,7 +57,6 @@ class _Walk:
         self.before: AuditSeal | None = None
         self.newest: AuditSeal | None = None
         self.doubtful: int | None = None  # the first seal, since a good one, that no configured secret closed
-        self.has_marks = False
 
     def go(self, seen: Callable[[int], object]) -> None:
         self.first, self.newest = self._end(AuditSeal.ordinal.asc()), self._end(AuditSeal.ordinal.desc())
@@ -148,11 +147,10 @@ class _Walk:
         if not crypto.same(proofs.digest(rows), seal.digest):
             what = ALTERED if len(rows) == seal.count else FOREIGN
             raise Broken(what, seal=seal.ordinal, event=_suspect(rows))
+        if seal.unproven:
+            raise Broken(FOREIGN, seal=seal.ordinal, event=_suspect(rows))
         for event in rows:
             self._is_whole(event, erased)
-        if seal.unproven and not self._is_from_before_marks(seal, rows):
-            raise Broken(FOREIGN, seal=seal.ordinal, event=_suspect(rows))
-        self.has_marks = self.has_marks or any(event.mark for event in rows)
         self.report.events += len(rows)
         self.report.late += seal.late
 
@@ -162,10 +160,6 @@ class _Walk:
         if not is_erased and not proofs.is_bound(event):
             raise Broken(ALTERED, seal=event.seal, event=event.id)
         self.report.erased += is_erased
-
-    def _is_from_before_marks(self, seal: AuditSeal, rows: list[AuditEvent]) -> bool:
-        """Whether they are without a mark because no version of this server made any yet."""
-        return not self.has_marks and sum(event.mark is None for event in rows) == seal.unproven
 
     def _erased(self, events: Sequence[AuditEvent]) -> set[int | None]:
         """Who of those whose events are blank was erased: the trail itself says so."""
@@ -190,8 +184,6 @@ class _Walk:
                 self._is_good_so_far(event, erased)
 
     def _is_good_so_far(self, event: AuditEvent, erased: set[int | None]) -> None:
-        if event.mark is None and event.personal is None and not self.has_marks:
-            return  # from before there were marks
         if not proofs.is_marked(event):
             raise Broken(ALTERED if event.mark else FOREIGN, event=event.id)
         self._is_whole(event, erased)
