@@ -53,6 +53,9 @@ def test_every_event_is_sealed_once_and_not_before_two_minutes_have_gone_by(audi
         "erased": 0,
         "late": 0,
         "waiting": 0,
+        "overdue": 0,
+        "delayed": 0,
+        "last_delayed": None,
         "newest": None,
         "broken": None,
     }

@@ -1,6 +1,7 @@
 """Whoever can write to the database, but has no SECRET_KEY, cannot change the trail without a trace."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from itertools import product
 
 import pytest
@@ -9,6 +10,9 @@ from tests.audit.auditor import Auditor
 from tests.inside import recorded, rows
 
 from flaskauth.audit.models import AuditEvent, AuditSeal
+from flaskauth.foundation import clock
+
+HOURS = timedelta(hours=5)
 
 Meddle = Callable[[Auditor, list[int]], None]
 
@@ -172,6 +176,80 @@ def test_an_event_without_a_mark_is_told_though_no_seal_is_left(auditor: Auditor
 
     auditor.batches(2)
     assert auditor.verifies().broken == "event_foreign"
+
+
+def test_seals_that_were_deleted_so_that_the_server_seals_the_rest_anew_are_noticed(auditor: Auditor) -> None:
+    """Nothing that is left is wrong: but no server that runs seals an event hours later."""
+    auditor.batches(1)
+    ids = auditor.writes(3)
+    auditor.seals()
+    noted = auditor.verifies().anchor
+    clock.travel(HOURS)
+    auditor.does("DELETE FROM audit_seals WHERE ordinal >= 2")
+    auditor.does("UPDATE audit_events SET seal = NULL WHERE seal >= 2")
+    auditor.does("DELETE FROM audit_events WHERE id = :it", it=ids[1])
+    before = auditor.verifies()
+    assert (before.broken, before.told["overdue"], before.told["delayed"]) == (None, 2, 0)
+
+    auditor.batches(1)  # the old ones are taken in together with new ones
+    after = auditor.verifies()
+    assert (after.broken, after.told["overdue"], after.told["delayed"]) == (None, 0, 1)
+    assert after.told["last_delayed"]["seal"] == 2
+    assert auditor.verifies("--anchor", noted).broken == "tail_missing"
+
+
+def test_what_was_sealed_late_is_a_warning_to_people_and_no_fault(auditor: Auditor) -> None:
+    """A server that stood still for a day seals late too."""
+    auditor.writes(2)
+    clock.travel(HOURS)
+    assert auditor.types()[1].splitlines()[1].startswith("3 events have waited for a seal for more than an hour.")
+
+    auditor.seals()
+    code, told = auditor.types()
+    [seal] = auditor.chain()
+    made = f"{seal.sealed_at:%Y-%m-%d %H:%M} UTC"
+    assert (code, told.splitlines()[0][:19]) == (0, "The trail is whole.")
+    assert told.splitlines()[1].startswith(f"1 of the seals came more than an hour late, the last is seal 1 of {made}.")
+
+
+@pytest.mark.parametrize("kept", [0, 3], ids=["a seal made up", "the newest seal"])
+def test_nobody_can_pretend_that_retention_took_what_is_gone(auditor: Auditor, kept: int) -> None:
+    """By an event that is old enough, which the server seals, after a seal that is deleted then."""
+    auditor.batches(3)
+    noted = auditor.verifies().anchor
+    auditor.does("DELETE FROM audit_events")
+    auditor.does("DELETE FROM audit_seals WHERE ordinal < 3")
+    if not kept:
+        auditor.does("UPDATE audit_seals SET ordinal = 1000")
+    auditor.does("INSERT INTO audit_events (id, at, name, details) VALUES (1, '2001-01-01 00:00:00', 'sign_in', '{}')")
+    auditor.seals()
+    auditor.does("DELETE FROM audit_events")
+    auditor.does("DELETE FROM audit_seals WHERE ordinal = :kept", kept=kept or 1000)
+    auditor.batches(1)
+
+    assert auditor.verifies().broken == "seal_missing"
+    assert auditor.verifies("--anchor", noted).broken == "seal_missing"
+
+
+@pytest.mark.parametrize("kept", [0, 3], ids=["a seal made up", "the newest seal"])
+def test_nor_by_an_event_that_was_kept_until_it_is_past_retention(auditor: Auditor, kept: int) -> None:
+    [old] = auditor.writes(1)
+    clock.travel(timedelta(days=366))
+    auditor.batches(3)
+    noted = auditor.verifies().anchor
+    auditor.does("DELETE FROM audit_events WHERE id <> :it", it=old)
+    auditor.does("DELETE FROM audit_seals WHERE ordinal < 3")
+    if not kept:
+        auditor.does("UPDATE audit_seals SET ordinal = 1000")
+    auditor.does("UPDATE audit_events SET seal = NULL")
+    auditor.seals()
+    auditor.does("DELETE FROM audit_events")
+    auditor.does("DELETE FROM audit_seals WHERE ordinal = :kept", kept=kept or 1000)
+    auditor.batches(1)
+
+    found = auditor.verifies()
+    assert (found.broken, found.told["delayed"]) == ((None, 1) if kept else ("seal_alone", 0))
+    assert auditor.verifies("--anchor", noted).broken == ("tail_missing" if kept else "seal_alone")
 
 
 def test_what_is_told_to_people_names_the_event(auditor: Auditor) -> None:

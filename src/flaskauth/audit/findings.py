@@ -1,6 +1,7 @@
 """What a walk along the chain may find."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 ALTERED = "event_altered"
 FOREIGN = "event_foreign"
@@ -27,6 +28,14 @@ class Anchor:
     digest: str
 
 
+@dataclass(frozen=True)
+class Delay:
+    """A seal that came long after something that it took in: no fault, but worth a look at why."""
+
+    seal: int
+    sealed_at: datetime
+
+
 @dataclass
 class Report:
     """What was walked, and where it broke, if it did."""
@@ -36,5 +45,8 @@ class Report:
     erased: int = 0
     late: int = 0
     waiting: int = 0
+    overdue: int = 0
+    delayed: int = 0
+    last_delayed: Delay | None = None
     newest: Anchor | None = None
     broken: Broken | None = None

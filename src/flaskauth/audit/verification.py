@@ -1,6 +1,7 @@
 """Walk the whole chain, and say where it first breaks."""
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any, TypeVar
 
@@ -18,15 +19,17 @@ from flaskauth.audit.findings import (
     TAIL_MISSING,
     Anchor,
     Broken,
+    Delay,
     Report,
 )
 from flaskauth.audit.models import AuditEvent, AuditSeal
-from flaskauth.foundation import crypto
+from flaskauth.foundation import clock, crypto
 from flaskauth.foundation.db import snapshot
 
 SEALS_AT_A_TIME = 20
 EVENTS_AT_A_TIME = 1000
 ERASED = "account_erased"
+IN_TIME = timedelta(hours=1)  # a server that runs seals within minutes
 
 T = TypeVar("T", AuditEvent, AuditSeal)
 
@@ -67,8 +70,14 @@ class _Walk:
             raise Broken(SEAL_ALTERED, seal=self.doubtful)
         self._look_for_strays()
         self._look_at_waiting()
-        if self.anchor and (self.first is None or self.anchor.ordinal >= self.first.ordinal):
+        if self.anchor and not self._is_over(self.anchor):
             raise Broken(TAIL_MISSING, seal=self.anchor.ordinal)
+
+    def _is_over(self, anchor: Anchor) -> bool:
+        """Whether retention deleted it. A beginning made since then may be over old events alone, and says nothing."""
+        if self.first is None or self.newest is None or anchor.ordinal >= self.first.ordinal:
+            return False
+        return self.first.sealed_at < self.newest.kept_since
 
     def _end(self, order: ColumnElement[int]) -> AuditSeal | None:
         return next(iter(self._read(select(AuditSeal).order_by(order).limit(1), AuditSeal.ordinal)), None)
@@ -112,18 +121,19 @@ class _Walk:
         self._follows(seal, is_beginning=is_beginning)
         if not is_beginning:
             self._holds(seal, rows, erased)
+        self._is_in_time(seal, min((event.at for event in rows), default=seal.ends_at))
 
     def _is_beginning(self, seal: AuditSeal, rows: list[AuditEvent]) -> bool:
         """Whether retention deleted what is before this seal, and its events: they ended before a later seal's edge."""
         is_over = self.newest is not None and seal.ends_at < self.newest.kept_since
-        return self.before is None and not rows and is_over
+        return self.before is None and not rows and is_over and not seal.unproven
 
     def _follows(self, seal: AuditSeal, *, is_beginning: bool) -> None:
         """The seal follows the one before it."""
         before = self.before
         if seal.ordinal != (before.ordinal + 1 if before else 1) and not is_beginning:
             raise Broken(SEAL_MISSING, seal=before.ordinal + 1 if before else seal.ordinal - 1)
-        if before and not seal.previous:
+        if seal.ordinal > 1 and not seal.previous:
             raise Broken(SEAL_ALONE, seal=seal.ordinal)
         if before and not crypto.same(seal.previous, proofs.link(before)):
             raise Broken(SEAL_ALTERED, seal=seal.ordinal if self.doubtful is None else self.doubtful)
@@ -154,6 +164,12 @@ class _Walk:
         self.report.events += len(rows)
         self.report.late += seal.late
 
+    def _is_in_time(self, seal: AuditSeal, oldest: datetime) -> None:
+        """Whoever deletes seals has the server seal what is left anew, and cannot choose when."""
+        if seal.sealed_at - oldest > IN_TIME:
+            self.report.delayed += 1
+            self.report.last_delayed = Delay(seal.ordinal, seal.sealed_at)
+
     def _is_whole(self, event: AuditEvent, erased: set[int | None]) -> None:
         """The personal fields are as they were written, or were erased with their person."""
         is_erased = proofs.is_blank(event) and event.user_id in erased
@@ -177,11 +193,13 @@ class _Walk:
     def _look_at_waiting(self) -> None:
         """What is not sealed yet at least bears our mark."""
         line, last = select(AuditEvent).where(AuditEvent.seal.is_(None)).order_by(AuditEvent.id), 0
+        in_time = clock.now() - IN_TIME
         while rows := self._read(line.where(AuditEvent.id > last).limit(EVENTS_AT_A_TIME), AuditEvent.id):
             last, erased = rows[-1].id, self._erased(rows)
             self.report.waiting += len(rows)
             for event in rows:
                 self._is_good_so_far(event, erased)
+            self.report.overdue += sum(event.at < in_time for event in rows)
 
     def _is_good_so_far(self, event: AuditEvent, erased: set[int | None]) -> None:
         if not proofs.is_marked(event):

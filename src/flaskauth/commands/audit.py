@@ -3,6 +3,7 @@
 import json
 import logging
 import re
+from collections.abc import Iterator
 from dataclasses import asdict
 
 import click
@@ -47,7 +48,8 @@ def verify(ctx: click.Context, anchor: Anchor | None, as_json: bool) -> None:
     """Look for events that were altered, deleted or added.
 
     Walks every event and every seal, and tells the first that is not as it was written. Personal fields that were
-    erased, and events past AUDIT_RETENTION_DAYS, are no fault. Ends with 1 where something is.
+    erased, and events past AUDIT_RETENTION_DAYS, are no fault. Ends with 1 where something is. Tells also, as no fault,
+    what was sealed late.
     """
     with terminal.app(logging.WARNING).app_context(), terminal.progress() as bar:
         seals = bar.add_task("Seals", total=verification.length())
@@ -62,7 +64,23 @@ def _in_words(report: Report) -> str:
         f"{report.seals} seals over {report.events} events were looked at; {report.erased} of them are"
         f" erased, {report.late} came late, {report.waiting} wait for a seal.{newest}"
     )
-    return f"{_sentence(report.broken)}\n{told}" if report.broken else f"The trail is whole. {told}"
+    lines = [_sentence(report.broken), told] if report.broken else [f"The trail is whole. {told}"]
+    return "\n".join([*lines, *_warnings(report)])
+
+
+def _warnings(report: Report) -> Iterator[str]:
+    """What a server does that stood still, and somebody who deleted seals does too."""
+    if last := report.last_delayed:
+        yield (
+            f"{report.delayed} of the seals came more than an hour late, the last is seal {last.seal} of"
+            f" {last.sealed_at:%Y-%m-%d %H:%M} UTC."
+            " If no server stood still before then, somebody may have deleted seals."
+        )
+    if report.overdue:
+        yield (
+            f"{report.overdue} events have waited for a seal for more than an hour. If a server runs,"
+            " somebody may have deleted seals."
+        )
 
 
 def _sentence(broken: Broken) -> str:
@@ -76,4 +94,6 @@ def _as_json(report: Report) -> str:
     found = {"what": broken.what, "seal": broken.seal, "event": broken.event} if broken else None
     counted = {name: count for name, count in vars(report).items() if isinstance(count, int)}
     newest = asdict(report.newest) if report.newest else None
-    return json.dumps({"ok": not broken, **counted, "newest": newest, "broken": found})
+    last = report.last_delayed
+    delayed = {"seal": last.seal, "sealed_at": last.sealed_at.isoformat()} if last else None
+    return json.dumps({"ok": not broken, **counted, "last_delayed": delayed, "newest": newest, "broken": found})
