@@ -48,7 +48,7 @@ class Keeper:
             return connection.execute(text(query), values).one()
 
     def _options(self, trusting: Certificate | None) -> dict[str, Any]:
-        url = f"mysql://{USER}:{quote(PASSWORD, safe='')}@127.0.0.1:{self.server.port}/"
+        url = f"mysql://{USER}:{quote(PASSWORD, safe='')}@127.0.0.1:{self.server.port}/information_schema"
         if trusting:
             authority = self.folder / "trusted.pem"
             authority.write_text(trusting.authority)

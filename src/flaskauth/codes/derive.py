@@ -15,8 +15,12 @@ def candidates(row: OneTimeCode) -> list[str]:
 def mailed(row: OneTimeCode) -> str:
     """The row's code as its mail says it, however often: the one that it was made with, under whichever secret."""
     first, *others = candidates(row)
-    made = (code for code in (first, *others) if others and row.lookup in lookups(row.purpose, code))
+    made = (code for code in (first, *others) if others and _is_made_with(row, code))
     return formatted(next(made, first))
+
+
+def _is_made_with(row: OneTimeCode, code: str) -> bool:
+    return any([crypto.same(row.lookup, found) for found in lookups(row.purpose, code)])
 
 
 def matches(row: OneTimeCode, code: str) -> bool:

@@ -47,11 +47,6 @@ class OneTimeCode(Base):
         """Whether no mail of it may follow."""
         return self.used_at is not None or self.ends_at <= clock.now()
 
-    @property
-    def is_mail_due(self) -> bool:
-        """Whether another mail of it may follow now, as it was read."""
-        return not self.is_over and self.next_mail_at <= clock.now()
-
 
 class Link(Base):
     """What its reader may take back by a link in a mail, once; `session_id`, `email`, `address` say what."""

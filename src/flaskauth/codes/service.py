@@ -80,6 +80,13 @@ def take_mail_turn(row: OneTimeCode | None) -> bool:
     return changed(due.values(mails=seen + 1, next_mail_at=now + FIRST_RESEND * 2 ** min(seen, 11))) == 1
 
 
+def give_turn_back(row: OneTimeCode | None) -> None:
+    """Have the turn that was just taken be free again, as it was when the row was read; nobody's costs the same."""
+    seen, due = (row.mails, row.next_mail_at) if row else (0, clock.now())
+    taken = update(OneTimeCode).where(OneTimeCode.id == (row.id if row else b""), OneTimeCode.mails == seen + 1)
+    changed(taken.values(mails=seen, next_mail_at=due))
+
+
 def seconds_to_next_mail(row: OneTimeCode) -> float:
     """How long until another mail is due; who lost the turn to another request reads what that one left."""
     due = db.session.scalars(select(OneTimeCode.next_mail_at).where(OneTimeCode.id == row.id)).one()

@@ -82,13 +82,14 @@ def find_same(address: str, hashed: str, owner: Any | None) -> OneTimeCode | Non
 
 def mail_again(code: OneTimeCode | None, *, by_its_id: bool) -> None:
     """Mail an attempt's code once more, when that is due. Nobody, and whoever is not due, cost the same statements."""
-    here, due = network(), code if code and code.is_mail_due else None
-    is_within = budget.take(due.address if due else here, here, is_known=False)
-    # A stranger whose mails are spent would else take turn after turn, and have the owner wait for nothing.
-    has_turn = codes.take_mail_turn(due if is_within or by_its_id else None)
+    is_due = codes.take_mail_turn(code)
     row = db.session.get(Registration, code.id if code else b"")
+    here = network()
+    is_within = budget.take(code.address if code and is_due else here, here, is_known=False)
+    # A stranger whose mails are spent would else take turn after turn, and have the owner wait for nothing.
+    codes.give_turn_back(code if is_due and not is_within and not by_its_id else None)
     codes.read_again(code)
-    if not (code and row and has_turn and is_within) or code.is_decoy:
+    if not (code and row and is_due and is_within) or code.is_decoy:
         codes.renew(None)
         outbox.put(emails.to_nobody(row.email if row else ""), DROPPED)
         return
