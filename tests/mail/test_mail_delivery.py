@@ -1,9 +1,11 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import redirect_stderr
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from tests.journal import Journal
 from tests.mail.conftest import MakeOffice
 from tests.mail.office import GRACE, Office, lines, text_of
 
@@ -97,6 +99,19 @@ def test_a_server_that_is_away_is_asked_again(office: Office) -> None:
     clock.travel(A_LITTLE_LATER)
     office.sweep()
     assert office.row(mail_id).state == SENT
+
+
+def test_each_stage_is_told_where_that_is_asked_for(make_office: MakeOffice) -> None:
+    with redirect_stderr(Journal()) as journal:
+        office = make_office(MAIL_DEBUG="true")
+        office.put()
+        office.sweep()
+
+    assert [(line["stage"], line["reply"]) for line in journal.of("smtp")] == [
+        ("mail", 250),
+        ("rcpt", 250),
+        ("data", 250),
+    ]
 
 
 def test_a_server_whose_name_is_unknown_is_asked_again(make_office: MakeOffice) -> None:
