@@ -45,11 +45,6 @@ class Try:
 
 def count(asked: Asked, is_flood: bool) -> Try:
     """Count one try of a password, before it is looked at; call it by `at_once`."""
-    pair, row = _key("pair", asked.address, asked.network), _key("row", asked.address)
-    address = _key("address", asked.address)
-    first = throttles.spend_first((pair, BY_ADDRESS_AND_NETWORK), (address, BY_ADDRESS), (row, IN_A_ROW))
-    if first:
-        return Try(hashes=True, compares=True, spent=first)
     spent: list[Spending] = []
     for spend in (_by_address_and_network, _by_address, _in_a_row):
         spending = spend(asked, is_flood)

@@ -12,11 +12,8 @@ TO_ADDRESS_IF_KNOWN = Allowance(5, timedelta(days=1))
 
 def take(address: str, network: str, *, is_known: bool) -> bool:
     """Whether one more mail may go to this address; `is_known` devices and networks have some of their own besides."""
-    from_here, from_all = throttles.key_of("mail", address, network), throttles.key_of("mail", address)
-    if throttles.spend_first((from_here, TO_ADDRESS_FROM_NETWORK), (from_all, TO_ADDRESS)):
-        return True
-    if not throttles.spend(from_here, TO_ADDRESS_FROM_NETWORK).granted:
+    if not throttles.spend(throttles.key_of("mail", address, network), TO_ADDRESS_FROM_NETWORK).granted:
         return False
-    if throttles.spend(from_all, TO_ADDRESS).granted:
+    if throttles.spend(throttles.key_of("mail", address), TO_ADDRESS).granted:
         return True
     return is_known and throttles.spend(throttles.key_of("mail known", address), TO_ADDRESS_IF_KNOWN).granted

@@ -9,17 +9,7 @@ from datetime import datetime, timedelta
 from flaskauth.foundation import clock, crypto
 from flaskauth.foundation.db import delete_some
 from flaskauth.throttles.models import Budget
-from flaskauth.throttles.statements import (
-    CLEAR,
-    FOUND,
-    ONE_LESS,
-    ONE_MORE,
-    ONE_MORE_OR_WAIT,
-    ONLY_ONE,
-    OPEN,
-    WAITS,
-    first_of,
-)
+from flaskauth.throttles.statements import CLEAR, FOUND, ONE_LESS, ONE_MORE, ONE_MORE_OR_WAIT, OPEN, WAITS
 
 FIRST_WAIT = timedelta(seconds=30)
 LONGEST_WAIT = timedelta(hours=1)
@@ -60,16 +50,6 @@ def spend(key: bytes, allowance: Allowance) -> Spending:
     return Spending(key, granted=False, waits_until=FOUND.one(key=key).resets_at)
 
 
-def spend_first(*wanted: tuple[bytes, Allowance]) -> tuple[Spending, ...] | None:
-    """Take the first of each of these allowances at once; None, and nothing is taken, where one of them is open."""
-    now = clock.now()
-    keys = {f"key_{number}": key for number, (key, _) in enumerate(wanted)}
-    ends = {f"resets_at_{number}": now + allowance.window for number, (_, allowance) in enumerate(wanted)}
-    if not first_of(len(wanted)).changed(**keys, **ends):
-        return None
-    return tuple(Spending(key, granted=True, waits_until=now) for key, _ in wanted)
-
-
 def spend_or_wait(key: bytes, allowance: Allowance) -> Spending:
     """Take one of an allowance past which each further one costs a wait: 30 s, doubling to 1 h.
 
@@ -88,8 +68,7 @@ def spend_or_wait(key: bytes, allowance: Allowance) -> Spending:
 def give_back(spending: Spending) -> None:
     """The try was right: it does not count, and the wait that it began ends."""
     began = spending.waits_until if spending.began_wait else None
-    if not ONLY_ONE.changed(key=spending.key, began=began):
-        ONE_LESS.changed(key=spending.key, now=clock.now(), began=began)
+    ONE_LESS.changed(key=spending.key, now=clock.now(), began=began)
 
 
 def clear(key: bytes) -> None:

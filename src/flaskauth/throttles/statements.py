@@ -1,25 +1,9 @@
 """The statements that count; the row count of a conditional UPDATE decides."""
 
-from functools import cache
-
-from sqlalchemy import (
-    ColumnElement,
-    Integer,
-    bindparam,
-    case,
-    delete,
-    exists,
-    insert,
-    literal_column,
-    null,
-    or_,
-    select,
-    union_all,
-    update,
-)
+from sqlalchemy import ColumnElement, Integer, bindparam, case, delete, null, or_, select, update
 from sqlalchemy.dialects import mysql, sqlite
 
-from flaskauth.foundation.columns import Bytes, Moment
+from flaskauth.foundation.columns import Moment
 from flaskauth.foundation.prepared import Prepared
 from flaskauth.throttles.models import Budget
 
@@ -61,27 +45,5 @@ OPEN = Prepared(
         index_elements=["key"], set_={name: _sqlites.excluded[name] for name in _ANEW}, where=_is_over
     ),
 )
-# Nothing stays of a budget of which this was all, and no wait but this one's own.
-ONLY_ONE = Prepared(
-    delete(Budget).where(
-        *(_HERE, Budget.spent <= 1),
-        or_(Budget.waits_until.is_(None), Budget.waits_until == bindparam("began")),
-    )
-)
 FOUND = Prepared(select(Budget.spent, Budget.resets_at, Budget.waits_until).where(_HERE))
 CLEAR = Prepared(delete(Budget).where(_HERE))
-
-
-@cache
-def first_of(budgets: int) -> Prepared:
-    """The first of so many budgets in one statement, where none of them is open; who races for one is run again."""
-    keys = [bindparam(f"key_{number}", type_=Bytes(32)) for number in range(budgets)]
-    ends = [bindparam(f"resets_at_{number}", type_=Moment()) for number in range(budgets)]
-    one: ColumnElement[int] = literal_column("1")
-    rows = [
-        select(key.label("key"), one.label("spent"), end.label("resets_at"))
-        for key, end in zip(keys, ends, strict=True)
-    ]
-    fresh = union_all(*rows).subquery("fresh")
-    none_is_open = ~exists().where(Budget.key.in_(keys))
-    return Prepared(insert(Budget).from_select(["key", "spent", "resets_at"], select(fresh).where(none_is_open)))
