@@ -212,20 +212,26 @@ def test_what_was_sealed_late_is_a_warning_to_people_and_no_fault(auditor: Audit
     assert told.splitlines()[1].startswith(f"1 of the seals came more than an hour late, the last is seal 1 of {made}.")
 
 
+def _give_a_beginning(auditor: Auditor, kept: int, old: str) -> None:
+    """Have the server seal an old event after a seal that is deleted then, and go on."""
+    auditor.does("DELETE FROM audit_seals WHERE ordinal < 3")
+    if not kept:
+        auditor.does("UPDATE audit_seals SET ordinal = 1000")
+    auditor.does(old)
+    auditor.seals()
+    auditor.does("DELETE FROM audit_events")
+    auditor.does("DELETE FROM audit_seals WHERE ordinal = :kept", kept=kept or 1000)
+    auditor.batches(1)
+
+
 @pytest.mark.parametrize("kept", [0, 3], ids=["a seal made up", "the newest seal"])
 def test_nobody_can_pretend_that_retention_took_what_is_gone(auditor: Auditor, kept: int) -> None:
     """By an event that is old enough, which the server seals, after a seal that is deleted then."""
     auditor.batches(3)
     noted = auditor.verifies().anchor
     auditor.does("DELETE FROM audit_events")
-    auditor.does("DELETE FROM audit_seals WHERE ordinal < 3")
-    if not kept:
-        auditor.does("UPDATE audit_seals SET ordinal = 1000")
-    auditor.does("INSERT INTO audit_events (id, at, name, details) VALUES (1, '2001-01-01 00:00:00', 'sign_in', '{}')")
-    auditor.seals()
-    auditor.does("DELETE FROM audit_events")
-    auditor.does("DELETE FROM audit_seals WHERE ordinal = :kept", kept=kept or 1000)
-    auditor.batches(1)
+    made_up = "INSERT INTO audit_events (id, at, name, details) VALUES (1, '2001-01-01 00:00:00', 'sign_in', '{}')"
+    _give_a_beginning(auditor, kept, made_up)
 
     assert auditor.verifies().broken == "seal_missing"
     assert auditor.verifies("--anchor", noted).broken == "seal_missing"
@@ -238,14 +244,7 @@ def test_nor_by_an_event_that_was_kept_until_it_is_past_retention(auditor: Audit
     auditor.batches(3)
     noted = auditor.verifies().anchor
     auditor.does("DELETE FROM audit_events WHERE id <> :it", it=old)
-    auditor.does("DELETE FROM audit_seals WHERE ordinal < 3")
-    if not kept:
-        auditor.does("UPDATE audit_seals SET ordinal = 1000")
-    auditor.does("UPDATE audit_events SET seal = NULL")
-    auditor.seals()
-    auditor.does("DELETE FROM audit_events")
-    auditor.does("DELETE FROM audit_seals WHERE ordinal = :kept", kept=kept or 1000)
-    auditor.batches(1)
+    _give_a_beginning(auditor, kept, "UPDATE audit_events SET seal = NULL")
 
     found = auditor.verifies()
     assert (found.broken, found.told["delayed"]) == ((None, 1) if kept else ("seal_alone", 0))

@@ -3,11 +3,12 @@
 import socket
 import threading
 import time
+from abc import ABC, abstractmethod
 
 from tests.servers import free_port
 
 
-class OddServer:
+class OddServer(ABC):
     """Answers one caller on a free loopback port."""
 
     def __init__(self) -> None:
@@ -25,8 +26,9 @@ class OddServer:
         with link:
             self.talk(link)
 
+    @abstractmethod
     def talk(self, link: socket.socket) -> None:
-        raise NotImplementedError
+        """Say and hear something."""
 
 
 class Drip(OddServer):

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -45,7 +46,7 @@ def short_folder(name: str) -> Path:
     return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=base if len(base) < 60 else "/tmp"))
 
 
-class Server:
+class Server(ABC):
     """Started, stopped, killed and started again on one port, over one folder."""
 
     name: str
@@ -68,12 +69,13 @@ class Server:
     def environment(self) -> Mapping[str, str]:
         return self.binaries.environment
 
+    @abstractmethod
     def command(self) -> Sequence[str | Path]:
-        raise NotImplementedError
+        """What starts it."""
 
+    @abstractmethod
     def answers(self) -> bool:
         """Whether it does what it is for."""
-        raise NotImplementedError
 
     def start(self) -> Self:
         with self.log.open("ab") as log:

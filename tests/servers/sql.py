@@ -2,6 +2,7 @@
 
 import os
 import socket
+from abc import abstractmethod
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -117,9 +118,10 @@ class PrivateSqlServer(SqlServer, Server):
             "--innodb-use-native-aio=OFF",
         ]
 
+    @abstractmethod
     def program(self) -> list[str | Path]:
-        raise NotImplementedError
+        """What is started, and what it needs of its own."""
 
+    @abstractmethod
     def fill(self) -> None:
         """Make the data folder, with the user of the URLs."""
-        raise NotImplementedError

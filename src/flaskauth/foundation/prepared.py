@@ -4,6 +4,7 @@ To build a statement, find it compiled and make an object of each row takes the 
 answer. `Prepared` works in the transaction of the request; `Alone` outside any: what it changes is on the disk at once.
 """
 
+from abc import ABC, abstractmethod
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
@@ -53,7 +54,7 @@ class Compiled:
         return [[convert(value) for convert, value in zip(self.columns, row, strict=True)] for row in rows]
 
 
-class Statement:
+class Statement(ABC):
     """Its parameters are each a `bindparam` with a name; SQLite may need it in words of its own."""
 
     def __init__(self, statement: Executable, sqlite: Executable | None = None) -> None:
@@ -81,8 +82,9 @@ class Statement:
         _, count = self._run(values)
         return count
 
+    @abstractmethod
     def _run(self, values: Mapping[str, Any]) -> Done:
-        raise NotImplementedError
+        """Run it with these parameters."""
 
     def _for(self, dialect: Dialect) -> Compiled:
         # MySQL and MariaDB, old and new, may each want it in other words by the same driver.
