@@ -1,143 +1,112 @@
-# Needs Python 3.11 or newer, pip and make: no root, no compiler. Everything lands in this folder.
+# Needs Python 3.11 or newer, pip and make: no root, no compiler. Everything is installed in this folder.
 
 PORT ?= 5000
 FUZZ_SECONDS ?= 300
 
-# A uv that works, wherever it is; else pip brings one into .uv, which it does even where it may not touch the system.
+# Use the installed uv if there is one; otherwise pip installs it into .uv, without touching the system.
 uv := $(shell uv --version >/dev/null 2>&1 && command -v uv || echo .uv/bin/uv)
 bin := .venv/bin
 python := $(or $(PYTHON),python3)
-# The certificates that the machine trusts, like pip's: a company's proxy works with both or with none.
+# Trust the certificates of the system, as pip does, so that a company proxy works with both.
 export UV_SYSTEM_CERTS ?= 1
+# Cache compiled modules, also where a container image forbids it: compiling them takes longer than most tests.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup test test-mysql races faults faults-quick faults-mysql faults-galera planted fuzz timing bench bench-quick storm \
-	footprint drain growth import-many lint docs wheel lock clean
+.PHONY: help run setup test test-mysql test-slow bench lint docs wheel lock clean
 
-help: ## this list
+help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 19
 
-run: .venv/ready-to-run ## serve on http://127.0.0.1:5000 (PORT=...), with nothing else to install or set
+run: .venv/ready-to-run ## serve on http://127.0.0.1:5000 (PORT=...) without any configuration
 	@exec $(bin)/flaskauth serve --host 127.0.0.1 --port $(PORT)
 
-setup: .venv/ready-to-test ## make .venv with everything that working on the code needs (PYTHON=python3.13 picks one)
+setup: .venv/ready-to-test ## create .venv with everything that development needs (PYTHON=python3.13 selects the interpreter)
 
-test: setup ## lint, then every test, with MariaDB and Redis of their own (ARGS="-k login" goes to pytest)
-	@$(bin)/python -m tests.servers install
+test: setup ## lint, then run the tests on SQLite, MariaDB and Redis (ARGS="-k login" goes to pytest)
+	@$(test_servers) install
 	@$(MAKE) --no-print-directory lint
-	$(bin)/python -m pytest -n 2 $(ARGS)
+	$(pytest) $(ARGS)
 
-test-mysql: setup ## what needs a database, on MySQL 9, by PyMySQL and by mysqlclient (TEST_MYSQL_URL names one of yours)
-	@$(bin)/python -m tests.servers install
-	@UV_DEFAULT_INDEX="$(index)" $(bin)/python -m tests.servers install-mysql
-	TEST_DATABASES=mysql $(bin)/python -m pytest -n 2 $(ARGS)
-	TEST_DATABASES="mysql mariadb" $(with_mysqlclient) $(bin)/python -m pytest -n 2 $(ARGS)
+test-mysql: setup ## run the tests that use a database on MySQL 9, through PyMySQL and mysqlclient (TEST_MYSQL_URL: your server)
+	@$(test_servers) install
+	@UV_DEFAULT_INDEX="$(index)" $(test_servers) install-mysql
+	TEST_DATABASES=mysql $(pytest) $(ARGS)
+	TEST_DATABASES="mysql mariadb" $(with_mysqlclient) $(pytest) $(ARGS)
 
-races: setup ## races over two server processes, 200 rounds of each, half an hour (ARGS=50 are fewer)
-	@$(bin)/python -m tests.servers install
-	RACE_ROUNDS=$(or $(ARGS),200) $(bin)/python -m pytest -q tests/races -k burst
+test-slow: setup ## run a slow suite: SUITE=concurrency|chaos|chaos-mysql|chaos-galera|mutation|fuzz|timing|import (ARGS=...)
+	@$(test_servers) install
+	@case "$(SUITE)" in \
+	concurrency) CONCURRENCY_ROUNDS=$(or $(ARGS),200) $(bin)/python -m pytest -q tests/concurrency -k test_parallel_ ;; \
+	chaos) $(bin)/python -m tests.chaos $(ARGS) ;; \
+	chaos-mysql) UV_DEFAULT_INDEX="$(index)" $(test_servers) install-mysql && $(bin)/python -m tests.chaos --mysql $(ARGS) ;; \
+	chaos-galera) $(test_servers) install-galera && $(bin)/python -m tests.chaos --galera $(ARGS) ;; \
+	mutation) $(bin)/python -m tests.mutation $(ARGS) ;; \
+	fuzz) HYPOTHESIS_PROFILE=fuzz EXAMPLES=$$(($(FUZZ_SECONDS) * 5)) \
+		$(bin)/python -m pytest -q -n 2 -m hypothesis --show-capture=no tests && \
+		$(bin)/python -m tests.fuzz.openapi $(FUZZ_SECONDS) && $(bin)/python -m tests.fuzz.raw_http $(FUZZ_SECONDS) ;; \
+	timing) $(bin)/python -m benchmarks.timing $(ARGS) ;; \
+	import) $(bin)/python -m tests.user_admin.large_import $(ARGS) ;; \
+	*) echo "Set SUITE to one of: concurrency chaos chaos-mysql chaos-galera mutation fuzz timing import" >&2; exit 2 ;; \
+	esac
 
-faults: setup ## break database, Redis, mail and server under load, 70 minutes (ARGS=R01 is one; --json FILE, --markdown FILE)
-	@$(bin)/python -m tests.servers install
-	@$(bin)/python -m tests.faults $(ARGS)
+bench: setup ## measure flaskauth and its peers, 25 minutes; needs wrk, Node.js and a C compiler (SUITE=quick|burst|mail|scale|memory)
+	@$(test_servers) install
+	@UV_DEFAULT_INDEX="$(index)" $(test_servers) install-mysqlclient
+	@case "$(SUITE)" in \
+	"") UV_DEFAULT_INDEX="$(index)" $(with_mysqlclient) $(bin)/python -m benchmarks.bench $(ARGS) ;; \
+	quick) UV_DEFAULT_INDEX="$(index)" $(with_mysqlclient) $(bin)/python -m benchmarks.bench --quick ;; \
+	burst) $(bin)/python -m benchmarks.burst $(ARGS) ;; \
+	mail|scale|memory) $(with_mysqlclient) $(bin)/python -m benchmarks.$(SUITE) $(ARGS) ;; \
+	*) echo "Set SUITE to one of: quick burst mail scale memory (or leave it out)" >&2; exit 2 ;; \
+	esac
 
-faults-mysql: setup ## the same on MySQL 9 (ARGS=--quick)
-	@$(bin)/python -m tests.servers install
-	@UV_DEFAULT_INDEX="$(index)" $(bin)/python -m tests.servers install-mysql
-	@$(bin)/python -m tests.faults --mysql $(ARGS)
-
-faults-quick: setup ## the bold ones of those of `make faults`, for a short time each, 10 minutes
-	@$(bin)/python -m tests.servers install
-	@$(bin)/python -m tests.faults --quick $(ARGS)
-
-faults-galera: setup ## the same people on three nodes of Galera behind haproxy, whose nodes die and part, 15 minutes (ARGS=--quick)
-	@$(bin)/python -m tests.servers install-galera
-	@$(bin)/python -m tests.faults --galera $(ARGS)
-
-planted: setup ## plant bugs in a copy of the tree, one at a time, and show which tests each turned red (ARGS=a word of theirs)
-	@$(bin)/python -m tests.servers install
-	@$(bin)/python -m tests.planted $(ARGS)
-
-import-many: setup ## import 100,000 people into a MariaDB of its own, killed half way too (ARGS=20000 are fewer)
-	@$(bin)/python -m tests.servers install
-	$(bin)/python -m tests.users.marathon $(ARGS)
-
-fuzz: setup ## look for what breaks it: any input to each parser, to each call, and near-HTTP (FUZZ_SECONDS=300 for each)
-	HYPOTHESIS_PROFILE=fuzz EXAMPLES=$$(($(FUZZ_SECONDS) * 5)) $(bin)/python -m pytest -q -n 2 -m hypothesis --show-capture=no tests
-	$(bin)/python -m tests.fuzz.described $(FUZZ_SECONDS)
-	$(bin)/python -m tests.fuzz.raw $(FUZZ_SECONDS)
-
-timing: setup ## whether the time of an answer tells who is registered (ARGS=--strict ends with 1 where it does)
-	@$(bin)/python -m tests.servers install
-	@$(bin)/python -m benchmarks.timing $(ARGS)
-
-bench: setup ## every operation against its peers and its limits, three rounds, 25 minutes; needs wrk, node and a C compiler
-	@$(install_driver)
-	@UV_DEFAULT_INDEX="$(index)" $(with_mysqlclient) $(bin)/python -m benchmarks.bench $(ARGS)
-
-bench-quick: setup ## ours against the limits alone, in two minutes; writes nothing
-	@$(install_driver)
-	@UV_DEFAULT_INDEX="$(index)" $(with_mysqlclient) $(bin)/python -m benchmarks.bench --quick
-
-storm: setup ## 200 sign-ins at once, and what everybody else waits meanwhile (ARGS=--strict ends with 1 past the bar)
-	@$(bin)/python -m tests.servers install
-	@$(bin)/python -m benchmarks.storm $(ARGS)
-
-footprint: setup ## memory of a server that has worked, and how soon a new one answers (ARGS=--strict ends with 1 past the bar)
-	@$(install_driver)
-	@$(with_mysqlclient) $(bin)/python -m benchmarks.footprint $(ARGS)
-
-drain: setup ## how fast one worker empties a full outbox, and whether any mail goes twice (ARGS=--strict as above)
-	@$(install_driver)
-	@$(with_mysqlclient) $(bin)/python -m benchmarks.drain $(ARGS)
-
-growth: setup ## what ten million people cost who ten thousand did, some 6 minutes (ARGS=1000000 are fewer; --strict as above)
-	@$(install_driver)
-	@$(with_mysqlclient) $(bin)/python -m benchmarks.growth $(ARGS)
-
-lint: setup ## ruff, mypy --strict, and the order of the rooms
-	$(bin)/ruff check $(ours)
-	$(bin)/ruff format --check $(ours)
+lint: setup ## run ruff, mypy --strict, import-linter and codespell
+	$(bin)/ruff check $(ruff_config)
+	$(bin)/ruff format --check $(ruff_config)
+	$(bin)/codespell -D - -D docs/contributing/terminology.txt
 	$(bin)/mypy
 	$(bin)/lint-imports
 
-docs: setup ## write what the pages take from the code again, and build/docs/index.html
+docs: setup ## write the generated pages and build the documentation in build/docs/index.html
 	@$(bin)/python -m docs.generate
 	@$(bin)/sphinx-build -q -W --keep-going -n docs build/docs
 	@echo build/docs/index.html
 
-wheel: setup ## dist/flaskauth-*.whl
+wheel: setup ## build dist/flaskauth-*.whl
 	@$(uv) build --quiet --wheel --no-build-isolation --python $(bin)/python
 	@ls dist/*.whl
 
-lock: $(bin)/python ## write both requirements files again (ARGS=--upgrade for newer versions)
+lock: $(bin)/python ## write the requirements files again (ARGS=--upgrade for newer versions)
 	@echo "Writing requirements.txt and requirements-dev.txt"
 	@$(build_needs) | $(compile) --output-file requirements.txt pyproject.toml -
 	@$(build_needs) | $(compile) --constraints requirements.txt --group dev --output-file requirements-dev.txt pyproject.toml -
 	@for needs in benchmarks/peers/*/requirements.in; do $(compile) --output-file "$${needs%.in}.txt" "$$needs"; done
 	@printf 'mysqlclient>=2.2\nsetuptools\n' | $(compile) --no-header --output-file tests/servers/mysqlclient.txt -
 
-clean: ## remove what make built; the data in instance/ stays
+clean: ## remove what make created; the data in instance/ stays
 	rm -rf .venv .uv .servers .bench build dist .*_cache .hypothesis
 
-# Ruff knows what git ignores, but not in a copy without git.
-ours = --config 'extend-exclude = [".uv", ".servers", ".bench"]'
+# Ruff reads .gitignore only inside a git repository.
+ruff_config = --config 'extend-exclude = [".uv", ".servers", ".bench"]'
 
-# The faster driver, which has to be compiled, lies beside .venv.
-with_mysqlclient = $(bin)/python -m tests.servers with-mysqlclient
-install_driver = $(bin)/python -m tests.servers install && \
-	UV_DEFAULT_INDEX="$(index)" $(bin)/python -m tests.servers install-mysqlclient
+test_servers = $(bin)/python -m tests.servers
+# Four workers on two cores: half of the time of a test is waiting.
+pytest = $(bin)/python -m pytest -n 4 --dist worksteal
 
-# --- how .venv is made ---
+# mysqlclient is compiled, so it is installed in a folder beside .venv.
+with_mysqlclient = $(test_servers) with-mysqlclient
 
-# What builds the package is in the lock too, so that an installation runs no code that the lock does not name;
-# editables is what hatchling wants beside itself for an --editable one.
+# --- Creating .venv ---
+
+# The lock includes the build requirements, so that an installation runs only code that the lock names.
+# hatchling needs `editables` for an editable installation.
 build_needs = $(bin)/python -c 'import tomllib; \
 	print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], "editables", sep="\n")'
 compile = $(uv) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--custom-compile-command "make lock" $(ARGS)
 
-# Where pip was told of another package index, uv is told too.
+# uv uses the package index that pip is configured for.
 index = $${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$($(python) -m pip config get global.index-url 2>/dev/null)}}
 define install
 	@echo "Installing $(1) into .venv"

@@ -1,1 +1,1 @@
-"""Measurements that are no tests: they take minutes, want a quiet machine and tell figures. make help names them."""
+"""Benchmarks: they take minutes, need an idle machine and report figures. `make help` lists them."""

@@ -1,8 +1,8 @@
-"""python -m benchmarks.bench [--quick]: every operation of ours, of the peers and of the limits, in one run.
+"""python -m benchmarks.bench [--quick]: load every operation of flaskauth, the peers and the upper bounds in one run.
 
-In each round all are measured one after the other, so that what else happens on the machine happens to all of them.
-What is told is a ratio of medians. Writes benchmarks/results/latest.json, latest.md and latest.svg; --quick measures
-ours against the limits alone, and writes nothing.
+Each round measures all of them in turn, so that other load on the machine affects all alike. The results are ratios of
+medians. Writes benchmarks/results/latest.json, latest.md and latest.svg. With --quick, only flaskauth and the upper
+bounds are measured, and nothing is written.
 """
 
 import argparse
@@ -21,76 +21,84 @@ from itertools import count
 from pathlib import Path
 
 from tests.servers import MariaDB, Redis
-from tests.servers.packages import CannotInstall
+from tests.servers.packages import InstallError
 
-from benchmarks import limits, report, wrk
-from benchmarks.grounds import DURABLE
-from benchmarks.ours import ours
-from benchmarks.peers import PEERS, Peer, Site
-from benchmarks.report import WAVES
-from benchmarks.run import CALM, SECONDS, USUAL, Run
-from benchmarks.wrk import NoWrk
-from flaskauth.foundation.gate import HELD_FOR
+from benchmarks import report, upper_bounds, wrk
+from benchmarks.environment import DURABLE_COMMITS
+from benchmarks.flaskauth_target import running_flaskauth
+from benchmarks.peers import PEERS, LoadTarget, Peer
+from benchmarks.report import BURST_CONNECTIONS
+from benchmarks.run import COOLDOWN, DEFAULT_CONNECTIONS, SECONDS, BenchmarkRun
+from benchmarks.wrk import WrkNotFoundError
+from flaskauth.server.request_buffer import OVERLOAD_DELAY
 
 ROUNDS = 3
-AT_ONCE = (1, 16, 64)  # connections of our own; all others are loaded with 16
-CAPACITY = 4  # a storm offers so many times the sign-ins that can be answered
-TOLD = ("flaskauth", "flask", "sqlalchemy", "granian", "argon2-cffi-bindings")
+CONNECTION_COUNTS = (1, 16, 64)  # connections to flaskauth; the peers are loaded with 16
+OVERLOAD_FACTOR = 4  # ratio of offered logins to capacity during a burst
+REPORTED_PACKAGES = ("flaskauth", "flask", "sqlalchemy", "granian", "argon2-cffi-bindings")
 
 
-def storm(run: Run, site: Site) -> None:
-    """The profile and the refresh while four times as many people sign in as can be answered."""
-    capacity = run.rows["flaskauth", "serve", "sign-in", USUAL][-1].rate
-    # Whoever is sent away waits for that, too, and most are: between two requests there is so much less.
-    between = WAVES / (CAPACITY * capacity) - HELD_FOR
-    offered = replace(site.loads["sign-in"](), pause=round(1000 * max(0, between)))
-    for what in ("profile", "refresh"):
-        load = site.loads[what]()
-        with ThreadPoolExecutor(1) as beside:
-            signing_in = beside.submit(wrk.run, site.port, offered, WAVES, SECONDS[what] + 3)
+def measure_burst(run: BenchmarkRun, target: LoadTarget) -> None:
+    """Measure the profile and refresh operations while clients offer four times the possible logins."""
+    capacity = run.rows["flaskauth", "serve", "sign-in", DEFAULT_CONNECTIONS][-1].rate
+    # A rejected client also waits for the delay of the 503 response, and most clients are rejected.
+    pause = BURST_CONNECTIONS / (OVERLOAD_FACTOR * capacity) - OVERLOAD_DELAY
+    burst_load = replace(target.loads["sign-in"](), pause_ms=round(1000 * max(0, pause)))
+    for operation in ("profile", "refresh"):
+        load = target.loads[operation]()
+        with ThreadPoolExecutor(1) as pool:
+            login_future = pool.submit(wrk.run, target.port, burst_load, BURST_CONNECTIONS, SECONDS[operation] + 3)
             time.sleep(1.5)
-            run.note("flaskauth", "storm", what, USUAL, wrk.run(site.port, load, USUAL, SECONDS[what]))
-            run.note("flaskauth", "storm", "sign-in", WAVES, signing_in.result())
-        time.sleep(CALM)
+            run.record(
+                "flaskauth",
+                "burst",
+                operation,
+                DEFAULT_CONNECTIONS,
+                wrk.run(target.port, load, DEFAULT_CONNECTIONS, SECONDS[operation]),
+            )
+            run.record("flaskauth", "burst", "sign-in", BURST_CONNECTIONS, login_future.result())
+        time.sleep(COOLDOWN)
 
 
-def measure(rounds: int, peers: Sequence[Peer], at_once: Sequence[int]) -> Run:
-    """Ours, the limits and these peers, in as many rounds."""
-    run, native = Run(), limits.build_native()
-    with MariaDB(DURABLE) as database, Redis() as redis, ExitStack() as servers:
+def measure(rounds: int, peers: Sequence[Peer], connection_counts: Sequence[int]) -> BenchmarkRun:
+    """Measure flaskauth, the upper bounds and these peers, in this number of rounds."""
+    run, native = BenchmarkRun(), upper_bounds.build_native()
+    with MariaDB(DURABLE_COMMITS) as database, Redis() as redis, ExitStack() as servers:
         names = (f"bench{number}" for number in count())
-        mine = _empty(database, next(names))
-        site, where = servers.enter_context(ours(mine, redis))
-        built, _ = servers.enter_context(ours(_empty(database, next(names)), redis, native))
-        bare = servers.enter_context(limits.bare(where, mine))
+        own_url = _create_database(database, next(names))
+        target, server = servers.enter_context(running_flaskauth(own_url, redis))
+        native_target, _ = servers.enter_context(
+            running_flaskauth(_create_database(database, next(names)), redis, native)
+        )
+        baseline = servers.enter_context(upper_bounds.running_baseline(server, own_url))
         for _ in range(rounds):
-            run.rate("hash, wheel", limits.hash_rate(SECONDS["sign-in"]))
-            run.rate("hash, built here", limits.hash_rate(SECONDS["sign-in"], native))
-            run.load(bare, "bare Flask", "granian")
-            for connections in at_once:
-                run.load(site, "flaskauth", "serve", connections)
-            run.load(_only("sign-in", built), "flaskauth, hash built here", "serve")
-            storm(run, site)
-            for peer, server in [(one, server) for one in peers for server in one.servers]:
-                with peer.serving(server, _empty(database, next(names))) as theirs:
-                    run.load(theirs, peer.name, server, warm_up=peer.warm_up)
+            run.record_rate("wheel", upper_bounds.measure_hash_rate(SECONDS["sign-in"]))
+            run.record_rate("native build", upper_bounds.measure_hash_rate(SECONDS["sign-in"], native))
+            run.measure(baseline, "bare Flask", "granian")
+            for connections in connection_counts:
+                run.measure(target, "flaskauth", "serve", connections)
+            run.measure(_select_operation("sign-in", native_target), "flaskauth, native hash", "serve")
+            measure_burst(run, target)
+            for peer, wsgi_server in [(each, name) for each in peers for name in each.servers]:
+                with peer.serve(wsgi_server, _create_database(database, next(names))) as peer_target:
+                    run.measure(peer_target, peer.name, wsgi_server, warm_up=peer.warm_up_seconds)
     return run
 
 
-def _only(what: str, site: Site) -> Site:
-    return replace(site, loads={what: site.loads[what]})
+def _select_operation(operation: str, target: LoadTarget) -> LoadTarget:
+    return replace(target, loads={operation: target.loads[operation]})
 
 
-def _empty(database: MariaDB, name: str) -> str:
+def _create_database(database: MariaDB, name: str) -> str:
     database.create(name)
     return database.url(name)
 
 
-def about() -> dict[str, object]:
-    """The machine, the commit and the versions."""
+def describe_run() -> dict[str, object]:
+    """Return the machine, the commit and the versions for the results file."""
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     processor = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), ":")
-    versions = {name: version(name) for name in TOLD} | {"python": platform.python_version()}
+    versions = {name: version(name) for name in REPORTED_PACKAGES} | {"python": platform.python_version()}
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "commit": commit.stdout.strip(),
@@ -100,22 +108,22 @@ def about() -> dict[str, object]:
     }
 
 
-def main(words: Sequence[str]) -> int:
+def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="ours against the limits, in two minutes")
+    parser.add_argument("--quick", action="store_true", help="measure only flaskauth and the upper bounds (2 minutes)")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
-    told = parser.parse_args(words)
+    options = parser.parse_args(arguments)
     try:
-        if told.quick:
-            print(report.table_of_bars(measure(1, [], [USUAL])))
+        if options.quick:
+            print(report.target_table(measure(1, [], [DEFAULT_CONNECTIONS])))
             return 0
         for peer in PEERS:
             peer.install()
-        run = measure(told.rounds, PEERS, AT_ONCE)
-    except (CannotInstall, NoWrk) as problem:
-        print(problem, file=sys.stderr)
+        run = measure(options.rounds, PEERS, CONNECTION_COUNTS)
+    except (InstallError, WrkNotFoundError) as error:
+        print(error, file=sys.stderr)
         return 1
-    print(report.write(run, {**about(), "rounds": told.rounds}))
+    print(report.write_results(run, {**describe_run(), "rounds": options.rounds}))
     return 0
 
 

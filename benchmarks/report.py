@@ -1,4 +1,4 @@
-"""What a run tells: the bars as ratios of medians, a table of everything, a picture, and the figures themselves."""
+"""The report of a run: the targets as ratios of medians, a table of all figures, a chart, and the raw figures."""
 
 import json
 import statistics
@@ -9,134 +9,159 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader
 
-from benchmarks.bars import Bar
 from benchmarks.peers import PEERS
-from benchmarks.run import USUAL, Run
-from benchmarks.wrk import Figures
+from benchmarks.run import DEFAULT_CONNECTIONS, BenchmarkRun
+from benchmarks.targets import Target
+from benchmarks.wrk import LoadResult
 
 RESULTS = Path(__file__).with_name("results")
-SHOWN = ("profile", "refresh", "sign-in", "register")
-WAVES = 300  # connections of a storm, each of which waits before it asks again
+OPERATIONS = ("profile", "refresh", "sign-in", "register")
+BURST_CONNECTIONS = 300  # connections of a burst, each of which waits before its next request
 
 
-BARS = (
-    Bar("profile_bare", "profile, against bare Flask with one primary-key read", 0.7, "x"),
-    Bar("profile_peer", "profile, against the best peer", 3, "x"),
-    Bar("refresh_peer", "refresh, against the best peer that rotates", 3.5, "x"),
-    Bar("sign_in_wheel", "sign-in, against the raw hash rate", 0.87, "x"),
-    Bar("sign_in_built", "sign-in with the hash built here, against the wheel's raw rate", 1.2, "x"),
-    Bar("register_wheel", "register, against the raw hash rate", 0.82, "x"),
-    Bar("profile_stormy_p99", "profile in a storm, p99", 50, "ms", is_ceiling=True),
-    Bar("profile_stormy", "profile in a storm, against itself at rest", 0.4, "x"),
-    Bar("refresh_stormy_p99", "refresh in a storm, p99", 50, "ms", is_ceiling=True),
-    Bar("refresh_stormy", "refresh in a storm, against itself at rest", 0.4, "x"),
-    Bar("sign_in_longest", "sign-in in a storm, longest", 1000, "ms", is_ceiling=True),
+TARGETS = (
+    Target("profile_baseline", "profile, against bare Flask with one primary-key read", 0.7, "x"),
+    Target("profile_peer", "profile, against the best peer", 3, "x"),
+    Target("refresh_peer", "refresh, against the best peer that rotates", 3.5, "x"),
+    Target("sign_in_wheel", "sign-in, against the raw hash rate", 0.87, "x"),
+    Target("sign_in_native", "sign-in with a native hash build, against the raw rate of the wheel", 1.2, "x"),
+    Target("register_wheel", "register, against the raw hash rate", 0.82, "x"),
+    Target("profile_burst_p99", "profile during a sign-in burst, p99", 50, "ms", is_maximum=True),
+    Target("profile_burst", "profile during a sign-in burst, against itself at rest", 0.4, "x"),
+    Target("refresh_burst_p99", "refresh during a sign-in burst, p99", 50, "ms", is_maximum=True),
+    Target("refresh_burst", "refresh during a sign-in burst, against itself at rest", 0.4, "x"),
+    Target("sign_in_burst_max", "sign-in during a sign-in burst, maximum", 1000, "ms", is_maximum=True),
 )
 
 
-def table_of_bars(run: Run) -> str:
-    """What is to be reached, as far as it was measured, and the best of the peers."""
-    figures = ratios(run)
-    told = [bar.cells(figures) for bar in BARS if bar.key in figures]
-    best = {what: found[0] for what in ("profile", "refresh") if (found := _best(run, what))}
-    names = "; ".join(f"of {what} {name}" for what, name in best.items())
-    return _table([["what", "measured", "bar", ""], *told]) + (f"\n\nThe best peer {names}." if names else "")
+def target_table(run: BenchmarkRun) -> str:
+    """Return the targets that were measured, with their results, and the fastest peers, as Markdown."""
+    figures = compute_ratios(run)
+    cells = [target.cells(figures) for target in TARGETS if target.key in figures]
+    fastest = {operation: peer[0] for operation in ("profile", "refresh") if (peer := _fastest_peer(run, operation))}
+    names = "; ".join(f"{operation}: {peer_name}" for operation, peer_name in fastest.items())
+    table = _table([["measurement", "result", "target", ""], *cells])
+    return table + (f"\n\nFastest peers: {names}." if names else "")
 
 
-def write(run: Run, about: dict[str, Any]) -> str:
-    """Write the three files; the table of bars."""
+def write_results(run: BenchmarkRun, run_info: dict[str, Any]) -> str:
+    """Write the three results files and return the table of targets."""
     RESULTS.mkdir(exist_ok=True)
-    told = table_of_bars(run)
+    table = target_table(run)
     rows = [
-        {"who": who, "server": server, "what": what, "connections": at_once, "rounds": [asdict(one) for one in figures]}
-        for (who, server, what, at_once), figures in run.rows.items()
+        {
+            "system": system,
+            "server": server,
+            "operation": operation,
+            "connections": connections,
+            "rounds": [asdict(result) for result in results],
+        }
+        for (system, server, operation, connections), results in run.rows.items()
     ]
-    figures = {**about, "rows": rows, "rates": run.rates, "bars": ratios(run)}
+    figures = {**run_info, "rows": rows, "hash_rates": run.rates, "ratios": compute_ratios(run)}
     RESULTS.joinpath("latest.json").write_text(json.dumps(figures, indent=1) + "\n")
-    RESULTS.joinpath("latest.md").write_text(f"{_head(about)}\n\n{told}\n\n{_everything(run)}\n")
-    RESULTS.joinpath("latest.svg").write_text(_picture(run, about))
-    return told
+    RESULTS.joinpath("latest.md").write_text(f"{_heading(run_info)}\n\n{table}\n\n{_full_table(run)}\n")
+    RESULTS.joinpath("latest.svg").write_text(_render_svg(run, run_info))
+    return table
 
 
-def ratios(run: Run) -> dict[str, float]:
-    """Each bar's figure, of the medians of all rounds."""
-    ours = {what: _rate(run, "flaskauth", "serve", what) for what in SHOWN}
-    wheel = statistics.median(run.rates["hash, wheel"])
-    found = {
-        "profile_bare": ours["profile"] / _rate(run, "bare Flask", "granian", "profile"),
-        "sign_in_wheel": ours["sign-in"] / wheel,
-        "sign_in_built": _rate(run, "flaskauth, hash built here", "serve", "sign-in") / wheel,
-        "register_wheel": ours["register"] / wheel,
-        "sign_in_longest": max(one.longest for one in run.rows["flaskauth", "storm", "sign-in", WAVES]),
+def compute_ratios(run: BenchmarkRun) -> dict[str, float]:
+    """Return the figure of each target, from the medians of all rounds."""
+    own_rates = {operation: _median_rate(run, "flaskauth", "serve", operation) for operation in OPERATIONS}
+    wheel_rate = statistics.median(run.rates["wheel"])
+    ratios = {
+        "profile_baseline": own_rates["profile"] / _median_rate(run, "bare Flask", "granian", "profile"),
+        "sign_in_wheel": own_rates["sign-in"] / wheel_rate,
+        "sign_in_native": _median_rate(run, "flaskauth, native hash", "serve", "sign-in") / wheel_rate,
+        "register_wheel": own_rates["register"] / wheel_rate,
+        "sign_in_burst_max": max(
+            result.max_ms for result in run.rows["flaskauth", "burst", "sign-in", BURST_CONNECTIONS]
+        ),
     }
-    for what in ("profile", "refresh"):
-        if best := _best(run, what):
-            found[f"{what}_peer"] = ours[what] / best[1]
-        stormy = run.rows["flaskauth", "storm", what, USUAL]
-        found[f"{what}_stormy_p99"] = statistics.median(one.p99 for one in stormy)
-        found[f"{what}_stormy"] = statistics.median(one.rate for one in stormy) / ours[what]
-    return found
+    for operation in ("profile", "refresh"):
+        if fastest := _fastest_peer(run, operation):
+            ratios[f"{operation}_peer"] = own_rates[operation] / fastest[1]
+        burst_results = run.rows["flaskauth", "burst", operation, DEFAULT_CONNECTIONS]
+        ratios[f"{operation}_burst_p99"] = statistics.median(result.p99 for result in burst_results)
+        ratios[f"{operation}_burst"] = statistics.median(result.rate for result in burst_results) / own_rates[operation]
+    return ratios
 
 
-def _rate(run: Run, who: str, server: str, what: str) -> float:
-    rounds = run.rows.get((who, server, what, USUAL), [])
-    return statistics.median(one.rate for one in rounds) if rounds else 0.0
+def _median_rate(run: BenchmarkRun, system: str, server: str, operation: str) -> float:
+    rounds = run.rows.get((system, server, operation, DEFAULT_CONNECTIONS), [])
+    return statistics.median(result.rate for result in rounds) if rounds else 0.0
 
 
-def _best(run: Run, what: str) -> tuple[str, float] | None:
-    """The fastest peer under its faster server; a refresh is compared where it rotates."""
-    names = {peer.name for peer in PEERS if peer.rotates or what != "refresh"}
-    places = {(who, server) for who, server, asked, _ in run.rows if who in names and asked == what}
-    rates = {f"{who} ({server})": _rate(run, who, server, what) for who, server in places}
-    return max(rates.items(), key=lambda found: found[1]) if rates else None
+def _fastest_peer(run: BenchmarkRun, operation: str) -> tuple[str, float] | None:
+    """Return the fastest peer with its faster server, and its rate. A refresh is compared only if it rotates."""
+    names = {peer.name for peer in PEERS if peer.rotates_refresh_tokens or operation != "refresh"}
+    candidates = {
+        (system, server)
+        for system, server, row_operation, _ in run.rows
+        if system in names and row_operation == operation
+    }
+    rates = {f"{system} ({server})": _median_rate(run, system, server, operation) for system, server in candidates}
+    return max(rates.items(), key=lambda item: item[1]) if rates else None
 
 
-def _everything(run: Run) -> str:
-    """Rates at 16 connections, the median and the spread of all rounds, and ours at others."""
-    places = list(dict.fromkeys((who, server, at_once) for who, server, _, at_once in run.rows))
-    head = ["", "server", "connections", *(f"{what}, 1/s" for what in SHOWN), "profile p99, ms"]
-    table = [head]
-    for who, server, at_once in places:
-        cells = [_spread(run.rows.get((who, server, what, at_once))) for what in SHOWN]
-        p99 = run.rows.get((who, server, "profile", at_once))
-        table.append([who, server, str(at_once), *cells, f"{statistics.median(f.p99 for f in p99):.1f}" if p99 else ""])
-    rates = [f"Raw hash rate, {name}: {statistics.median(found):.0f}/s." for name, found in run.rates.items()]
-    return "\n\n".join([_table(table), *rates, _hashes()])
+def _full_table(run: BenchmarkRun) -> str:
+    """Return all rates as Markdown: median, minimum and maximum of the rounds."""
+    systems = list(dict.fromkeys((system, server, connections) for system, server, _, connections in run.rows))
+    header = ["", "server", "connections", *(f"{operation}, 1/s" for operation in OPERATIONS), "profile p99, ms"]
+    table = [header]
+    for system, server, connections in systems:
+        cells = [_spread(run.rows.get((system, server, operation, connections))) for operation in OPERATIONS]
+        p99 = run.rows.get((system, server, "profile", connections))
+        table.append(
+            [
+                system,
+                server,
+                str(connections),
+                *cells,
+                f"{statistics.median(result.p99 for result in p99):.1f}" if p99 else "",
+            ]
+        )
+    rates = [f"Raw hash rate, {name}: {statistics.median(hash_rates):.0f}/s." for name, hash_rates in run.rates.items()]
+    return "\n\n".join([_table(table), *rates, _hash_parameters()])
 
 
-def _hashes() -> str:
-    return "Hashes: ours argon2id m=19456, t=2, p=1; " + "; ".join(f"{peer.name} {peer.hash}" for peer in PEERS) + "."
+def _hash_parameters() -> str:
+    peer_hashes = "; ".join(f"{peer.name} {peer.hash}" for peer in PEERS)
+    return f"Hashes: flaskauth argon2id m=19456, t=2, p=1; {peer_hashes}."
 
 
-def _spread(rounds: Sequence[Figures] | None) -> str:
+def _spread(rounds: Sequence[LoadResult] | None) -> str:
     if not rounds:
         return ""
-    rates = [one.rate for one in rounds]
+    rates = [result.rate for result in rounds]
     return f"{statistics.median(rates):,.0f} ({min(rates):,.0f} to {max(rates):,.0f})"
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:
-    head, *rest = (f"| {' | '.join(row)} |" for row in rows)
-    return "\n".join([head, f"|{'---|' * len(rows[0])}", *rest])
+    header, *body = (f"| {' | '.join(row)} |" for row in rows)
+    return "\n".join([header, f"|{'---|' * len(rows[0])}", *body])
 
 
-def _head(about: dict[str, Any]) -> str:
+def _heading(run_info: dict[str, Any]) -> str:
     return (
-        f"Measured on {about['date']} at commit {about['commit']}: {about['processors']} processors"
-        f" ({about['processor']}), which the load, the database and the servers share."
-        f" Medians of {about['rounds']} rounds, with the least and the most."
+        f"Measured on {run_info['date']} at commit {run_info['commit']}: {run_info['processors']} processors"
+        f" ({run_info['processor']}), shared by the load generator, the database and the servers."
+        f" Medians of {run_info['rounds']} rounds, with minimum and maximum."
     )
 
 
-def _picture(run: Run, about: dict[str, Any]) -> str:
-    """Rates at 16 connections, one bar each, drawn to the scale of the largest of its operation."""
+def _render_svg(run: BenchmarkRun, run_info: dict[str, Any]) -> str:
+    """Draw the rates at 16 connections as a bar chart, each bar relative to the fastest of its operation."""
     names = dict.fromkeys(
-        (who, server) for who, server, _, at_once in run.rows if at_once == USUAL and server != "storm"
+        (system, server)
+        for system, server, _, connections in run.rows
+        if connections == DEFAULT_CONNECTIONS and server != "burst"
     )
     plots = []
-    for what in SHOWN:
-        rates = {f"{who}, {server}": _rate(run, who, server, what) for who, server in names}
-        known = sorted(((name, rate) for name, rate in rates.items() if rate), key=lambda found: -found[1])
-        plots.append({"what": what, "bars": [(name, rate, rate / known[0][1]) for name, rate in known]})
-    files = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True)
-    return files.get_template("results.svg.jinja").render(plots=plots, about=about)
+    for operation in OPERATIONS:
+        rates = {f"{system}, {server}": _median_rate(run, system, server, operation) for system, server in names}
+        sorted_rates = sorted(((name, rate) for name, rate in rates.items() if rate), key=lambda item: -item[1])
+        bars = [(name, rate, rate / sorted_rates[0][1]) for name, rate in sorted_rates]
+        plots.append({"operation": operation, "bars": bars})
+    environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True)
+    return environment.get_template("results.svg.jinja").render(plots=plots, run=run_info)

@@ -1,41 +1,49 @@
-"""One run of the benchmark: who is loaded with what, for how long, and what came of it."""
+"""One benchmark run: which system is loaded with which operation, for how long, and the results."""
 
 import time
 from dataclasses import dataclass, field
 
 from benchmarks import wrk
-from benchmarks.peers import Site
-from benchmarks.wrk import Figures
+from benchmarks.peers import LoadTarget
+from benchmarks.wrk import LoadResult
 
-USUAL = 16  # connections
+DEFAULT_CONNECTIONS = 16
 SECONDS = {"profile": 3.0, "refresh": 3.0, "sign-in": 4.0, "register": 4.0}
-HASHED = {"sign-in", "register"}
-CALM = 4.0  # seconds after hashes, in which a server still hashes for connections that are closed
+HASHING_OPERATIONS = {"sign-in", "register"}
+COOLDOWN = 4.0  # seconds in which a server may still hash for connections that are closed
 
 
 @dataclass
-class Run:
-    """Everything that was measured: who, under which server, what, with how many connections; figures each round."""
+class BenchmarkRun:
+    """The results of each round by system, server, operation and number of connections, and the raw hash rates."""
 
-    rows: dict[tuple[str, str, str, int], list[Figures]] = field(default_factory=dict)
+    rows: dict[tuple[str, str, str, int], list[LoadResult]] = field(default_factory=dict)
     rates: dict[str, list[float]] = field(default_factory=dict)
 
-    def note(self, who: str, server: str, what: str, connections: int, figures: Figures) -> None:
-        self.rows.setdefault((who, server, what, connections), []).append(figures)
-        told = (who, server, what, connections, f"{figures.rate:.0f}/s", f"p99 {figures.p99:.1f} ms")
-        failed = (f"{figures.refused} refused, {figures.broken} broken",) if figures.refused + figures.broken else ()
-        print(*told, *failed, sep="\t", flush=True)
+    def record(self, system: str, server: str, operation: str, connections: int, result: LoadResult) -> None:
+        self.rows.setdefault((system, server, operation, connections), []).append(result)
+        columns = (system, server, operation, connections, f"{result.rate:.0f}/s", f"p99 {result.p99:.1f} ms")
+        errors = (
+            (f"{result.error_responses} error responses, {result.socket_errors} socket errors",)
+            if result.error_responses + result.socket_errors
+            else ()
+        )
+        print(*columns, *errors, sep="\t", flush=True)
 
-    def rate(self, what: str, rate: float) -> None:
-        self.rates.setdefault(what, []).append(rate)
-        print(what, f"{rate:.0f}/s", sep="\t", flush=True)
+    def record_rate(self, operation: str, rate: float) -> None:
+        self.rates.setdefault(operation, []).append(rate)
+        print(operation, f"{rate:.0f}/s", sep="\t", flush=True)
 
-    def load(self, site: Site, who: str, server: str, connections: int = USUAL, warm_up: float = 0) -> None:
-        """Ask for each operation that this one has."""
-        for what, ask in site.loads.items():
-            load = ask()
-            if warm_up and what not in HASHED:
-                wrk.run(site.port, load, connections, warm_up)
-            self.note(who, server, what, connections, wrk.run(site.port, load, connections, SECONDS[what]))
-            if what in HASHED:
-                time.sleep(CALM)
+    def measure(
+        self, target: LoadTarget, system: str, server: str, connections: int = DEFAULT_CONNECTIONS, warm_up: float = 0
+    ) -> None:
+        """Load the target with each of its operations in turn."""
+        for operation, make_load in target.loads.items():
+            load = make_load()
+            if warm_up and operation not in HASHING_OPERATIONS:
+                wrk.run(target.port, load, connections, warm_up)
+            self.record(
+                system, server, operation, connections, wrk.run(target.port, load, connections, SECONDS[operation])
+            )
+            if operation in HASHING_OPERATIONS:
+                time.sleep(COOLDOWN)

@@ -1,8 +1,9 @@
-"""python -m benchmarks.timing [--strict]: whether the time of an answer tells who is registered.
+"""python -m benchmarks.timing [--strict]: whether response times reveal which email addresses are registered.
 
-For each call that takes an address, pairs of one that is known and one that is not, in random order, each from a
-network of its own. Cliff's delta says how often one of a kind took longer than one of the other, from -1 to 1; below
-0.2 in either direction nobody learns anything from a few requests. With --strict a larger one ends with 1.
+Each probe sends pairs of requests in random order, one for a registered and one for an unregistered email address, each
+from its own network. Cliff's delta, from -1 to 1, states how often a request of one kind took longer than one of the
+other. Below 0.2 in either direction, an attacker learns nothing from a few requests. With --strict, a larger effect
+exits with 1.
 """
 
 import argparse
@@ -16,21 +17,21 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
 
-from tests.journeys.visitors import NETWORKS, Visitor
-from tests.people import form
-from tests.registration.asking import NOT_IT
+from tests.e2e.http_client import CLIENT_IPS, HttpClient
+from tests.registration.helpers import WRONG_CODE
+from tests.support.users import registration_form
 
-from benchmarks.grounds import PASSWORD, Grounds, grounds
-from flaskauth.foundation import clock
-from flaskauth.foundation.db import db
-from flaskauth.login import budgets
-from flaskauth.throttles.models import Budget
+from benchmarks.environment import PASSWORD, RunningServer, running_server
+from flaskauth.core import clock
+from flaskauth.core.db.session import db
+from flaskauth.login import throttling
+from flaskauth.rate_limits.models import RateLimitCounter
 
 NEGLIGIBLE = 0.2
-CHEAP, DEAR = 400, 150  # pairs
+FAST_CALL_PAIRS, HASHING_CALL_PAIRS = 400, 150  # pairs
 WARM_UP = 20
-PATIENCE = 90.0  # seconds for one call; a slow machine makes fewer pairs
-PAUSE = 0.06  # seconds in which the mails of the call before are on their way
+TIME_LIMIT = 90.0  # seconds per probe; a slow machine measures fewer pairs
+PAUSE = 0.06  # seconds for the mails of the previous request to be sent
 COLUMNS = "{:<34} {:>5} {:>9} {:>9} {:>11} {:>8} {:>7}  {}"
 
 Body = Callable[[str], dict[str, str]]
@@ -38,62 +39,64 @@ Body = Callable[[str], dict[str, str]]
 
 @dataclass(frozen=True)
 class Probe:
-    """A call about an address; what it answers; what comes before it; the call whose time is taken, if another."""
+    """A request about an email address: its expected status, a setup, a request before it, and the timed request."""
 
     name: str
     path: str
     body: Body
     status: int = 200
-    pairs: int = CHEAP
-    given: Callable[[str], None] = lambda _email: None
-    before: tuple[str, Body] | None = None
-    then: str = ""
+    pairs: int = FAST_CALL_PAIRS
+    setup: Callable[[str], None] = lambda _email: None
+    prior_call: tuple[str, Body] | None = None
+    timed_path: str = ""
 
 
-def make_wait(email: str) -> None:
-    """As if ten passwords had been wrong."""
-    until = clock.now() + timedelta(hours=1)
-    key = budgets._key("address", email)
-    db.session.merge(Budget(key=key, spent=budgets.BY_ADDRESS.most, resets_at=until, waits_until=until))
+def lock_email(email: str) -> None:
+    """Lock the email address, as ten wrong passwords do."""
+    locked_until = clock.now() + timedelta(hours=1)
+    key = throttling._key("address", email)
+    db.session.merge(
+        RateLimitCounter(key=key, count=throttling.EMAIL_LIMIT.limit, resets_at=locked_until, locked_until=locked_until)
+    )
 
 
-def address(email: str) -> dict[str, str]:
+def email_body(email: str) -> dict[str, str]:
     return {"email": email}
 
 
-def joins(email: str) -> dict[str, str]:
-    return form(email, password="eleven blue lanterns")
+def registration_body(email: str) -> dict[str, str]:
+    return registration_form(email, password="eleven blue lanterns")
 
 
-def guesses(email: str) -> dict[str, str]:
+def login_body(email: str) -> dict[str, str]:
     return {"email": email, "password": "not the password"}
 
 
-def brings(email: str) -> dict[str, str]:
-    return {"email": email, "otp": NOT_IT}
+def verification_body(email: str) -> dict[str, str]:
+    return {"email": email, "otp": WRONG_CODE}
 
 
-def resets(email: str) -> dict[str, str]:
-    return {**brings(email), "password": PASSWORD}
+def reset_body(email: str) -> dict[str, str]:
+    return {**verification_body(email), "password": PASSWORD}
 
 
-FORGOT = ("/auth/forgot-password", address)
+FORGOT_PASSWORD = ("/auth/forgot-password", email_body)
 PROBES = [
-    Probe("register", "/auth/register", joins, pairs=DEAR),
-    Probe("verify by address", "/auth/verify", brings, 401),
-    Probe("resend by address", "/auth/resend", address),
-    Probe("login", "/auth/login", guesses, 401, DEAR),
-    Probe("login in a wait", "/auth/login", guesses, 429, DEAR, make_wait),
-    Probe("forgot-password", *FORGOT),
-    Probe("reset-password, nothing asked for", "/auth/reset-password", resets, 401),
-    Probe("reset-password after forgot", "/auth/reset-password", resets, 401, before=FORGOT),
-    Probe("the call right after forgot", *FORGOT, then="/health/live"),
+    Probe("register", "/auth/register", registration_body, pairs=HASHING_CALL_PAIRS),
+    Probe("verify by email", "/auth/verify", verification_body, 401),
+    Probe("resend by email", "/auth/resend", email_body),
+    Probe("login", "/auth/login", login_body, 401, HASHING_CALL_PAIRS),
+    Probe("login during lockout", "/auth/login", login_body, 429, HASHING_CALL_PAIRS, lock_email),
+    Probe("forgot-password", *FORGOT_PASSWORD),
+    Probe("reset-password, none requested", "/auth/reset-password", reset_body, 401),
+    Probe("reset-password after forgot", "/auth/reset-password", reset_body, 401, prior_call=FORGOT_PASSWORD),
+    Probe("health check after forgot", *FORGOT_PASSWORD, timed_path="/health/live"),
 ]
 
 
 @dataclass(frozen=True)
-class Found:
-    """The seconds that each kind took, pair by pair."""
+class Timings:
+    """The seconds of requests for registered (known) and unregistered (unknown) email addresses, pair by pair."""
 
     known: list[float]
     unknown: list[float]
@@ -104,16 +107,18 @@ class Found:
 
     @property
     def spread(self) -> float:
-        """Between which the middle half of the differences lies."""
+        """Return the interquartile range of the differences."""
         low, _middle, high = statistics.quantiles(self._differences, n=4)
         return high - low
 
     @property
     def delta(self) -> float:
-        """Cliff's delta: how much more often a known one took longer than an unknown one than the other way round."""
-        others = sorted(self.unknown)
-        more = sum(bisect_left(others, one) - (len(others) - bisect_right(others, one)) for one in self.known)
-        return more / (len(self.known) * len(others))
+        """Return Cliff's delta: how much more often a known email took longer than an unknown one than vice versa."""
+        unknown = sorted(self.unknown)
+        excess = sum(
+            bisect_left(unknown, seconds) - (len(unknown) - bisect_right(unknown, seconds)) for seconds in self.known
+        )
+        return excess / (len(self.known) * len(unknown))
 
     @property
     def is_negligible(self) -> bool:
@@ -124,74 +129,77 @@ class Found:
         return [known - unknown for known, unknown in zip(self.known, self.unknown, strict=True)]
 
 
-def measure(where: Grounds, probe: Probe, number: int) -> Found:
-    """Ask in pairs about fresh addresses, known and unknown, of one length."""
+def measure(server: RunningServer, probe: Probe, number: int) -> Timings:
+    """Send pairs of requests about new email addresses of equal length, one registered and one not."""
     count = probe.pairs + WARM_UP
-    known, unknown = (list(_addresses(kind, number, count)) for kind in "ku")
-    where.add_people(known)
-    where.within(lambda: _give(probe, (*known, *unknown)))
-    found, end = Found([], []), time.monotonic() + PATIENCE
-    with closing(Visitor(where.port)) as visitor:
+    known, unknown = (list(_emails(prefix, number, count)) for prefix in "ku")
+    server.add_users(known)
+    server.in_transaction(lambda: _run_setup(probe, (*known, *unknown)))
+    timings, deadline = Timings([], []), time.monotonic() + TIME_LIMIT
+    with closing(HttpClient(server.port)) as http_client:
         for pair in zip(known, unknown, strict=True):
-            if time.monotonic() > end:
+            if time.monotonic() > deadline:
                 break
-            kinds = list(zip((found.known, found.unknown), pair, strict=True))
-            random.shuffle(kinds)
-            for times, email in kinds:
-                times.append(_time(visitor, probe, email))
-    return Found(found.known[WARM_UP:], found.unknown[WARM_UP:])
+            samples = list(zip((timings.known, timings.unknown), pair, strict=True))
+            random.shuffle(samples)
+            for times, email in samples:
+                times.append(_measure_call(http_client, probe, email))
+    return Timings(timings.known[WARM_UP:], timings.unknown[WARM_UP:])
 
 
-def _give(probe: Probe, emails: Sequence[str]) -> None:
+def _run_setup(probe: Probe, emails: Sequence[str]) -> None:
     for email in emails:
-        probe.given(email)
+        probe.setup(email)
 
 
-def _addresses(kind: str, number: int, count: int) -> Iterator[str]:
-    return (f"{kind}{number:02}{turn:05}@example.com" for turn in range(count))
+def _emails(prefix: str, number: int, count: int) -> Iterator[str]:
+    return (f"{prefix}{number:02}{index:05}@example.com" for index in range(count))
 
 
-def _time(visitor: Visitor, probe: Probe, email: str) -> float:
-    """The seconds of one call, from a network that nobody has asked from."""
-    if probe.before:
-        path, body = probe.before
-        visitor.from_network(next(NETWORKS)).post(path, body(email)).expect()
+def _measure_call(http_client: HttpClient, probe: Probe, email: str) -> float:
+    """Send one request from an unused network and return its seconds."""
+    if probe.prior_call:
+        path, body = probe.prior_call
+        http_client.use_client_ip(next(CLIENT_IPS)).post(path, body(email)).expect()
         time.sleep(PAUSE)
-    visitor.from_network(next(NETWORKS))
-    begun = time.perf_counter()
-    visitor.post(probe.path, probe.body(email)).expect(probe.status)
-    took = time.perf_counter() - begun
-    if probe.then:
-        begun = time.perf_counter()
-        visitor.get(probe.then).expect()
-        took = time.perf_counter() - begun
+    http_client.use_client_ip(next(CLIENT_IPS))
+    started = time.perf_counter()
+    http_client.post(probe.path, probe.body(email)).expect(probe.status)
+    seconds = time.perf_counter() - started
+    if probe.timed_path:
+        started = time.perf_counter()
+        http_client.get(probe.timed_path).expect()
+        seconds = time.perf_counter() - started
     time.sleep(PAUSE)
-    return took
+    return seconds
 
 
-def line(probe: Probe, found: Found) -> str:
-    """One row of the table, in milliseconds."""
-    known, unknown = (1000 * statistics.median(times) for times in (found.known, found.unknown))
-    verdict = "negligible" if found.is_negligible else "TELLS SOMETHING"
-    told = [f"{known:.2f}", f"{unknown:.2f}", f"{1000 * found.difference:+.3f}", f"{1000 * found.spread:.2f}"]
-    return COLUMNS.format(probe.name, len(found.known), *told, f"{found.delta:+.2f}", verdict)
+def format_row(probe: Probe, timings: Timings) -> str:
+    """Return one row of the table, in milliseconds."""
+    known, unknown = (1000 * statistics.median(times) for times in (timings.known, timings.unknown))
+    verdict = "negligible" if timings.is_negligible else "SIGNIFICANT"
+    cells = [f"{known:.2f}", f"{unknown:.2f}", f"{1000 * timings.difference:+.3f}", f"{1000 * timings.spread:.2f}"]
+    return COLUMNS.format(probe.name, len(timings.known), *cells, f"{timings.delta:+.2f}", verdict)
 
 
-def main(words: Sequence[str]) -> int:
+def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.timing")
-    parser.add_argument("--strict", action="store_true", help="end with 1 where an effect is not negligible")
-    parser.add_argument("--only", default="", help="calls whose name has this in it")
-    told = parser.parse_args(words)
-    probes = [probe for probe in PROBES if told.only in probe.name]
+    parser.add_argument("--strict", action="store_true", help="exit with 1 if an effect is not negligible")
+    parser.add_argument("--only", default="", help="run only the probes whose name contains this text")
+    options = parser.parse_args(arguments)
+    probes = [probe for probe in PROBES if options.only in probe.name]
     print(COLUMNS.format("ms", "pairs", "known", "unknown", "difference", "spread", "delta", "verdict"), flush=True)
     results = []
-    with grounds() as where:
+    with running_server() as server:
         for number, probe in enumerate(probes):
-            results.append(measure(where, probe, number))
-            print(line(probe, results[-1]), flush=True)
-    tells = [probe.name for probe, found in zip(probes, results, strict=True) if not found.is_negligible]
-    print(f"Beyond {NEGLIGIBLE}: {', '.join(tells)}" if tells else f"Every effect is below {NEGLIGIBLE}: negligible.")
-    return 1 if tells and told.strict else 0
+            results.append(measure(server, probe, number))
+            print(format_row(probe, results[-1]), flush=True)
+    significant = [probe.name for probe, timings in zip(probes, results, strict=True) if not timings.is_negligible]
+    if significant:
+        print(f"Above {NEGLIGIBLE}: {', '.join(significant)}")
+    else:
+        print(f"Every effect is below {NEGLIGIBLE}: negligible.")
+    return 1 if significant and options.strict else 0
 
 
 if __name__ == "__main__":

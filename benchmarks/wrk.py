@@ -1,4 +1,4 @@
-"""Load from wrk: as many requests as the server answers, on connections that are kept."""
+"""Load generation with wrk: keep-alive connections that send requests as fast as the server responds."""
 
 import json
 import secrets
@@ -8,18 +8,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-SCRIPT = Path(__file__).with_name("ask.lua")
-PATIENCE = 10  # seconds that wrk waits for one answer
-JSON = {"Content-Type": "application/json", "Accept": "application/json"}
+SCRIPT = Path(__file__).with_name("wrk_script.lua")
+TIMEOUT = 10  # seconds that wrk waits for a response
+JSON_HEADERS = {"Content-Type": "application/json", "Accept": "application/json"}
 
 
 @dataclass(frozen=True)
 class Load:
-    """What is asked again and again.
+    """A request that is sent repeatedly.
 
-    In `body` @NEW@ is another word each time, @KNOWN@ the number of one of the `people`, @TOKEN@ one of the `tokens`.
-    Where `trades`, a Lua pattern, finds the next token in an answer, each token is used once; else one of them goes
-    into `token_header`.
+    In `body`, @NEW@ is a different word in each request, @KNOWN@ the number of one of `user_count` users, and @TOKEN@
+    one of the `tokens`. If `next_token_pattern` is set, a Lua pattern that finds the next token in a response, each
+    token is used once. Otherwise a random token is sent in `token_header`.
     """
 
     method: str
@@ -29,63 +29,74 @@ class Load:
     tokens: Sequence[str] = ()
     token_header: str = "Authorization"
     token_prefix: str = "Bearer "
-    trades: str | None = None
-    people: int = 1
-    pause: int = 0
-    """Milliseconds that each connection waits before it asks again."""
+    next_token_pattern: str | None = None
+    user_count: int = 1
+    pause_ms: int = 0
+    """Milliseconds that each connection waits before its next request."""
 
 
 @dataclass(frozen=True)
-class Figures:
-    """What came of it: answers a second, milliseconds that they took, and how many were none."""
+class LoadResult:
+    """Successful responses per second, their latencies in milliseconds, and the numbers of failures."""
 
     rate: float
     p50: float
     p99: float
-    longest: float
-    refused: int
-    broken: int
+    max_ms: float
+    error_responses: int
+    socket_errors: int
 
 
-class NoWrk(Exception):
+class WrkNotFoundError(Exception):
     """wrk is not installed."""
 
 
 def post(path: str, **body: str) -> Load:
-    """A call with a JSON body."""
-    return Load("POST", path, json.dumps(body), JSON)
+    """Return a load of POST requests with a JSON body."""
+    return Load("POST", path, json.dumps(body), JSON_HEADERS)
 
 
-def run(port: int, load: Load, connections: int, seconds: float) -> Figures:
-    """Load a server on this machine.
+def run(port: int, load: Load, connections: int, seconds: float) -> LoadResult:
+    """Run wrk against a server on this machine.
 
     Raises:
-        NoWrk
+        WrkNotFoundError
     """
     threads = min(2, connections)
-    with TemporaryDirectory() as folder:
-        table = Path(folder, "load.lua")
-        table.write_text(f"return {_lua(_told(load, threads))}")
-        words = ["wrk", f"-t{threads}", f"-c{connections}", f"-d{seconds:g}s", f"--timeout={PATIENCE}s"]
-        words += ["-s", str(SCRIPT), f"http://127.0.0.1:{port}", "--", str(table)]
+    with TemporaryDirectory() as directory:
+        table = Path(directory, "load.lua")
+        table.write_text(f"return {_to_lua(_script_parameters(load, threads))}")
+        command = ["wrk", f"-t{threads}", f"-c{connections}", f"-d{seconds:g}s", f"--timeout={TIMEOUT}s"]
+        command += ["-s", str(SCRIPT), f"http://127.0.0.1:{port}", "--", str(table)]
         try:
-            done = subprocess.run(words, capture_output=True, text=True, timeout=seconds + 30, check=True)
+            process = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 30, check=True)
         except FileNotFoundError:
-            raise NoWrk("The load comes from wrk, which is not here: apt install wrk") from None
-    told = json.loads(done.stdout.splitlines()[-1])
-    rate = (told["requests"] - told["refused"]) / told["seconds"]
-    return Figures(rate, told["p50"], told["p99"], told["longest"], told["refused"], told["broken"])
+            raise WrkNotFoundError("wrk is not installed. Install it, for example with: apt install wrk") from None
+    summary = json.loads(process.stdout.splitlines()[-1])
+    rate = (summary["requests"] - summary["error_responses"]) / summary["seconds"]
+    return LoadResult(
+        rate,
+        summary["p50"],
+        summary["p99"],
+        summary["max_ms"],
+        summary["error_responses"],
+        summary["socket_errors"],
+    )
 
 
-def _told(load: Load, threads: int) -> dict[str, object]:
-    run_of = {"threads": threads, "seed": secrets.randbelow(2**31), "name": secrets.token_hex(4)}
-    return {**vars(replace(load, headers=dict(load.headers), tokens=list(load.tokens))), **run_of}
+def _script_parameters(load: Load, threads: int) -> dict[str, object]:
+    thread_settings = {"threads": threads, "seed": secrets.randbelow(2**31), "name": secrets.token_hex(4)}
+    return {**vars(replace(load, headers=dict(load.headers), tokens=list(load.tokens))), **thread_settings}
 
 
-def _lua(value: object) -> str:
-    """A value as Lua writes it."""
+def _to_lua(value: object) -> str:
+    """Return a value as a Lua literal."""
     if isinstance(value, dict):
-        return "{" + ", ".join(f"[{_lua(key)}] = {_lua(one)}" for key, one in value.items() if one is not None) + "}"
+        return (
+            "{"
+            + ", ".join(f"[{_to_lua(key)}] = {_to_lua(item)}" for key, item in value.items() if item is not None)
+            + "}"
+        )
     if isinstance(value, list):
-        return "{" + ", ".join(map(_lua, value)) + "}"
+        return "{" + ", ".join(map(_to_lua, value)) + "}"
     return json.dumps(value, ensure_ascii=False)

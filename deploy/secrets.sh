@@ -1,14 +1,14 @@
 #!/bin/sh
-# Makes deploy/secrets, once: a file for each secret that deploy/compose.yaml names. Write the password for the mail
-# server into mail_password; keep a copy of secret_key apart from the backups of the database.
+# Create deploy/secrets, once, with a file for each secret that deploy/compose.yaml names. Then write the password of the
+# mail server into mail_password. Keep a copy of secret_key, separately from the backups of the database.
 set -eu
 umask 077
 cd "$(dirname "$0")"
-mkdir secrets  # fails where they have been made: other secrets would lock out what uses these
+mkdir secrets  # fails if the secrets exist: new values would lock out the services that use the old ones
 cd secrets
 
 new() {
-    # Letters and digits: they stand in URLs, in SQL and in a configuration file.
+    # Only letters and digits, because the secrets are used in URLs, in SQL and in a configuration file.
     LC_ALL=C tr -dc 'A-Za-z0-9' < /dev/urandom | head -c 48
 }
 
@@ -24,5 +24,5 @@ printf 'redis://:%s@redis:6379/0' "$redis" > redis_url
 printf 'requirepass %s\n' "$redis" > redis.conf
 printf a-password-for-mail > mail_password
 
-# Containers have users of their own who read them; on this machine only the owner of the folder comes so far.
+# Users inside the containers read these files. On the host, the folder's mode restricts access to its owner.
 chmod 644 ./*

@@ -1,4 +1,4 @@
-"""Sphinx: make docs writes build/docs/index.html, without network."""
+"""Sphinx configuration. `make docs` builds build/docs/index.html without network access."""
 
 import re
 from importlib import metadata
@@ -15,20 +15,27 @@ html_theme = "furo"
 html_title = f"flaskauth {release}"
 html_show_sphinx = False
 
-# The sidebar. It stands here, and not in index.md, so that GitHub shows the pages without directives.
+# The sidebar. It is defined here and not in index.md, so that GitHub displays the page without directives.
 NAVIGATION = {
-    "Begin": ["getting-started", "tutorial"],
-    "Understand": [
-        *("concepts/attempts", "concepts/sessions", "concepts/passwords", "concepts/addresses", "concepts/avatars"),
-        *("concepts/leaving", "concepts/trail", "concepts/keys", "concepts/outbox", "why"),
+    "Tutorials": ["tutorials/getting-started"],
+    "How-to guides": [
+        *("how-to/embed-in-a-flask-app", "how-to/verify-access-tokens", "how-to/call-from-a-browser"),
+        *("how-to/import-users", "how-to/migrate-from-the-tutorial"),
     ],
-    "Use": ["library", "browser", "verifying"],
-    "Run": [
-        *("production", "deploying", "operations", "performance", "scaling"),
-        *("galera", "reliability", "security", "importing", "doctor"),
+    "Concepts": [
+        *("concepts/registration", "concepts/sessions", "concepts/passwords", "concepts/email-change"),
+        *("concepts/avatars", "concepts/account-deletion", "concepts/audit-log", "concepts/signing-keys"),
+        *("concepts/outbox", "concepts/design-decisions"),
     ],
-    "Look up": ["limits", "reference/settings", "reference/routes", "reference/commands", "reference/events"],
-    "Work on it": ["map", "adr/*"],
+    "Reference": [
+        *("reference/routes", "reference/settings", "reference/commands", "reference/events"),
+        *("reference/limits", "reference/security"),
+    ],
+    "Operations": [
+        *("operations/production", "operations/containers", "operations/maintenance", "operations/galera"),
+        *("operations/scaling", "operations/reliability", "operations/performance", "operations/doctor"),
+    ],
+    "Contributing": ["contributing/architecture", "adr/*"],
 }
 
 
@@ -37,9 +44,9 @@ def setup(app: Sphinx) -> None:
 
 
 def _navigate(_app: Sphinx, page: str, source: list[str]) -> None:
-    # What lies outside of docs/ is no page of the site: its name stays, without the link.
+    # Files outside docs/ are not pages of the site: replace links to them with the link text.
     source[0] = re.sub(rf"\[([^\]]+)\]\((?:\.\./){{{page.count('/') + 1}}}[^)]*\)", r"\1", source[0])
     if page == "index":
         for caption, pages in NAVIGATION.items():
-            listed = "\n".join(pages)
-            source[0] += f"\n\n```{{toctree}}\n:hidden:\n:glob:\n:caption: {caption}\n\n{listed}\n```"
+            entries = "\n".join(pages)
+            source[0] += f"\n\n```{{toctree}}\n:hidden:\n:glob:\n:caption: {caption}\n\n{entries}\n```"

@@ -1,69 +1,117 @@
-"""An application on each database, its client, its mailbox, and a clock that can be moved."""
+"""Fixtures of all tests: an application on each database, its client, its mailbox, and a clock that can be moved."""
 
+import gc
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, settings
-from sqlalchemy import create_engine
-from tests.people import Mailbox, People
-from tests.servers import GIVEN, MariaDB, MySQL, PrivateSqlServer, Redis, SqlServer, mysql_server
+from sqlalchemy import Engine, create_engine
+from tests.servers import MYSQL_URL_VARIABLE, MariaDB, MySQL, PrivateSqlServer, Redis, SqlServer, mysql_server
+from tests.servers.process import data_root
+from tests.support import server_logs, shortcuts
+from tests.support.users import Mailbox, UserFactory
 
 from flaskauth import create_app, migrations
-from flaskauth.foundation import clock, jobs
-from flaskauth.foundation.columns import Base
-from flaskauth.foundation.db import db, hang_up
+from flaskauth.core import clock
+from flaskauth.core.db.session import db, dispose_engines
+from flaskauth.core.db.types import Base
+from flaskauth.core.jobs import background
 from flaskauth.settings import Settings, with_driver
 
+TESTS = Path(__file__).parent
 SECRET = "k9Tq3vYx7bNz1mWc5dRf8hJp2sLg6aQe"
-CHOICE = "TEST_DATABASES"
+DATABASES_VARIABLE = "TEST_DATABASES"
 SERVERS: dict[str, type[PrivateSqlServer]] = {"mariadb": MariaDB, "mysql": MySQL}
 DRIVERS = {"mysql+pymysql": "pymysql", "mysql+mysqldb": "mysqlclient"}
-KEPT_TABLES = {"countries", "regions", "alembic_version"}
+PRESERVED_TABLES = {"countries", "regions", "alembic_version"}
+
+# The tests below these paths run on SQLite and on MariaDB, because what they check depends on the database: SQL that
+# differs between dialects, row counts that decide, locks, transactions. All other tests run on SQLite only.
+DATABASE_DEPENDENT = (
+    *("core/test_transactions", "core/test_db", "core/test_retention", "core/test_query_indexes", "core/test_galera"),
+    *("core/test_database_unavailable", "migrations", "concurrency", "rate_limits", "countries"),
+    *("account_deletion/test_account_erasure", "audit/test_audit_sealing", "doctor/test_doctor_database"),
+    *("doctor/test_doctor_healthy", "email_change", "login/test_login_concurrency", "mail/test_mail_outbox"),
+    *("mail/test_mail_leases", "profile/test_account_export", "registration/test_registration_idempotent"),
+    *("registration/test_verification_limits", "registration/test_registration_existing_email"),
+    *("sessions/test_refresh_token_rotation", "sessions/test_logout", "signing_keys/test_signing_key_rotation"),
+    *("user_admin/test_user_import", "user_admin/test_user_export", "login/test_login_lockout"),
+)
+# The slowest files, which start first so that no worker is left with one of them at the end.
+SLOWEST = (
+    *("migrations/test_migration_crash_recovery", "migrations", "registration/test_email_enumeration", "docs", "e2e"),
+    *("chaos", "deploy", "examples", "concurrency", "fuzz", "mail"),
+)
 
 MakeApp = Callable[..., Flask]
 
-# How long an example takes is the machine's affair. `make fuzz` asks for more of them.
-settings.register_profile("stories", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("fuzz", settings.get_profile("stories"), max_examples=int(os.environ.get("EXAMPLES", "1500")))
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "stories"))
+# The duration of an example depends on the machine. `make test-slow SUITE=fuzz` runs more examples.
+settings.register_profile("default", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("fuzz", settings.get_profile("default"), max_examples=int(os.environ.get("EXAMPLES", "1500")))
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
 def databases() -> list[str]:
-    """Which databases the stories run on: TEST_DATABASES="mysql mariadb" names others."""
-    return os.environ.get(CHOICE, "sqlite mariadb").split()
+    """Return the databases that the tests run on; TEST_DATABASES="mysql mariadb" selects others."""
+    return os.environ.get(DATABASES_VARIABLE, "sqlite mariadb").split()
 
 
-def servers() -> list[str]:
-    """Those of them that are servers."""
+def sql_servers() -> list[str]:
+    """Return those databases that are servers."""
     return [name for name in databases() if name != "sqlite"]
 
 
-def private_servers() -> list[str]:
-    """Those that are started here, so that they may be stopped and given options."""
-    return [name for name in servers() if name != "mysql" or GIVEN not in os.environ]
+def private_sql_servers() -> list[str]:
+    """Return those servers that the tests start themselves, so that a test can stop them and set their options."""
+    return [name for name in sql_servers() if name != "mysql" or MYSQL_URL_VARIABLE not in os.environ]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test that uses a database on one database, or on each if what it checks depends on the database."""
+    arguments = [marker.args[0] for marker in metafunc.definition.iter_markers("parametrize")]
+    is_chosen = any("database" in (names.split(",") if isinstance(names, str) else names) for names in arguments)
+    if "database" in metafunc.fixturenames and not is_chosen:
+        is_dependent = DATABASES_VARIABLE in os.environ or _is_below(DATABASE_DEPENDENT, metafunc.definition.path)
+        names = databases() if is_dependent else databases()[:1]
+        metafunc.parametrize("database", names, indirect=True)
 
 
 def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
-    """Tell the driver beside the database: mysql-mysqlclient."""
+    """Show the driver beside the database: mysql-mysqlclient."""
     return f"{val}-{DRIVERS[with_driver('mysql://').drivername]}" if val in list(SERVERS) else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Where databases were named, leave out what runs on none of them: `make test` has run it."""
-    if CHOICE not in os.environ:
+    """Start the slowest files first. With TEST_DATABASES, deselect the tests that use none of these databases."""
+    ranks = {path: rank for rank, path in enumerate(SLOWEST)}
+    items.sort(key=lambda item: next((rank for path, rank in ranks.items() if _is_below((path,), item.path)), 99))
+    if DATABASES_VARIABLE not in os.environ:
         return
-    left_out = {item for item in items if not _is_on(databases(), item)}
-    config.hook.pytest_deselected(items=[*left_out])
-    items[:] = [item for item in items if item not in left_out]
+    deselected = {item for item in items if not _runs_on(databases(), item)}
+    config.hook.pytest_deselected(items=[*deselected])
+    items[:] = [item for item in items if item not in deselected]
 
 
-def _is_on(names: list[str], item: pytest.Item) -> bool:
+def pytest_collection_finish() -> None:
+    """Keep the garbage collector from walking through all modules and tests again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+
+
+def _is_below(paths: tuple[str, ...], file: Path) -> bool:
+    return file.is_relative_to(TESTS) and file.relative_to(TESTS).as_posix().startswith(paths)
+
+
+def _runs_on(names: list[str], item: pytest.Item) -> bool:
     return (
         isinstance(item, pytest.Function)
         and hasattr(item, "callspec")
@@ -71,9 +119,52 @@ def _is_on(names: list[str], item: pytest.Item) -> bool:
     )
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add the logs of server processes to the report of a failed test."""
+    report = yield
+    if report.failed:
+        report.sections.extend(server_logs.sections())
+    return report
+
+
+@pytest.fixture(autouse=True)
+def start_server_logs() -> None:
+    server_logs.start_test()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cheap_argon2() -> Iterator[None]:
+    with shortcuts.use_hasher(shortcuts.CHEAP):
+        yield
+
+
+@pytest.fixture
+def real_argon2() -> Iterator[None]:
+    with shortcuts.use_hasher(shortcuts.REAL):
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def fast_applications() -> Iterator[None]:
+    with (
+        shortcuts.start_jobs_immediately(),
+        shortcuts.share_url_builders(),
+        shortcuts.share_engines(),
+        shortcuts.share_tls_contexts(),
+    ):
+        yield
+
+
+@pytest.fixture
+def own_engines() -> Iterator[None]:
+    with shortcuts.unshare_engines():
+        yield
+
+
 @pytest.fixture(scope="session")
 def mariadb() -> Iterator[MariaDB]:
-    with MariaDB("--max-connections=500") as server:  # several applications at once, with pools of 32 and 12 more
+    with MariaDB("--max-connections=500") as server:  # several applications, each with a pool of 32 and 12 more
         yield server
 
 
@@ -98,50 +189,52 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def mariadb_url(mariadb: MariaDB) -> Iterator[str]:
-    yield from _migrated(mariadb)
+    yield from _create_migrated(mariadb)
 
 
 @pytest.fixture(scope="session")
 def mysql_url(mysql: SqlServer) -> Iterator[str]:
-    yield from _migrated(mysql)
+    yield from _create_migrated(mysql)
 
 
-@pytest.fixture(params=databases())
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The URL of a migrated database without people."""
+@pytest.fixture
+def database(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of a migrated database without users; see `pytest_generate_tests`."""
     if request.param == "sqlite":
-        shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "test.db")
-        yield f"sqlite:///{tmp_path}/test.db"
+        with TemporaryDirectory(prefix="sqlite-", dir=data_root()) as folder:
+            shutil.copy(request.getfixturevalue("sqlite_template"), f"{folder}/test.db")
+            yield f"sqlite:///{folder}/test.db"
     else:
         url: str = request.getfixturevalue(f"{request.param}_url")
         yield url
-        _empty(url)
+        _delete_all_rows(url)
 
 
 @pytest.fixture
 def make_app(database: str, tmp_path: Path) -> Iterator[MakeApp]:
-    """Makes applications on the test's database; settings are given by name."""
-    made: list[Flask] = []
+    """A function that creates applications on the test's database; keyword arguments are settings."""
+    apps: list[Flask] = []
 
-    def make(**given: str) -> Flask:
+    def make(**overrides: str) -> Flask:
         environ = {
             "SECRET_KEY": SECRET,
             "FLASKAUTH_ENV": "development",
             "FLASKAUTH_INSTANCE_PATH": str(tmp_path),
             "SQLALCHEMY_DATABASE_URI": database,
             "TRUSTED_PROXIES": "127.0.0.1",
-            "DATABASE_POOL_SIZE": "32",  # a burst of 30 waits for none, on a slow machine either
-            **given,
+            "DATABASE_POOL_SIZE": "32",  # a burst of 30 requests waits for no connection, on a slow machine either
+            **overrides,
         }
-        made.append(create_app(Settings.load(environ, tmp_path / "no.env")))
-        return made[-1]
+        apps.append(create_app(Settings.load(environ, tmp_path / "no.env")))
+        return apps[-1]
 
     yield make
-    for app in made:
-        app.extensions[jobs.KEY].stop()
+    for app in apps:
+        app.extensions[background.KEY].stop()
         with app.app_context():
             db.session.close()
-            hang_up()
+            if database.startswith("sqlite"):  # the engines of a server are shared by the tests of a worker
+                dispose_engines()
 
 
 @pytest.fixture
@@ -160,29 +253,32 @@ def mailbox(app: Flask) -> Mailbox:
 
 
 @pytest.fixture
-def people(app: Flask) -> People:
-    return People(app)
+def users(app: Flask) -> UserFactory:
+    return UserFactory(app)
 
 
 @pytest.fixture(autouse=True)
-def real_time() -> Iterator[None]:
-    """Whatever a test did to the clock, the next one starts at the real time."""
+def reset_clock() -> Iterator[None]:
+    """Return to the real time after each test."""
     yield
     clock.travel(-clock._offset)
 
 
-def _migrated(server: SqlServer) -> Iterator[str]:
-    name = f"stories_{secrets.token_hex(4)}"
+def _create_migrated(server: SqlServer) -> Iterator[str]:
+    name = f"test_{secrets.token_hex(4)}"
     server.create(name)
     migrations.upgrade(with_driver(server.url(name)))
     yield server.url(name)
     server.drop(name)
 
 
-def _empty(url: str) -> None:
-    engine = create_engine(with_driver(url))
-    with engine.begin() as connection:
+def _delete_all_rows(url: str) -> None:
+    with _engine(url).begin() as connection:
         for table in reversed(Base.metadata.sorted_tables):
-            if table.name not in KEPT_TABLES:
+            if table.name not in PRESERVED_TABLES:
                 connection.execute(table.delete())
-    engine.dispose()
+
+
+@cache
+def _engine(url: str) -> Engine:
+    return create_engine(with_driver(url), pool_size=1, pool_pre_ping=True)

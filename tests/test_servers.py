@@ -1,3 +1,5 @@
+"""The private database, Redis and SMTP servers of the tests."""
+
 import smtplib
 import socket
 import ssl
@@ -13,20 +15,20 @@ from pathlib import Path
 import pytest
 import redis
 from sqlalchemy import Engine, NullPool, create_engine, text
-from tests.conftest import SERVERS, private_servers
+from tests.conftest import SERVERS, private_sql_servers
 from tests.servers import Certificate, PrivateSqlServer, Redis, SmtpSink
-from tests.servers.mail import Mode
+from tests.servers.smtp_sink import Mode
 
 
-@pytest.fixture(scope="module", params=private_servers())
+@pytest.fixture(scope="module", params=private_sql_servers())
 def server(request: pytest.FixtureRequest) -> Iterator[PrivateSqlServer]:
-    with SERVERS[request.param]() as found:
-        yield found
+    with SERVERS[request.param]() as sql_server:
+        yield sql_server
 
 
 @pytest.fixture
 def notes(server: PrivateSqlServer) -> Iterator[Engine]:
-    """A table in a database of its own, as the user that the product is given."""
+    """A table in a separate database, accessed as the user of the server's URLs."""
     server.create("some_notes")
     engine = create_engine(server.url("some_notes").replace("mysql:", "mysql+pymysql:"), poolclass=NullPool)
     write(engine, "CREATE TABLE notes (words VARCHAR(20)) CHARACTER SET utf8mb4")
@@ -45,12 +47,12 @@ def write(engine: Engine, statement: str) -> None:
         connection.execute(text(statement))
 
 
-def words(engine: Engine) -> list[str]:
+def read_notes(engine: Engine) -> list[str]:
     with engine.connect() as connection:
         return list(connection.scalars(text("SELECT words FROM notes ORDER BY words")))
 
 
-def letter() -> EmailMessage:
+def sample_message() -> EmailMessage:
     message = EmailMessage()
     message["Subject"] = "Grüße"
     message["From"] = "us@example.com"
@@ -61,44 +63,44 @@ def letter() -> EmailMessage:
 
 def send(sink: SmtpSink) -> None:
     with smtplib.SMTP("127.0.0.1", sink.port, timeout=5) as client:
-        client.send_message(letter())
+        client.send_message(sample_message())
 
 
-def answers(port: int) -> bool:
+def is_listening(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def test_a_killed_database_keeps_what_was_committed(server: PrivateSqlServer, notes: Engine) -> None:
+def test_database_killed_keeps_committed_rows(server: PrivateSqlServer, notes: Engine) -> None:
     write(notes, "INSERT INTO notes VALUES ('before')")
 
     server.kill()
     server.start()
 
-    write(notes, "INSERT INTO notes VALUES ('then ä 🐈')")
-    assert words(notes) == ["before", "then ä 🐈"]
+    write(notes, "INSERT INTO notes VALUES ('after ä 🐈')")
+    assert read_notes(notes) == ["after ä 🐈", "before"]
 
 
-def test_a_restarted_database_is_found_at_the_same_address(server: PrivateSqlServer, notes: Engine) -> None:
-    address = server.url("some_notes")
+def test_database_restarted_keeps_its_url(server: PrivateSqlServer, notes: Engine) -> None:
+    url = server.url("some_notes")
 
     server.restart()
 
-    assert server.url("some_notes") == address
-    assert words(notes) == []
+    assert server.url("some_notes") == url
+    assert read_notes(notes) == []
 
 
-def test_a_paused_database_answers_when_it_is_resumed(server: PrivateSqlServer, notes: Engine) -> None:
+def test_database_paused_responds_after_resume(server: PrivateSqlServer, notes: Engine) -> None:
     server.pause()
     with ThreadPoolExecutor() as pool:
-        answer = pool.submit(words, notes)
+        response = pool.submit(read_notes, notes)
         time.sleep(0.2)
-        assert not answer.done()
+        assert not response.done()
         server.resume()
-        assert answer.result(10) == []
+        assert response.result(10) == []
 
 
-def test_the_user_of_a_database_has_no_business_in_another(server: PrivateSqlServer, notes: Engine) -> None:
+def test_database_user_has_no_rights_elsewhere(server: PrivateSqlServer, notes: Engine) -> None:
     server.create("somexnotes")
 
     with pytest.raises(Exception, match="denied"):
@@ -109,15 +111,15 @@ def test_the_user_of_a_database_has_no_business_in_another(server: PrivateSqlSer
     server.drop("somexnotes")
 
 
-@pytest.mark.parametrize("name", private_servers())
-def test_a_server_that_does_not_start_shows_the_end_of_its_log(name: str) -> None:
+@pytest.mark.parametrize("name", private_sql_servers())
+def test_server_failing_to_start_shows_end_of_log(name: str) -> None:
     server = SERVERS[name]("--no-such-option")
     with pytest.raises(RuntimeError, match="no-such-option"):
         server.start()
     server.close()
 
 
-def test_a_restarted_redis_has_the_same_address_and_forgot_everything() -> None:
+def test_redis_restarted_keeps_url_and_loses_data() -> None:
     with Redis() as server, redis.Redis.from_url(server.url) as client:
         client.set("name", "Grace")
 
@@ -126,7 +128,7 @@ def test_a_restarted_redis_has_the_same_address_and_forgot_everything() -> None:
         assert client.get("name") is None
 
 
-def test_servers_end_and_their_folders_go_when_the_tests_are_killed() -> None:
+def test_servers_are_removed_when_the_tests_are_killed() -> None:
     program = """if True:
         from tests.servers import Redis
         server = Redis().start()
@@ -136,17 +138,17 @@ def test_servers_end_and_their_folders_go_when_the_tests_are_killed() -> None:
     command = [sys.executable, "-c", program]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as tests:
         port, home = tests.stdout.readline().split() if tests.stdout else ("0", "")
-        assert answers(int(port))
+        assert is_listening(int(port))
         tests.kill()
 
     deadline = time.monotonic() + 10
-    while (answers(int(port)) or Path(home).exists()) and time.monotonic() < deadline:
+    while (is_listening(int(port)) or Path(home).exists()) and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert not answers(int(port))
+    assert not is_listening(int(port))
     assert not Path(home).exists()
 
 
-def test_mail_is_kept_as_it_came_and_as_a_message(sink: SmtpSink) -> None:
+def test_smtp_sink_stores_raw_and_parsed_mail(sink: SmtpSink) -> None:
     send(sink)
 
     received = sink.wait_for(lambda mail: "WXYZ" in mail.message.get_content())
@@ -156,28 +158,28 @@ def test_mail_is_kept_as_it_came_and_as_a_message(sink: SmtpSink) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "refusal", "kept"),
+    ("mode", "error", "stored"),
     [
         ("tempfail", smtplib.SMTPDataError, 0),
         ("reject", smtplib.SMTPRecipientsRefused, 0),
         ("drop", smtplib.SMTPServerDisconnected, 1),
     ],
 )
-def test_a_sink_refuses_as_it_is_told_until_told_otherwise(
-    sink: SmtpSink, mode: Mode, refusal: type[Exception], kept: int
+def test_smtp_sink_failure_mode_lasts_until_changed(
+    sink: SmtpSink, mode: Mode, error: type[Exception], stored: int
 ) -> None:
     sink.mode = mode
-    with pytest.raises(refusal) as problem:
+    with pytest.raises(error) as raised:
         send(sink)
-    assert len(sink.messages) == kept
-    assert mode == "drop" or {"tempfail": "451", "reject": "550"}[mode] in str(problem.value)
+    assert len(sink.messages) == stored
+    assert mode == "drop" or {"tempfail": "451", "reject": "550"}[mode] in str(raised.value)
 
     sink.mode = "ok"
     send(sink)
-    assert len(sink.messages) == kept + 1
+    assert len(sink.messages) == stored + 1
 
 
-def test_a_hanging_sink_answers_when_it_is_released(sink: SmtpSink) -> None:
+def test_smtp_sink_hang_mode_ends_when_changed(sink: SmtpSink) -> None:
     sink.mode = "hang"
     with ThreadPoolExecutor() as pool:
         sending: Future[None] = pool.submit(send, sink)
@@ -190,7 +192,7 @@ def test_a_hanging_sink_answers_when_it_is_released(sink: SmtpSink) -> None:
     assert len(sink.messages) == 1
 
 
-def test_a_stopped_sink_hangs_up_and_comes_back_at_the_same_port(sink: SmtpSink) -> None:
+def test_smtp_sink_stop_disconnects_and_keeps_port(sink: SmtpSink) -> None:
     sink.mode = "hang"
     with ThreadPoolExecutor() as pool:
         sending: Future[None] = pool.submit(send, sink)
@@ -207,33 +209,35 @@ def test_a_stopped_sink_hangs_up_and_comes_back_at_the_same_port(sink: SmtpSink)
     assert len(sink.messages) == 1
 
 
-def test_starttls_and_a_login_can_be_asked_for() -> None:
+def test_smtp_sink_can_require_starttls_and_login() -> None:
     with SmtpSink(tls="starttls", login=("app", "secret")) as sink, smtplib.SMTP("localhost", sink.port) as client:
         with pytest.raises(smtplib.SMTPException, match="STARTTLS command first"):
-            client.send_message(letter())
-        client.starttls(context=sink.certificate.for_client())
+            client.send_message(sample_message())
+        client.starttls(context=sink.certificate.client_context())
         with pytest.raises(smtplib.SMTPException, match="Authentication required"):
-            client.send_message(letter())
+            client.send_message(sample_message())
         with pytest.raises(smtplib.SMTPAuthenticationError):
             client.login("app", "wrong")
         client.login("app", "secret")
-        client.send_message(letter())
+        client.send_message(sample_message())
         assert len(sink.messages) == 1
 
 
-def test_a_sink_can_speak_tls_from_the_first_byte() -> None:
+def test_smtp_sink_implicit_tls_accepts_mail() -> None:
     with SmtpSink(tls="implicit") as sink:
-        trusting = sink.certificate.for_client()
-        with smtplib.SMTP_SSL("localhost", sink.port, context=trusting) as client:
-            client.send_message(letter())
+        context = sink.certificate.client_context()
+        with smtplib.SMTP_SSL("localhost", sink.port, context=context) as client:
+            client.send_message(sample_message())
         assert len(sink.messages) == 1
 
 
-@pytest.mark.parametrize("certificate", [Certificate(names=("elsewhere.test",)), Certificate(lasts=timedelta(days=-1))])
-def test_a_sink_can_show_a_certificate_that_nobody_should_accept(certificate: Certificate) -> None:
+@pytest.mark.parametrize(
+    "certificate", [Certificate(names=("elsewhere.test",)), Certificate(valid_for=timedelta(days=-1))]
+)
+def test_smtp_sink_can_present_an_invalid_certificate(certificate: Certificate) -> None:
     with (
         SmtpSink(tls="starttls", certificate=certificate) as sink,
         smtplib.SMTP("localhost", sink.port) as client,
         pytest.raises(ssl.SSLCertVerificationError),
     ):
-        client.starttls(context=certificate.for_client())
+        client.starttls(context=certificate.client_context())

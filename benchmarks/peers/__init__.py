@@ -1,16 +1,16 @@
-"""What others have built, served as their documentation recommends, to be loaded beside ours."""
+"""Peers: other authentication projects, configured as their documentation recommends, to be loaded like flaskauth."""
 
 from benchmarks.peers import better_auth, django_allauth, fastapi_users, flask_security
-from benchmarks.peers.peer import Peer, Site
+from benchmarks.peers.peer import LoadTarget, Peer
 
 PEERS: tuple[Peer, ...] = (
-    flask_security.USUAL,
-    flask_security.EQUAL,
-    fastapi_users.BY_JWT,
-    fastapi_users.BY_DATABASE,
-    fastapi_users.EQUAL,
-    django_allauth.USUAL,
-    better_auth.USUAL,
+    flask_security.DEFAULT,
+    flask_security.EQUAL_HASH,
+    fastapi_users.JWT,
+    fastapi_users.DATABASE_TOKEN,
+    fastapi_users.EQUAL_HASH,
+    django_allauth.DEFAULT,
+    better_auth.DEFAULT,
 )
 
-__all__ = ["PEERS", "Peer", "Site"]
+__all__ = ["PEERS", "LoadTarget", "Peer"]

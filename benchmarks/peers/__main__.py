@@ -1,48 +1,56 @@
-"""python -m benchmarks.peers [NAME]: install them, and see that each answers all that the benchmark asks of it.
+"""python -m benchmarks.peers [NAME]: install the peers and check that each supports its benchmark operations.
 
-Each operation under each server for some seconds; an answer that was refused, or that is about nobody, ends it with 1.
+Loads each operation under each server for some seconds. An error response or a wrong profile exits with 1.
 """
 
 import sys
 
 from tests.servers import MariaDB
-from tests.servers.packages import CannotInstall
+from tests.servers.packages import InstallError
 
-from benchmarks.grounds import DURABLE
-from benchmarks.peers import PEERS, Site
-from benchmarks.peers.asking import Visit
-from benchmarks.run import Run
+from benchmarks.environment import DURABLE_COMMITS
+from benchmarks.peers import PEERS, LoadTarget
+from benchmarks.peers.client import PeerClient
+from benchmarks.run import BenchmarkRun
 
 
-def main(words: list[str]) -> int:
-    """Whoever has these words in the name; all, without words."""
-    chosen = [peer for peer in PEERS if all(word.lower() in peer.name.lower() for word in words)]
+def main(name_parts: list[str]) -> int:
+    """Check the peers whose names contain all these words; without words, check all."""
+    selected = [peer for peer in PEERS if all(part.lower() in peer.name.lower() for part in name_parts)]
     try:
-        for peer in chosen:
+        for peer in selected:
             peer.install()
-    except CannotInstall as problem:
-        print(problem, file=sys.stderr)
+    except InstallError as error:
+        print(error, file=sys.stderr)
         return 1
-    for peer in chosen:
+    for peer in selected:
         print(f"{peer.name}: {peer.hash}; {peer.versions()}")
-    run = Run()
-    with MariaDB(DURABLE) as database:
-        for number, (peer, server) in enumerate([(one, server) for one in chosen for server in one.servers]):
+    run = BenchmarkRun()
+    with MariaDB(DURABLE_COMMITS) as database:
+        for number, (peer, server) in enumerate(
+            [(each_peer, server) for each_peer in selected for server in each_peer.servers]
+        ):
             database.create(f"peer{number}")
-            with peer.serving(server, database.url(f"peer{number}")) as site:
-                if not _knows_who_asks(site):
-                    print(f"{peer.name}: the profile is nobody's", file=sys.stderr)
+            with peer.serve(server, database.url(f"peer{number}")) as target:
+                if not _returns_own_profile(target):
+                    print(f"{peer.name}: the profile is not that of the user", file=sys.stderr)
                     return 1
-                run.load(site, peer.name, server, warm_up=peer.warm_up)
-    return int(any(one.refused or one.broken or not one.rate for figures in run.rows.values() for one in figures))
+                run.measure(target, peer.name, server, warm_up=peer.warm_up_seconds)
+    return int(
+        any(
+            result.error_responses or result.socket_errors or not result.rate
+            for results in run.rows.values()
+            for result in results
+        )
+    )
 
 
-def _knows_who_asks(site: Site) -> bool:
-    if "profile" not in site.loads:
+def _returns_own_profile(target: LoadTarget) -> bool:
+    if "profile" not in target.loads:
         return True
-    load = site.loads["profile"]()
+    load = target.loads["profile"]()
     headers = {**load.headers, load.token_header: load.token_prefix + load.tokens[0]}
-    return b"grace0@" in Visit(site.port).ask(load.method, load.path, load.body, headers).body
+    return b"grace0@" in PeerClient(target.port).request(load.method, load.path, load.body, headers).body
 
 
 if __name__ == "__main__":

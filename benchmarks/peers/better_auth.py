@@ -1,13 +1,21 @@
-"""better-auth on Node: sessions in the database and a cookie, as its pages have it, in two processes by node's cluster.
+"""better-auth on Node: sessions in the database and a cookie, in two processes of node's cluster module.
 
-What renews a session is its POST /get-session, with the settings deferSessionRefresh and updateAge 0: the session's end
-moves, its token stays. The cookie cache is off, as it comes: the profile reads the session, as ours does. The joins
-that its page about MySQL advises are on. Generous to it: no limits on requests, no mail to who registers, a warm-up.
+POST /get-session with deferSessionRefresh and updateAge 0 renews a session: its expiry moves, its token is unchanged.
+The cookie cache is off by default, so the profile reads the session, as in flaskauth. The joins that its MySQL page
+recommends are on. In its favour: no rate limits, no registration mail, and a warm-up.
 """
 
-from benchmarks.grounds import PASSWORD
-from benchmarks.peers.asking import KNOWN, NEW, TO_READ, TO_TRADE, Answer, Visit, posted
-from benchmarks.peers.homes import NodeHome
+from benchmarks.environment import PASSWORD
+from benchmarks.peers.client import (
+    ACCESS_TOKEN_COUNT,
+    KNOWN_EMAIL,
+    NEW_EMAIL,
+    REFRESH_TOKEN_COUNT,
+    PeerClient,
+    Response,
+    post_as_any_user,
+)
+from benchmarks.peers.environments import NodeEnvironment
 from benchmarks.peers.peer import Peer
 from benchmarks.wrk import Load
 
@@ -15,38 +23,38 @@ API = "/api/auth"
 COOKIE = "better-auth.session_token="
 
 
-def sign_in(_visit: Visit) -> Load:
-    return posted(f"{API}/sign-in/email", email=KNOWN, password=PASSWORD)
+def sign_in(_client: PeerClient) -> Load:
+    return post_as_any_user(f"{API}/sign-in/email", email=KNOWN_EMAIL, password=PASSWORD)
 
 
-def register(_visit: Visit) -> Load:
-    return posted(f"{API}/sign-up/email", email=NEW, password=PASSWORD, name="Grace Hopper")
+def register(_client: PeerClient) -> Load:
+    return post_as_any_user(f"{API}/sign-up/email", email=NEW_EMAIL, password=PASSWORD, name="Grace Hopper")
 
 
-def profile(visit: Visit) -> Load:
-    return _session(visit, "GET", TO_READ)
+def profile(client: PeerClient) -> Load:
+    return _session_load(client, "GET", ACCESS_TOKEN_COUNT)
 
 
-def refresh(visit: Visit) -> Load:
-    return _session(visit, "POST", TO_TRADE)
+def refresh(client: PeerClient) -> Load:
+    return _session_load(client, "POST", REFRESH_TOKEN_COUNT)
 
 
-def _session(visit: Visit, method: str, count: int) -> Load:
-    headers = {"Origin": f"http://127.0.0.1:{visit.port}"}
-    tokens = visit.tokens(count, sign_in(visit), _token)
+def _session_load(client: PeerClient, method: str, count: int) -> Load:
+    headers = {"Origin": f"http://127.0.0.1:{client.port}"}
+    tokens = client.collect_tokens(count, sign_in(client), _read_token)
     return Load(method, f"{API}/get-session", None, headers, tokens, token_header="Cookie", token_prefix=COOKIE)
 
 
-def _token(answer: Answer) -> str:
-    return answer.headers["set-cookie"].partition(COOKIE)[2].partition(";")[0]
+def _read_token(response: Response) -> str:
+    return response.headers["set-cookie"].partition(COOKIE)[2].partition(";")[0]
 
 
-USUAL = Peer(
+DEFAULT = Peer(
     name="better-auth",
     hash="scrypt N=16384, r=16, p=1",
-    home=NodeHome("better-auth", ("better-auth", "mysql2")),
+    environment=NodeEnvironment("better-auth", ("better-auth", "mysql2")),
     commands={"node": ("node", "server.js")},
-    fill=("node", "fill.js"),
-    asks={"profile": profile, "refresh": refresh, "sign-in": sign_in, "register": register},
-    warm_up=5,  # cold, it answers half as often
+    seed_command=("node", "fill.js"),
+    load_factories={"profile": profile, "refresh": refresh, "sign-in": sign_in, "register": register},
+    warm_up_seconds=5,  # without it, the rate is half as high
 )

@@ -1,15 +1,23 @@
-"""django-allauth headless: clients that are apps, with JWT and refresh tokens that rotate, as its pages have it.
+"""django-allauth headless for app clients, with JWT access tokens and rotating refresh tokens.
 
-Its answer about the session is the profile: it reads session and account. Generous to it: Argon2 as Django's pages
-advise, whose default takes twice as long; connections that are kept, mail into nothing, no limits on requests.
+The profile is its session response, which reads the session and the account. In its favour: Argon2, as Django's pages
+recommend, because Django's default hasher takes twice as long; persistent connections, discarded mail, no rate limits.
 """
 
 from collections.abc import Callable
 from dataclasses import replace
 
-from benchmarks.grounds import PASSWORD
-from benchmarks.peers.asking import KNOWN, NEW, TO_READ, TO_TRADE, Answer, Visit, posted
-from benchmarks.peers.homes import PythonHome
+from benchmarks.environment import PASSWORD
+from benchmarks.peers.client import (
+    ACCESS_TOKEN_COUNT,
+    KNOWN_EMAIL,
+    NEW_EMAIL,
+    REFRESH_TOKEN_COUNT,
+    PeerClient,
+    Response,
+    post_as_any_user,
+)
+from benchmarks.peers.environments import PythonEnvironment
 from benchmarks.peers.peer import Peer
 from benchmarks.peers.wsgi import servers
 from benchmarks.wrk import Load
@@ -17,34 +25,38 @@ from benchmarks.wrk import Load
 API = "/_allauth/app/v1"
 
 
-def sign_in(_visit: Visit) -> Load:
-    return posted(f"{API}/auth/login", email=KNOWN, password=PASSWORD)
+def sign_in(_client: PeerClient) -> Load:
+    return post_as_any_user(f"{API}/auth/login", email=KNOWN_EMAIL, password=PASSWORD)
 
 
-def register(_visit: Visit) -> Load:
-    return posted(f"{API}/auth/signup", email=NEW, password=PASSWORD)
+def register(_client: PeerClient) -> Load:
+    return post_as_any_user(f"{API}/auth/signup", email=NEW_EMAIL, password=PASSWORD)
 
 
-def profile(visit: Visit) -> Load:
-    return Load("GET", f"{API}/auth/session", tokens=visit.tokens(TO_READ, sign_in(visit), _token("access_token")))
+def profile(client: PeerClient) -> Load:
+    return Load(
+        "GET",
+        f"{API}/auth/session",
+        tokens=client.collect_tokens(ACCESS_TOKEN_COUNT, sign_in(client), _token_reader("access_token")),
+    )
 
 
-def refresh(visit: Visit) -> Load:
-    tokens = visit.tokens(TO_TRADE, sign_in(visit), _token("refresh_token"))
-    asked = posted(f"{API}/tokens/refresh", refresh_token="@TOKEN@")
-    return replace(asked, tokens=tokens, trades='"refresh_token": ?"([^"]+)"')
+def refresh(client: PeerClient) -> Load:
+    tokens = client.collect_tokens(REFRESH_TOKEN_COUNT, sign_in(client), _token_reader("refresh_token"))
+    load = post_as_any_user(f"{API}/tokens/refresh", refresh_token="@TOKEN@")
+    return replace(load, tokens=tokens, next_token_pattern='"refresh_token": ?"([^"]+)"')
 
 
-def _token(kind: str) -> Callable[[Answer], str]:
-    return lambda answer: str(answer.json["meta"][kind])
+def _token_reader(name: str) -> Callable[[Response], str]:
+    return lambda response: str(response.json["meta"][name])
 
 
-USUAL = Peer(
+DEFAULT = Peer(
     name="django-allauth headless, JWT",
     hash="argon2id m=102400, t=2, p=8",
-    home=PythonHome("django-allauth", ("django-allauth", "django", "gunicorn", "granian")),
+    environment=PythonEnvironment("django-allauth", ("django-allauth", "django", "gunicorn", "granian")),
     commands=servers("app:application"),
-    fill=("python", "-m", "fill"),
-    asks={"profile": profile, "refresh": refresh, "sign-in": sign_in, "register": register},
-    rotates=True,
+    seed_command=("python", "-m", "fill"),
+    load_factories={"profile": profile, "refresh": refresh, "sign-in": sign_in, "register": register},
+    rotates_refresh_tokens=True,
 )

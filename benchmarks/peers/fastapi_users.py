@@ -1,40 +1,40 @@
-"""FastAPI Users: a bearer token that is a JWT, or one that lies in the database; SQLAlchemy and asyncmy under uvicorn.
+"""FastAPI Users: a bearer token, either a JWT or stored in the database; SQLAlchemy and asyncmy under uvicorn.
 
-It has no refresh, and hashes on the event loop. Generous to it: its hooks mail nobody, no limits, no access log.
+It has no refresh tokens, and it hashes on the event loop. In its favour: no mail, no rate limits, no access log.
 """
 
 from dataclasses import replace
 
-from benchmarks.grounds import PASSWORD
-from benchmarks.peers.asking import KNOWN, NEW, TO_READ, Answer, Visit, posted
-from benchmarks.peers.homes import PythonHome
+from benchmarks.environment import PASSWORD
+from benchmarks.peers.client import ACCESS_TOKEN_COUNT, KNOWN_EMAIL, NEW_EMAIL, PeerClient, Response, post_as_any_user
+from benchmarks.peers.environments import PythonEnvironment
 from benchmarks.peers.peer import Peer
 from benchmarks.wrk import Load
 
-FORM = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
+FORM_HEADERS = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
 
 
-def sign_in(_visit: Visit) -> Load:
-    body = f"username={KNOWN}&password={PASSWORD.replace(' ', '+')}"
-    return replace(posted("/auth/login"), body=body, headers=FORM)
+def sign_in(_client: PeerClient) -> Load:
+    body = f"username={KNOWN_EMAIL}&password={PASSWORD.replace(' ', '+')}"
+    return replace(post_as_any_user("/auth/login"), body=body, headers=FORM_HEADERS)
 
 
-def register(_visit: Visit) -> Load:
-    return posted("/auth/register", email=NEW, password=PASSWORD)
+def register(_client: PeerClient) -> Load:
+    return post_as_any_user("/auth/register", email=NEW_EMAIL, password=PASSWORD)
 
 
-def profile(visit: Visit) -> Load:
-    return Load("GET", "/users/me", tokens=visit.tokens(TO_READ, sign_in(visit), _token))
+def profile(client: PeerClient) -> Load:
+    return Load("GET", "/users/me", tokens=client.collect_tokens(ACCESS_TOKEN_COUNT, sign_in(client), _read_token))
 
 
-def _token(answer: Answer) -> str:
-    return str(answer.json["access_token"])
+def _read_token(response: Response) -> str:
+    return str(response.json["access_token"])
 
 
-BY_JWT = Peer(
+JWT = Peer(
     name="FastAPI Users, JWT",
     hash="argon2id m=65536, t=3, p=4",
-    home=PythonHome("fastapi-users", ("fastapi-users", "fastapi", "sqlalchemy", "asyncmy", "uvicorn")),
+    environment=PythonEnvironment("fastapi-users", ("fastapi-users", "fastapi", "sqlalchemy", "asyncmy", "uvicorn")),
     commands={
         "uvicorn": (
             "uvicorn",
@@ -48,14 +48,14 @@ BY_JWT = Peer(
             "app:app",
         )
     },
-    fill=("python", "-m", "fill"),
-    asks={"profile": profile, "sign-in": sign_in, "register": register},
+    seed_command=("python", "-m", "fill"),
+    load_factories={"profile": profile, "sign-in": sign_in, "register": register},
 )
-BY_DATABASE = replace(BY_JWT, name="FastAPI Users, token in the database", settings={"TOKENS": "database"})
-EQUAL = replace(
-    BY_JWT,
+DATABASE_TOKEN = replace(JWT, name="FastAPI Users, token in the database", settings={"TOKENS": "database"})
+EQUAL_HASH = replace(
+    JWT,
     name="FastAPI Users, equal hash",
     hash="argon2id m=19456, t=2, p=1",
-    asks={"sign-in": sign_in},
+    load_factories={"sign-in": sign_in},
     settings={"EQUAL_HASH": "yes"},
 )

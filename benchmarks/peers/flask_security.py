@@ -1,57 +1,67 @@
-"""Flask-Security: tokens in a header, refresh tokens that rotate, Flask-SQLAlchemy, as its quickstart has it.
+"""Flask-Security: header tokens, rotating refresh tokens and Flask-SQLAlchemy, following its quickstart.
 
-Generous to it: no mail to who registers, nothing tracked, no limits on requests.
+In its favour: no registration mail, no login tracking, no rate limits.
 """
 
 from collections.abc import Callable
 from dataclasses import replace
 
-from benchmarks.grounds import PASSWORD
-from benchmarks.peers.asking import KNOWN, NEW, TO_READ, TO_TRADE, Answer, Visit, posted
-from benchmarks.peers.homes import PythonHome
+from benchmarks.environment import PASSWORD
+from benchmarks.peers.client import (
+    ACCESS_TOKEN_COUNT,
+    KNOWN_EMAIL,
+    NEW_EMAIL,
+    REFRESH_TOKEN_COUNT,
+    PeerClient,
+    Response,
+    post_as_any_user,
+)
+from benchmarks.peers.environments import PythonEnvironment
 from benchmarks.peers.peer import Peer
 from benchmarks.peers.wsgi import servers
 from benchmarks.wrk import Load
 
-SIGN_IN = "/login?include_auth_token"
+LOGIN_PATH = "/login?include_auth_token"
 
 
-def sign_in(_visit: Visit) -> Load:
-    return posted(SIGN_IN, email=KNOWN, password=PASSWORD)
+def sign_in(_client: PeerClient) -> Load:
+    return post_as_any_user(LOGIN_PATH, email=KNOWN_EMAIL, password=PASSWORD)
 
 
-def register(_visit: Visit) -> Load:
-    return posted("/register", email=NEW, password=PASSWORD, password_confirm=PASSWORD)
+def register(_client: PeerClient) -> Load:
+    return post_as_any_user("/register", email=NEW_EMAIL, password=PASSWORD, password_confirm=PASSWORD)
 
 
-def profile(visit: Visit) -> Load:
-    tokens = visit.tokens(TO_READ, sign_in(visit), _token("authentication_token"))
+def profile(client: PeerClient) -> Load:
+    tokens = client.collect_tokens(ACCESS_TOKEN_COUNT, sign_in(client), _token_reader("authentication_token"))
     return Load("GET", "/profile", tokens=tokens, token_header="Authentication-Token", token_prefix="")
 
 
-def refresh(visit: Visit) -> Load:
-    tokens = visit.tokens(TO_TRADE, sign_in(visit), _token("refresh_token"))
-    asked = posted("/refresh-token", refresh_token="@TOKEN@")
-    return replace(asked, tokens=tokens, trades='"refresh_token": ?"([^"]+)"')
+def refresh(client: PeerClient) -> Load:
+    tokens = client.collect_tokens(REFRESH_TOKEN_COUNT, sign_in(client), _token_reader("refresh_token"))
+    load = post_as_any_user("/refresh-token", refresh_token="@TOKEN@")
+    return replace(load, tokens=tokens, next_token_pattern='"refresh_token": ?"([^"]+)"')
 
 
-def _token(kind: str) -> Callable[[Answer], str]:
-    return lambda answer: str(answer.json["response"]["user"][kind])
+def _token_reader(name: str) -> Callable[[Response], str]:
+    return lambda response: str(response.json["response"]["user"][name])
 
 
-USUAL = Peer(
+DEFAULT = Peer(
     name="Flask-Security",
     hash="argon2id m=65536, t=3, p=4, after an HMAC",
-    home=PythonHome("flask-security", ("flask-security", "flask-sqlalchemy", "sqlalchemy", "gunicorn", "granian")),
+    environment=PythonEnvironment(
+        "flask-security", ("flask-security", "flask-sqlalchemy", "sqlalchemy", "gunicorn", "granian")
+    ),
     commands=servers("app:app"),
-    fill=("python", "-m", "fill"),
-    asks={"profile": profile, "refresh": refresh, "sign-in": sign_in, "register": register},
-    rotates=True,
+    seed_command=("python", "-m", "fill"),
+    load_factories={"profile": profile, "refresh": refresh, "sign-in": sign_in, "register": register},
+    rotates_refresh_tokens=True,
 )
-EQUAL = replace(
-    USUAL,
+EQUAL_HASH = replace(
+    DEFAULT,
     name="Flask-Security, equal hash",
     hash="argon2id m=19456, t=2, p=1, after an HMAC",
-    asks={"sign-in": sign_in},
+    load_factories={"sign-in": sign_in},
     settings={"EQUAL_HASH": "yes"},
 )

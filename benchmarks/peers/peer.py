@@ -1,4 +1,4 @@
-"""What a peer is: an application that somebody else's documentation describes, served and loaded as ours is."""
+"""A peer: an application built from another project's documentation, served and loaded like flaskauth."""
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping
@@ -7,19 +7,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.journeys.processes import Place
+from tests.e2e.processes import Workspace
 from tests.servers import free_port
 
-from benchmarks.peers.asking import Visit
-from benchmarks.peers.homes import Home
+from benchmarks.peers.client import PeerClient
+from benchmarks.peers.environments import PeerEnvironment
 from benchmarks.wrk import Load
 
-Loads = Mapping[str, Callable[[Visit], Load]]
+Loads = Mapping[str, Callable[[PeerClient], Load]]
 
 
 @dataclass(frozen=True)
-class Site:
-    """A peer that answers: where, and what to ask of it, each time with fresh tokens."""
+class LoadTarget:
+    """A running system under load: its port, and a factory of the load for each operation, with fresh tokens."""
 
     port: int
     loads: Mapping[str, Callable[[], Load]]
@@ -27,20 +27,20 @@ class Site:
 
 @dataclass(frozen=True)
 class Peer:
-    """An application in a home of its own, with 10,000 people who share one password and its one hash."""
+    """An application in its own environment, with 10,000 users who share one password hash."""
 
     name: str
     hash: str
-    home: Home
+    environment: PeerEnvironment
     commands: Mapping[str, tuple[str, ...]]
-    """The command of each server that it runs under; {port} stands for the port."""
-    fill: tuple[str, ...]
-    """The command that makes the tables and the people."""
-    asks: Loads
-    """Among "profile", "refresh", "sign-in" and "register", those that it has."""
-    rotates: bool = False
-    warm_up: float = 0
-    """Seconds of load before the profile and the refresh are as fast as they get."""
+    """The command of each server that can run the application; {port} is replaced by the port."""
+    seed_command: tuple[str, ...]
+    """The command that creates the tables and the users."""
+    load_factories: Loads
+    """The supported operations among "profile", "refresh", "sign-in" and "register"."""
+    rotates_refresh_tokens: bool = False
+    warm_up_seconds: float = 0
+    """Seconds of load until the profile and refresh operations reach their full rate."""
     settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -48,30 +48,32 @@ class Peer:
         return tuple(self.commands)
 
     def install(self) -> None:
-        """Unless it is there."""
-        self.home.install()
+        """Install the environment, if it is missing or outdated."""
+        self.environment.install()
 
     def versions(self) -> dict[str, str]:
-        return self.home.versions()
+        return self.environment.versions()
 
     @contextmanager
-    def serving(self, server: str, database_url: str) -> Iterator[Site]:
-        """The application on this empty database, once it answers."""
+    def serve(self, server: str, database_url: str) -> Iterator[LoadTarget]:
+        """Run the application on this empty database, and yield once it is ready."""
         port = free_port()
-        visit = Visit(port)
-        with TemporaryDirectory() as folder:
-            place = Place(Path(folder), {**self._settings(port, database_url), **self.settings})
-            place.run(*self.home.command(self.fill))
-            words = [word.format(port=port) for word in self.home.command(self.commands[server])]
-            with place.start(*words) as running:
-                running.wait_until(visit.is_answered)
-                yield Site(port, {name: _again(ask, visit) for name, ask in self.asks.items()})
+        client = PeerClient(port)
+        with TemporaryDirectory() as directory:
+            workspace = Workspace(Path(directory), {**self._settings(port, database_url), **self.settings})
+            workspace.run(*self.environment.command(self.seed_command))
+            command = [argument.format(port=port) for argument in self.environment.command(self.commands[server])]
+            with workspace.start(*command) as process:
+                process.wait_until(client.is_ready)
+                yield LoadTarget(
+                    port, {name: _bind_client(make_load, client) for name, make_load in self.load_factories.items()}
+                )
 
     def _settings(self, port: int, database_url: str) -> dict[str, str]:
         secret = secrets.token_urlsafe(48)
-        of_all = {"DATABASE_URL": database_url, "SECRET_KEY": secret, "PORT": str(port), "TZ": "UTC"}
-        return {**of_all, **Visit.SETTINGS, **self.home.settings()}
+        common_settings = {"DATABASE_URL": database_url, "SECRET_KEY": secret, "PORT": str(port), "TZ": "UTC"}
+        return {**common_settings, **PeerClient.SETTINGS, **self.environment.settings()}
 
 
-def _again(ask: Callable[[Visit], Load], visit: Visit) -> Callable[[], Load]:
-    return lambda: ask(visit)
+def _bind_client(make_load: Callable[[PeerClient], Load], client: PeerClient) -> Callable[[], Load]:
+    return lambda: make_load(client)

@@ -1,8 +1,8 @@
-"""The servers of peers that speak WSGI, each with two workers and four threads in each."""
+"""The server commands of WSGI peers, with two workers of four threads each."""
 
 
 def servers(application: str) -> dict[str, tuple[str, ...]]:
-    """gunicorn, which their documentation names, and granian, which serves ours."""
+    """Return the commands of gunicorn, which the peers document, and granian, which also serves flaskauth."""
     gunicorn = ("--workers", "2", "--worker-class", "gthread", "--threads", "4", "--bind", "127.0.0.1:{port}")
     granian = ("--interface", "wsgi", "--workers", "2", "--blocking-threads", "4", "--host", "127.0.0.1")
     return {

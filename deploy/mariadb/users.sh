@@ -1,4 +1,5 @@
-# Run by the image of MariaDB when its volume is empty: the database and the two users of docs/production.md.
+# The MariaDB image runs this script when its volume is empty. It creates the database and the two users of
+# docs/operations/production.md.
 mariadb -uroot -p"$(cat "${SECRETS:=/run/secrets}/root_password")" <<SQL
 CREATE DATABASE flaskauth CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 CREATE USER flaskauth@'%' IDENTIFIED BY '$(cat "$SECRETS/serving_password")';

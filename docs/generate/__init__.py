@@ -1,39 +1,38 @@
-"""The pages that are made from the code: python -m docs.generate writes them again."""
+"""Generated pages: `python -m docs.generate` writes them from the code."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
-from docs.generate import commands, deploying, events, limits, routes, settings
+from docs.generate import commands, deploy_files, events, limits, routes, settings
 
 from flaskauth import Settings, create_app
 
 ROOT = Path(__file__).parents[2]
 
 
-def openapi() -> dict[str, Any]:
-    """The API's description, as a server with nothing set gives it."""
+def load_openapi() -> routes.JSONObject:
+    """Return the OpenAPI document of a server with default settings."""
     with TemporaryDirectory() as folder:
         app = create_app(Settings.load({"FLASKAUTH_INSTANCE_PATH": folder}, Path(folder, "no.env")))
-        description: dict[str, Any] = app.test_client().get("/openapi.json").get_json()
-        return description
+        document: routes.JSONObject = app.test_client().get("/openapi.json").get_json()
+        return document
 
 
 PAGES: dict[str, Callable[[], Iterator[str]]] = {
     ".env.example": settings.example,
     "docs/reference/settings.md": settings.page,
-    "docs/reference/routes.md": lambda: routes.page(openapi()),
+    "docs/reference/routes.md": lambda: routes.page(load_openapi()),
     "docs/reference/commands.md": commands.page,
     "docs/reference/events.md": events.page,
-    "docs/limits.md": limits.page,
-    "deploy/systemd/flaskauth-.service.d/common.conf": lambda: deploying.unit("common"),
-    "deploy/systemd/flaskauth-server.service": lambda: deploying.unit("server"),
-    "deploy/systemd/flaskauth-worker.service": lambda: deploying.unit("worker"),
-    "deploy/nginx/flaskauth.conf": deploying.site,
+    "docs/reference/limits.md": limits.page,
+    "deploy/systemd/flaskauth-.service.d/common.conf": lambda: deploy_files.unit("common"),
+    "deploy/systemd/flaskauth-server.service": lambda: deploy_files.unit("server"),
+    "deploy/systemd/flaskauth-worker.service": lambda: deploy_files.unit("worker"),
+    "deploy/nginx/flaskauth.conf": deploy_files.nginx_site,
 }
 
 
-def made(path: str) -> str:
-    """What the page holds when it is true."""
+def render(path: str) -> str:
+    """Return the current content of a generated file."""
     return "".join(f"{line}\n" for line in PAGES[path]())

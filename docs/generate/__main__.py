@@ -3,10 +3,10 @@
 from contextlib import redirect_stderr
 from io import StringIO
 
-from docs.generate import PAGES, ROOT, made
+from docs.generate import PAGES, ROOT, render
 
-with redirect_stderr(StringIO()):  # what the application logs; what is wrong is said after it
-    pages = {path: made(path) for path in PAGES}
-for path, text in pages.items():
+with redirect_stderr(StringIO()):  # discard the application's log; exceptions are still printed
+    texts = {path: render(path) for path in PAGES}
+for path, text in texts.items():
     (ROOT / path).parent.mkdir(parents=True, exist_ok=True)
     (ROOT / path).write_text(text, encoding="utf-8")

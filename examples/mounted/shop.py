@@ -1,4 +1,4 @@
-"""A shop with a database of its own, and flaskauth mounted in it: flask --app shop run"""
+"""A Flask application with its own database and flaskauth mounted in it: flask --app shop run"""
 
 from flask import Flask, request
 from flask_sqlalchemy_lite import SQLAlchemy
@@ -11,11 +11,11 @@ db = SQLAlchemy()
 
 
 class Model(DeclarativeBase):
-    """The base of the shop's tables."""
+    """Base class of the shop's tables."""
 
 
 class Order(Model):
-    """A thing that somebody wants. People are in another database, so their id is kept without a foreign key."""
+    """An order of a user. Users are in another database, so `user_id` has no foreign key."""
 
     __tablename__ = "orders"
 
@@ -36,20 +36,20 @@ with app.app_context():
 @app.get("/")
 @auth_optional
 def welcome(user: User | None) -> str:
-    return f"<h1>Welcome, {user.first_name if user else 'stranger'}!</h1>"
+    return f"<h1>Welcome, {user.first_name if user else 'guest'}!</h1>"
 
 
 @app.get("/orders")
 @auth_required
 def orders(user: User) -> dict[str, object]:
-    found = db.session.scalars(select(Order).filter_by(user_id=user.id).order_by(Order.id))
-    return {"orders": [order.thing for order in found], "of": user.email}
+    rows = db.session.scalars(select(Order).filter_by(user_id=user.id).order_by(Order.id))
+    return {"orders": [order.thing for order in rows], "of": user.email}
 
 
 @app.post("/orders")
 @auth_required
 def order(user: User) -> tuple[dict[str, object], int]:
-    made = Order(user_id=user.id, thing=str(request.get_json()["thing"]))
-    db.session.add(made)
-    db.session.commit()  # the shop's own database, so the shop commits
-    return {"id": made.id}, 201
+    new_order = Order(user_id=user.id, thing=str(request.get_json()["thing"]))
+    db.session.add(new_order)
+    db.session.commit()  # the shop's own session: the shop commits
+    return {"id": new_order.id}, 201

@@ -1,4 +1,4 @@
-"""Verify flaskauth's access tokens with nothing but its public keys: python plain.py ISSUER TOKEN"""
+"""Verify flaskauth's access tokens with its public keys only: python plain.py ISSUER TOKEN"""
 
 import json
 import sys
@@ -10,57 +10,61 @@ from typing import Any
 import jwt
 
 CLAIMS = ["iss", "aud", "sub", "client_id", "iat", "exp", "auth_time", "jti", "sid"]
-KEPT_FOR = 600  # seconds, as the server says in Cache-Control
-ASKED_EVERY = 10  # seconds at least, so that tokens with invented keys do not become requests to the server
-LEEWAY = 10  # seconds by which clocks may differ
+CACHE_SECONDS = 600  # seconds, the max-age of the server's Cache-Control header
+MIN_REFETCH_SECONDS = 10  # minimum seconds between requests, so that tokens with an unknown kid do not flood the server
+LEEWAY = 10  # seconds of allowed clock difference
 
 
-class KeysAway(Exception):
-    """The server's keys have not been read yet, so nobody can say whether a token is good."""
+class KeysUnavailable(Exception):
+    """The server's keys have not been fetched yet, so no token can be verified."""
 
 
 class Keys:
-    """The server's public keys, by their ids."""
+    """Cache of the server's public keys, by key id."""
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._known: dict[str, jwt.PyJWK] = {}
-        self._read_at = self._asked_at = float("-inf")
-        self._turn = threading.Lock()
+        self._keys: dict[str, jwt.PyJWK] = {}
+        self._fetched_at = self._requested_at = float("-inf")
+        self._lock = threading.Lock()
 
     def find(self, kid: str | None) -> jwt.PyJWK | None:
-        """The key, or None where the server has no such key (any more)."""
-        if kid not in self._known or time.monotonic() - self._read_at > KEPT_FOR:
-            with self._turn:
-                if time.monotonic() - self._asked_at > ASKED_EVERY:
-                    self._read()
-        if not self._known:
-            raise KeysAway
-        return self._known.get(kid or "")
+        """Return the key, or None if the server does not publish it (any more).
 
-    def _read(self) -> None:
-        self._asked_at = time.monotonic()
+        Raises:
+            KeysUnavailable: no keys have been fetched yet.
+        """
+        if kid not in self._keys or time.monotonic() - self._fetched_at > CACHE_SECONDS:
+            with self._lock:
+                if time.monotonic() - self._requested_at > MIN_REFETCH_SECONDS:
+                    self._fetch()
+        if not self._keys:
+            raise KeysUnavailable
+        return self._keys.get(kid or "")
+
+    def _fetch(self) -> None:
+        self._requested_at = time.monotonic()
         try:
-            with urllib.request.urlopen(self._url, timeout=2) as answer:
-                found = jwt.PyJWKSet.from_json(answer.read().decode()).keys
+            with urllib.request.urlopen(self._url, timeout=2) as response:
+                keys = jwt.PyJWKSet.from_json(response.read().decode()).keys
         except (OSError, ValueError, jwt.PyJWTError):
-            return  # the known ones are good until the server says otherwise
-        self._known = {key.key_id: key for key in found if key.key_id}
-        self._read_at = self._asked_at
+            return  # keep using the cached keys until the server is reachable again
+        self._keys = {key.key_id: key for key in keys if key.key_id}
+        self._fetched_at = self._requested_at
 
 
 class Verifier:
-    """Verifies tokens of one server for one audience."""
+    """Verifies the access tokens of one issuer for one audience."""
 
     def __init__(self, jwks_url: str, issuer: str, audience: str) -> None:
         self._keys, self._issuer, self._audience = Keys(jwks_url), issuer, audience
 
     def verify(self, token: str) -> dict[str, Any]:
-        """What the token says: `sub` is the person's id, `sid` the session's.
+        """Return the claims of the token: `sub` is the user id, `sid` the session id.
 
         Raises:
-            jwt.InvalidTokenError: it is forged, expired, or for somebody else.
-            KeysAway: ask again later.
+            jwt.InvalidTokenError: the token is forged, expired, or has a different issuer or audience.
+            KeysUnavailable: no keys have been fetched yet; try again later.
         """
         header = jwt.get_unverified_header(token)
         key = self._keys.find(header.get("kid"))
@@ -81,5 +85,5 @@ if __name__ == "__main__":
     issuer, token = sys.argv[1:]
     try:
         print(json.dumps(Verifier(f"{issuer}/.well-known/jwks.json", issuer, issuer).verify(token), indent=2))
-    except (jwt.InvalidTokenError, KeysAway) as error:
-        sys.exit(f"refused: {error!r}")
+    except (jwt.InvalidTokenError, KeysUnavailable) as error:
+        sys.exit(f"rejected: {error!r}")

@@ -1,16 +1,16 @@
 """A self-hosted authentication server on Flask and MySQL.
 
-`create_app` makes the server. `auth_required` and `auth_optional` guard routes of your own beside it, and `mount` puts
-it into an application of your own. `Base`, `db` and `User` are for tables of yours beside ours, `Problem` for refusals.
+`create_app` creates the server. `auth_required` and `auth_optional` protect your own routes. `mount` embeds the server
+in your own Flask application. Use `Base`, `db` and `User` for your own tables, and `APIError` for error responses.
 """
 
 from flaskauth.accounts.models import User
 from flaskauth.app import create_app
-from flaskauth.foundation.columns import Base
-from flaskauth.foundation.db import db
-from flaskauth.foundation.errors import Problem
+from flaskauth.core.db.session import db
+from flaskauth.core.db.types import Base
+from flaskauth.core.errors import APIError
 from flaskauth.mounting import mount
-from flaskauth.sessions.guards import auth_optional, auth_required
+from flaskauth.sessions.decorators import auth_optional, auth_required
 from flaskauth.settings import Settings
 
-__all__ = ["Base", "Problem", "Settings", "User", "auth_optional", "auth_required", "create_app", "db", "mount"]
+__all__ = ["APIError", "Base", "Settings", "User", "auth_optional", "auth_required", "create_app", "db", "mount"]

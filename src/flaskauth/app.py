@@ -1,4 +1,4 @@
-"""create_app: the one module that knows every room."""
+"""`create_app`: assemble the application from all packages."""
 
 import fcntl
 from collections.abc import Callable
@@ -9,43 +9,49 @@ import click
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from flaskauth import health, metrics, migrations, reference
+from flaskauth import health, metrics, migrations, openapi
+from flaskauth.account_deletion import erasure
+from flaskauth.account_deletion import routes as account_deletion_routes
 from flaskauth.accounts import service as accounts
 from flaskauth.audit import sealing
 from flaskauth.audit import service as audit
 from flaskauth.avatars import routes as avatar_routes
 from flaskauth.avatars import service as avatars
-from flaskauth.closing import erasure
-from flaskauth.closing import routes as closing_routes
-from flaskauth.codes import links
-from flaskauth.codes import service as codes
+from flaskauth.core import context, shutdown
+from flaskauth.core.crypto import DecryptionError
+from flaskauth.core.db import engine
+from flaskauth.core.db.error_messages import WRONG_SCHEMA, describe
+from flaskauth.core.db.session import AUTOCOMMIT, db, transaction
+from flaskauth.core.errors import APIError
+from flaskauth.core.http import app as http_app
+from flaskauth.core.http import cors, request_limits
+from flaskauth.core.http.app import AuthFlask
+from flaskauth.core.http.fast_path import FastPathMiddleware
+from flaskauth.core.jobs import background
+from flaskauth.core.jobs.background import PeriodicJob
+from flaskauth.core.observability import log
+from flaskauth.core.passwords import hashing
+from flaskauth.core.passwords.hashing import HashingPool
+from flaskauth.countries import routes as country_routes
 from flaskauth.email_change import routes as email_change_routes
-from flaskauth.foundation import cross_origin, current, ending, engine, hashing, jobs, limits, log, server
-from flaskauth.foundation.complaints import ANOTHER_SCHEMA, in_words
-from flaskauth.foundation.crypto import CannotOpen
-from flaskauth.foundation.db import ALONE, db, transaction
-from flaskauth.foundation.errors import Problem
-from flaskauth.foundation.hashing import Pool
-from flaskauth.foundation.jobs import Job
-from flaskauth.foundation.server import Server
-from flaskauth.foundation.shortcuts import Shortcuts
-from flaskauth.keys import routes as key_routes
-from flaskauth.keys import service as keys
 from flaskauth.login import routes as login_routes
 from flaskauth.mail import delivery
 from flaskauth.mail import routes as mail_routes
 from flaskauth.mail import service as mail
+from flaskauth.one_time_codes import links
+from flaskauth.one_time_codes import service as codes
 from flaskauth.passwords import routes as password_routes
-from flaskauth.places import routes as place_routes
 from flaskauth.profile import routes as profile_routes
-from flaskauth.recovery import routes as recovery_routes
-from flaskauth.registration import attempts
+from flaskauth.rate_limits import service as rate_limits
+from flaskauth.registration import pending
 from flaskauth.registration import routes as registration_routes
+from flaskauth.security_alerts import routes as security_alert_routes
 from flaskauth.sessions import devices
 from flaskauth.sessions import routes as session_routes
 from flaskauth.sessions import service as sessions
 from flaskauth.settings import Settings
-from flaskauth.throttles import service as throttles
+from flaskauth.signing_keys import routes as signing_key_routes
+from flaskauth.signing_keys import service as signing_keys
 
 BLUEPRINTS = (
     registration_routes.bp,
@@ -54,134 +60,136 @@ BLUEPRINTS = (
     password_routes.bp,
     profile_routes.bp,
     email_change_routes.bp,
-    recovery_routes.bp,
-    closing_routes.bp,
+    security_alert_routes.bp,
+    account_deletion_routes.bp,
     avatar_routes.bp,
-    place_routes.bp,
-    key_routes.bp,
+    country_routes.bp,
+    signing_key_routes.bp,
     health.bp,
     metrics.bp,
     mail_routes.bp,
 )
-SHORTCUTS = {
-    ("GET", "/users/profile"): profile_routes.profile_at_once,
-    ("POST", "/auth/refresh"): session_routes.refresh_at_once,
+FAST_PATH_VIEWS = {
+    ("GET", "/users/profile"): profile_routes.profile_fast_path,
+    ("POST", "/auth/refresh"): session_routes.refresh_fast_path,
 }
-PURGES: tuple[Callable[[], int], ...] = (
-    attempts.purge,
+PURGE_FUNCTIONS: tuple[Callable[[], int], ...] = (
+    pending.purge,
     codes.purge,
     links.purge,
     accounts.purge,
     mail.purge,
     sessions.purge,
     devices.purge,
-    throttles.purge,
+    rate_limits.purge,
     audit.purge,
     erasure.purge,
 )
-LOCKED_KEYS = (
-    "A stored signing key was sealed with another SECRET_KEY. Put the old secret into SECRET_KEY_FALLBACKS;"
-    " if it is lost, `flaskauth keys reset` makes a new key and signs everybody out."
+UNDECRYPTABLE_KEYS = (
+    "A stored signing key cannot be decrypted: it was encrypted with a different SECRET_KEY."
+    " Add the old secret to SECRET_KEY_FALLBACKS. If it is lost, run `flaskauth keys reset`, which creates a new key"
+    " and signs out all users."
 )
 
-events = structlog.get_logger(__name__)
+logger = structlog.get_logger(__name__)
 
 
-def create_app(settings: Settings | None = None) -> Server:
-    """The authentication server, ready to serve; its settings come from the environment and `.env` unless given.
+def create_app(settings: Settings | None = None) -> AuthFlask:
+    """Create the authentication server; by default load its settings from the environment and `.env`.
+
+    In development without a database URL, create or upgrade the SQLite database. Create the first signing key.
 
     Raises:
-        SettingsError: the settings cannot be used; it says all that is wrong.
-        ClickException: a stored signing key was sealed with another SECRET_KEY.
+        SettingsError: one or more settings are invalid.
+        ClickException: a stored signing key cannot be decrypted with SECRET_KEY or a fallback.
     """
     log.configure()
     settings = settings or Settings.load()
-    app = bare(settings)
+    app = create_base_app(settings)
     for bp in BLUEPRINTS:
         app.register_blueprint(bp)
-    reference.init_app(app, settings)
+    openapi.init_app(app, settings)
     metrics.init_app(app, settings)
-    jobs.init_app(app, () if settings.redis_url else schedule())
-    cross_origin.init_app(app, settings)
+    background.init_app(app, () if settings.redis_url else periodic_jobs())
+    cors.init_app(app, settings)
     for warning in settings.warnings():
-        events.warning("setting", what=warning)
-    app.wsgi_app = Shortcuts(app, SHORTCUTS)  # type: ignore[method-assign]
-    prepare(app, settings)
+        logger.warning("configuration_warning", detail=warning)
+    app.wsgi_app = FastPathMiddleware(app, FAST_PATH_VIEWS)  # type: ignore[method-assign]
+    initialize(app, settings)
     return app
 
 
-def schedule() -> tuple[Job, ...]:
-    """What is done again and again, by the server's threads or by Celery beat."""
+def periodic_jobs() -> tuple[PeriodicJob, ...]:
+    """Return the periodic jobs. Threads of the server run them, or Celery beat if Redis is configured."""
     return (
-        Job("mail.sweep", timedelta(seconds=2), delivery.sweep, shared=True),
-        Job("keys.maintain", timedelta(minutes=10), keys.maintain),
-        Job("audit.seal", timedelta(minutes=1), sealing.seal),
-        Job("purge", timedelta(hours=1), purge),
-        Job("avatars.purge", timedelta(days=1), avatars.purge),
+        PeriodicJob("mail.sweep", timedelta(seconds=2), delivery.deliver_due, is_shared=True),
+        PeriodicJob("keys.maintain", timedelta(minutes=10), signing_keys.ensure_keys),
+        PeriodicJob("audit.seal", timedelta(minutes=1), sealing.seal),
+        PeriodicJob("purge", timedelta(hours=1), purge),
+        PeriodicJob("avatars.purge", timedelta(days=1), avatars.purge),
     )
 
 
 def purge() -> None:
-    """Delete what is past its retention, in small steps; each room says in `purge` what it keeps how long."""
-    for delete_some in PURGES:
-        while transaction(delete_some):
+    """Delete expired rows in batches, one transaction each. The `purge` of each package defines its retention."""
+    for purge_batch in PURGE_FUNCTIONS:
+        while transaction(purge_batch):
             pass
 
 
-def prepare(app: Server, settings: Settings) -> None:
-    """Bring the embedded database up to date, and see to it that there is a signing key.
+def initialize(app: AuthFlask, settings: Settings) -> None:
+    """Migrate the default SQLite database and ensure that a signing key exists. Log a warning if either fails.
 
-    A database that is away now is no reason not to start: every answer until then is 503, and the thread tries again.
+    The server starts even if the database is unavailable. It then returns 503, and a background job retries.
     """
     with app.app_context():
         try:
             if settings.sqlalchemy_database_uri is None:
-                _migrate_embedded(settings)
-            keys.maintain()
-            _compare_schema()
-        except CannotOpen:
-            raise click.ClickException(LOCKED_KEYS) from None
-        except (SQLAlchemyError, Problem) as error:
-            events.warning("database_not_ready", reason=in_words(error), more="flaskauth doctor")
+                _migrate_default_database(settings)
+            signing_keys.ensure_keys()
+            with db.engine.connect() as connection:
+                if not migrations.is_current(connection):
+                    logger.warning("database_not_ready", reason=WRONG_SCHEMA)
+        except DecryptionError:
+            raise click.ClickException(UNDECRYPTABLE_KEYS) from None
+        except (SQLAlchemyError, APIError) as error:
+            logger.warning("database_not_ready", reason=describe(error), hint="run flaskauth doctor")
         finally:
             db.session.rollback()
 
 
-def _compare_schema() -> None:
-    with db.engine.connect() as connection:
-        if not migrations.is_current(connection):
-            events.warning("database_not_ready", reason=ANOTHER_SCHEMA)
-
-
-def bare(settings: Settings) -> Server:
-    """The application without its routes, for commands."""
-    app = Server("flaskauth", spec_path=None, docs_path=None, json_errors=False, static_folder=None)  # type: ignore[arg-type]
+def create_base_app(settings: Settings) -> AuthFlask:
+    """Create the application without routes. Commands use it directly."""
+    app = AuthFlask("flaskauth", spec_path=None, docs_path=None, json_errors=False, static_folder=None)  # type: ignore[arg-type]
     app.config.update(
         SECRET_KEY=settings.secrets[0],
         TESTING=settings.flask_testing,
         PROPAGATE_EXCEPTIONS=False,
-        SQLALCHEMY_ENGINES={"default": engine.options(settings), ALONE: engine.options_alone(settings)},
+        SQLALCHEMY_ENGINES={"default": engine.options(settings), AUTOCOMMIT: engine.autocommit_options(settings)},
     )
-    app.extensions[current.KEY] = settings
-    app.extensions[hashing.KEY] = Pool(settings.web_concurrency, settings.database_pool_size)
+    app.extensions[context.KEY] = settings
+    app.extensions[hashing.KEY] = HashingPool(settings.web_concurrency, settings.database_pool_size)
     db.init_app(app)
     with app.app_context():
-        for each in db.engines.values():
-            engine.watch(each)
-    # It would start an event loop at the end of every request, for asynchronous sessions that nobody opens.
-    app.teardown_appcontext_funcs[:] = [f for f in app.teardown_appcontext_funcs if not iscoroutinefunction(f)]
-    ending.init_app(app)
-    server.init_app(app, settings)
-    limits.init_app(app, settings)
+        for database_engine in db.engines.values():
+            engine.add_listeners(database_engine)
+    # This callback of Flask-SQLAlchemy-Lite closes asynchronous sessions, which are not used here. It would start an
+    # event loop after each request.
+    app.teardown_appcontext_funcs[:] = [
+        callback for callback in app.teardown_appcontext_funcs if not iscoroutinefunction(callback)
+    ]
+    shutdown.init_app(app)
+    http_app.init_app(app, settings)
+    request_limits.init_app(app, settings)
     return app
 
 
-def _migrate_embedded(settings: Settings) -> None:
-    """The database of the instance folder is ours: whoever starts first brings it up to date, the others wait."""
+def _migrate_default_database(settings: Settings) -> None:
+    """Upgrade the SQLite database in the instance folder. A file lock lets concurrent processes wait for the first."""
     folder = settings.flaskauth_instance_path
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (folder / ".migrating").open("w") as turn:
-        fcntl.flock(turn, fcntl.LOCK_EX)
+    with (folder / ".migrating").open("w") as lock_file:
+        fcntl.flock(lock_file, fcntl.LOCK_EX)
         with db.engine.connect() as connection:
             is_current = migrations.is_current(connection)
         if not is_current:

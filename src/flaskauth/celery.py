@@ -1,4 +1,4 @@
-"""Celery's entry: `celery -A flaskauth.celery worker --loglevel=INFO --beat`."""
+"""The Celery application. Run it with `celery -A flaskauth.celery worker --loglevel=INFO --beat`."""
 
 import sys
 
@@ -6,40 +6,40 @@ import click
 from celery import Celery
 from celery.signals import setup_logging, worker_process_init
 
-from flaskauth.app import create_app, schedule
-from flaskauth.foundation import log
-from flaskauth.foundation.db import db
-from flaskauth.foundation.jobs import Job
-from flaskauth.foundation.queue import queue
-from flaskauth.foundation.server import Server
-from flaskauth.mail.bell import TASK
+from flaskauth.app import create_app, periodic_jobs
+from flaskauth.core.db.session import db
+from flaskauth.core.http.app import AuthFlask
+from flaskauth.core.jobs.background import PeriodicJob
+from flaskauth.core.jobs.celery_app import get_celery
+from flaskauth.core.observability import log
 from flaskauth.mail.delivery import deliver
+from flaskauth.mail.dispatch import TASK_NAME
 from flaskauth.settings import Settings
 
-PREFIX = "flaskauth."
+TASK_PREFIX = "flaskauth."
 
 
-def _settings() -> Settings:
+def _load_settings() -> Settings:
     settings = Settings.load()
     if settings.redis_url is None:
         raise click.ClickException(
             "Set REDIS_URL, such as redis://localhost:6379/0."
-            " Without it no worker is needed: the server's own threads do its work."
+            " Without Redis no worker is needed: the server runs the background jobs itself."
         )
     settings.flaskauth_instance_path.mkdir(mode=0o700, parents=True, exist_ok=True)
     return settings
 
 
-def _start() -> Server:
-    """The application, or the end in words: Celery would show where in its frames an exception passed."""
+def _create_app() -> AuthFlask:
+    """Create the application. Exit with the error message alone: Celery would print a traceback."""
     try:
-        return create_app(_settings())
-    except click.ClickException as refusal:
-        sys.exit(f"Error: {refusal.format_message()}")
+        return create_app(_load_settings())
+    except click.ClickException as error:
+        sys.exit(f"Error: {error.format_message()}")
 
 
-def _register(celery: Celery, job: Job) -> None:
-    name, seconds = f"{PREFIX}{job.name}", job.every.total_seconds()
+def _register_job(celery: Celery, job: PeriodicJob) -> None:
+    name, seconds = f"{TASK_PREFIX}{job.name}", job.interval.total_seconds()
 
     def run() -> None:
         with flask_app.app_context():
@@ -49,28 +49,28 @@ def _register(celery: Celery, job: Job) -> None:
     celery.conf.beat_schedule[name] = {"task": name, "schedule": seconds, "options": {"expires": max(seconds, 10)}}
 
 
-def _deliver(mail_id: int) -> None:
-    """Send one mail of the outbox; anything but a number is nobody's mail."""
+def _deliver_mail(mail_id: int) -> None:
+    """Send a mail from the outbox. Ignore an argument that is not an integer, as the message may be forged."""
     with flask_app.app_context():
         if type(mail_id) is int:
             deliver(mail_id)
 
 
 @worker_process_init.connect  # type: ignore[untyped-decorator]
-def _start_afresh(**_kwargs: object) -> None:
-    """A forked process must not share its parent's connections."""
+def _drop_inherited_connections(**_kwargs: object) -> None:
+    """Discard the pooled connections after a fork: processes must not share a connection."""
     with flask_app.app_context():
         db.engine.dispose(close=False)
 
 
 @setup_logging.connect  # type: ignore[untyped-decorator]
-def _log(**_kwargs: object) -> None:
+def _configure_logging(**_kwargs: object) -> None:
     log.configure()
 
 
-flask_app = _start()
-app = queue(flask_app)
+flask_app = _create_app()
+app = get_celery(flask_app)
 app.conf.beat_schedule = {}
-app.task(_deliver, name=TASK)
-for _job in schedule():
-    _register(app, _job)
+app.task(_deliver_mail, name=TASK_NAME)
+for _job in periodic_jobs():
+    _register_job(app, _job)

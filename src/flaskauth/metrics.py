@@ -1,11 +1,10 @@
-"""GET /metrics: what the server measures, in Prometheus' text format, for who brings METRICS_TOKEN.
+"""GET /metrics in the Prometheus text format, with METRICS_TOKEN as bearer token.
 
-In development it is where the mailbox is.
+In development no token is needed, under the same conditions as for the mailbox.
 """
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Any
 
 import structlog
 from apiflask.schemas import FileSchema
@@ -13,95 +12,113 @@ from flask import Flask, Response, current_app
 from sqlalchemy import Connection, Engine, QueuePool, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from flaskauth.foundation import clock, hashing, measures
-from flaskauth.foundation.complaints import in_words
-from flaskauth.foundation.db import db
-from flaskauth.foundation.errors import NotFound
-from flaskauth.foundation.http import Blueprint, public, refuses
-from flaskauth.foundation.jobs import PULSE, ScheduledRun
+from flaskauth.core import clock
+from flaskauth.core.db.error_messages import describe
+from flaskauth.core.db.session import db
+from flaskauth.core.errors import NotFound
+from flaskauth.core.http.request import Blueprint, public, raises
+from flaskauth.core.jobs.background import HEARTBEAT, ScheduledRun
+from flaskauth.core.observability import metrics as core_metrics
+from flaskauth.core.passwords import hashing
 from flaskauth.health import is_operator
-from flaskauth.keys.models import SigningKey
-from flaskauth.mail.models import DEAD, QUEUED, OutboxMail
+from flaskauth.mail.models import FAILED, QUEUED, OutboxMail
 from flaskauth.settings import Settings
+from flaskauth.signing_keys.models import SigningKey
 
-TEXT = "text/plain; version=0.0.4; charset=utf-8"
-UP = "database_up", "Whether the database answered when these values were read"
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+DATABASE_UP = "database_up", "1 if the database responded to this request, else 0"
 
-Value = tuple[str, str, float]
+Sample = tuple[str, str, float]
 
 log = structlog.get_logger(__name__)
 bp = Blueprint("metrics", __name__, tag="Operations")
 
 
 def init_app(app: Flask, settings: Settings) -> None:
-    """Measure, where somebody may see it."""
-    if not settings.is_measured:
+    """Record metrics if any client may read them."""
+    if not settings.is_metrics_enabled:
         return
     pool = app.extensions[hashing.KEY]
     with app.app_context():
         engines = list(db.engines.values())
-    gauges: measures.Gauges = {
-        "processes": ("Server processes that run", lambda: 1),
-        "hash_queue": ("Passwords that are hashed or wait for it", lambda: pool.unfinished),
-        "database_connections": ("Connections to the database in use", lambda: sum(map(_in_use, engines))),
-        "database_connections_most": ("How many there can be", lambda: sum(map(_most, engines))),
+    gauges: core_metrics.Gauges = {
+        "processes": ("Running server processes", lambda: 1),
+        "hash_queue": ("Password hashes running or queued", lambda: pool.pending),
+        "database_connections": (
+            "Database connections in use",
+            lambda: sum(map(_checked_out_connections, engines)),
+        ),
+        "database_connections_max": (
+            "Maximum number of database connections",
+            lambda: sum(map(_max_connections, engines)),
+        ),
     }
-    measures.init_app(app, gauges)
+    core_metrics.init_app(app, gauges)
 
 
 @bp.get("/metrics")
 @public
-@refuses(NotFound)
+@raises(NotFound)
 @bp.output(FileSchema(type="string"), content_type="text/plain")
 def metrics() -> Response:
-    """What the server measures, for Prometheus: for who brings METRICS_TOKEN; in development where the mailbox is."""
-    kept = measures.of(current_app)
-    if kept is None or not is_operator():
+    """Get metrics in the Prometheus text format. Requires METRICS_TOKEN, except in development."""
+    app_metrics = core_metrics.get_metrics(current_app)
+    if app_metrics is None or not is_operator():
         raise NotFound
-    return Response(kept.told(_database()), content_type=TEXT)
+    return Response(app_metrics.render(_database_samples()), content_type=CONTENT_TYPE)
 
 
-def _database() -> list[Value]:
-    """What stands in the database: the same from every node."""
+def _database_samples() -> list[Sample]:
+    """Return the metrics that are read from the database. They are the same on each node."""
     try:
         with db.engine.connect() as connection:
-            return [*_outbox(connection), *_keys(connection), *_schedule(connection), (*UP, 1)]
+            return [
+                *_outbox_samples(connection),
+                *_signing_key_samples(connection),
+                *_schedule_samples(connection),
+                (*DATABASE_UP, 1),
+            ]
     except SQLAlchemyError as error:
-        log.warning("metrics_without_database", reason=in_words(error))
-        return [(*UP, 0)]
+        log.warning("metrics_without_database", reason=describe(error))
+        return [(*DATABASE_UP, 0)]
 
 
-def _outbox(connection: Connection) -> Iterator[Value]:
-    counted = select(OutboxMail.state, func.count(), func.min(OutboxMail.next_try_at))
-    rows = connection.execute(counted.where(OutboxMail.state.in_((QUEUED, DEAD))).group_by(OutboxMail.state))
-    found: dict[str, Any] = {state: (number, oldest) for state, number, oldest in rows}
-    queued, oldest = found.get(QUEUED, (0, None))
-    yield "outbox_queued", "Mails that wait to be sent", queued
-    yield "outbox_dead", "Mails of the last 30 days that could not be delivered", found.get(DEAD, (0, None))[0]
-    yield "outbox_late_seconds", "How long ago the longest waiting mail was due", _ago(oldest)
+def _outbox_samples(connection: Connection) -> Iterator[Sample]:
+    query = select(OutboxMail.state, func.count(), func.min(OutboxMail.next_attempt_at))
+    rows = connection.execute(query.where(OutboxMail.state.in_((QUEUED, FAILED))).group_by(OutboxMail.state))
+    by_state: dict[str, tuple[int, datetime | None]] = {state: (count, oldest) for state, count, oldest in rows}
+    queued, oldest = by_state.get(QUEUED, (0, None))
+    failed, _ = by_state.get(FAILED, (0, None))
+    yield "outbox_queued", "Mails waiting to be sent", queued
+    yield "outbox_failed", "Mails of the last 30 days that failed permanently", failed
+    yield "outbox_late_seconds", "Seconds since the oldest queued mail was due", _seconds_since(oldest)
 
 
-def _keys(connection: Connection) -> Iterator[Value]:
-    newest = connection.scalar(select(func.max(SigningKey.signs_from)).where(SigningKey.signs_from <= clock.now()))
+def _signing_key_samples(connection: Connection) -> Iterator[Sample]:
+    newest = connection.scalar(select(func.max(SigningKey.active_from)).where(SigningKey.active_from <= clock.now()))
     if newest:
-        yield "signing_key_age_seconds", "For how long the signing key has been in use", _ago(newest)
+        yield "signing_key_age_seconds", "Seconds since the current signing key became active", _seconds_since(newest)
 
 
-def _schedule(connection: Connection) -> Iterator[Value]:
-    due = connection.scalar(select(ScheduledRun.next_run_at).where(ScheduledRun.name == PULSE))
+def _schedule_samples(connection: Connection) -> Iterator[Sample]:
+    due = connection.scalar(select(ScheduledRun.next_run_at).where(ScheduledRun.name == HEARTBEAT))
     if due:
-        yield "schedule_late_seconds", "How long ago somebody should have looked at the schedule", _ago(due)
+        yield (
+            "schedule_late_seconds",
+            "Seconds since the schedule of periodic jobs should have been checked",
+            _seconds_since(due),
+        )
 
 
-def _ago(moment: datetime | None) -> float:
-    return max(timedelta(), clock.now() - moment).total_seconds() if moment else 0.0
+def _seconds_since(value: datetime | None) -> float:
+    return max(timedelta(), clock.now() - value).total_seconds() if value else 0.0
 
 
-def _in_use(engine: Engine) -> int:
+def _checked_out_connections(engine: Engine) -> int:
     assert isinstance(engine.pool, QueuePool)
     return engine.pool.checkedout()
 
 
-def _most(engine: Engine) -> int:
+def _max_connections(engine: Engine) -> int:
     assert isinstance(engine.pool, QueuePool)
-    return engine.pool.size() + max(0, engine.pool._max_overflow)  # noqa: SLF001 (SQLAlchemy tells it nowhere)
+    return engine.pool.size() + max(0, engine.pool._max_overflow)  # noqa: SLF001 (no public attribute)

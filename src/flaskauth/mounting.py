@@ -1,6 +1,7 @@
-"""The server inside an application of somebody else: it answers under a prefix, and guards routes that are not its own.
+"""Mount the server under a URL prefix of a host application, and protect routes of that application.
 
-That application keeps its database, its JSON, its headers and its error pages; only our refusals look like ours.
+The host application keeps its own database, JSON provider, headers and error pages. Only an `APIError` is rendered as
+the server renders it.
 """
 
 import re
@@ -12,63 +13,66 @@ import structlog
 from flask import Flask, Response
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
-from flaskauth.foundation import current, jobs
-from flaskauth.foundation.errors import Problem
-from flaskauth.foundation.http import request_id
-from flaskauth.foundation.server import refusal
+from flaskauth.core import context
+from flaskauth.core.errors import APIError
+from flaskauth.core.http.app import error_response
+from flaskauth.core.http.request import request_id
+from flaskauth.core.jobs import background
 from flaskauth.settings import Settings
 
-PREFIX = re.compile(r"(/[\w.~-]+)+", re.ASCII)
+PREFIX_PATTERN = re.compile(r"(/[\w.~-]+)+", re.ASCII)
 
 log = structlog.get_logger(__name__)
 
 
 def mount(app: Flask, server: Flask, prefix: str) -> None:
-    """Have the server answer under a prefix of your application, and `auth_required` work on your routes.
+    """Serve the authentication server under a prefix of your application, and enable `auth_required` on your routes.
 
-    Set PUBLIC_URL to the address at which people reach that prefix, such as https://shop.example.com/accounts.
+    Set PUBLIC_URL to the public URL of that prefix, such as https://shop.example.com/accounts.
+
+    Args:
+        app: your application.
+        server: the server, created by `create_app()`.
+        prefix: the path, such as "/accounts".
 
     Raises:
-        ValueError: it cannot be mounted so; says why.
+        ValueError: the prefix is invalid, `server` was not created by `create_app()`, or `app` has a server already.
     """
-    if fault := _fault(app, server, prefix):
-        raise ValueError(fault)
-    app.extensions[current.MOUNTED] = server
-    app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {prefix: _rooted(server)})  # type: ignore[method-assign]
-    app.register_error_handler(Problem, _refuse)
-    # Mail must go out, whichever of the two is asked first.
-    app.before_request(server.extensions[jobs.KEY].start)
-    _compare(server.extensions[current.KEY], prefix)
+    if error := _find_mount_error(app, server, prefix):
+        raise ValueError(error)
+    app.extensions[context.MOUNTED] = server
+    app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {prefix: _with_root_path(server)})  # type: ignore[method-assign]
+    app.register_error_handler(APIError, _handle_api_error)
+    # The background worker, which sends mail, starts with the first request to either application.
+    app.before_request(server.extensions[background.KEY].start)
+    settings: Settings = server.extensions[context.KEY]
+    if not urlsplit(settings.public_url).path.endswith(prefix):  # not an error: a proxy may rewrite the path
+        detail = f"PUBLIC_URL: does not end in {prefix}, where the server is mounted"
+        log.warning("configuration_warning", detail=detail)
 
 
-def _fault(app: Flask, server: Flask, prefix: str) -> str | None:
-    if not PREFIX.fullmatch(prefix):
-        return f'A prefix looks like "/accounts", not like {prefix!r}.'
-    if current.KEY not in server.extensions:
-        return "What is mounted is made by create_app(); your own application comes first."
-    if current.MOUNTED in app.extensions:
-        return "This application has a server already, which its guards ask."
+def _find_mount_error(app: Flask, server: Flask, prefix: str) -> str | None:
+    if not PREFIX_PATTERN.fullmatch(prefix):
+        return f'The prefix must look like "/accounts", not {prefix!r}.'
+    if context.KEY not in server.extensions:
+        return "The second argument must be created by create_app(); pass your own application first."
+    if context.MOUNTED in app.extensions:
+        return "This application already has a mounted server."
     return None
 
 
-def _rooted(server: Flask) -> WSGIApplication:
-    """The prefix alone is its first page; else it is redirected to whatever Host the request names."""
+def _with_root_path(server: Flask) -> WSGIApplication:
+    """Serve the bare prefix as "/". Werkzeug would redirect it to the host that the request names."""
 
-    def answer(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+    def wsgi_app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         environ["PATH_INFO"] = environ.get("PATH_INFO") or "/"
-        return server(environ, start)
+        return server(environ, start_response)
 
-    return answer
+    return wsgi_app
 
 
-def _refuse(problem: Problem) -> Response:
-    response = refusal(problem)
+def _handle_api_error(error: APIError) -> Response:
+    response = error_response(error)
     response.headers["X-Request-ID"] = request_id()
     response.headers["Cache-Control"] = "no-store"
     return response
-
-
-def _compare(settings: Settings, prefix: str) -> None:
-    """A proxy may have another name for the prefix, so that this is not refused."""
-    if not urlsplit(settings.public_url).path.endswith(prefix):
-        log.warning("setting", what=f"PUBLIC_URL: does not end in {prefix}, where the server is mounted")

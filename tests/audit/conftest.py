@@ -1,8 +1,8 @@
 import pytest
 from flask import Flask
-from tests.audit.auditor import Auditor
+from tests.audit.helpers import AuditHarness
 
 
 @pytest.fixture
-def auditor(app: Flask, database: str) -> Auditor:
-    return Auditor.at(app, database)
+def audit_harness(app: Flask, database: str) -> AuditHarness:
+    return AuditHarness.attach(app, database)

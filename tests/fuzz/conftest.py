@@ -1,4 +1,4 @@
-"""One server on SQLite for a whole module: what is sent there leaves nothing that the next could trip over."""
+"""One server on SQLite per module. Requests leave no state that affects later ones."""
 
 import shutil
 from collections.abc import Iterator
@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from tests.conftest import SECRET
-from tests.people import People, Person
+from tests.support.users import TestUser, UserFactory
 
 from flaskauth import create_app
-from flaskauth.foundation import jobs
-from flaskauth.foundation.db import hang_up
+from flaskauth.core.db.session import dispose_engines
+from flaskauth.core.jobs import background
 from flaskauth.settings import Settings
 
 
 @pytest.fixture(scope="module")
-def server(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+def fuzzed_app(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
     folder = tmp_path_factory.mktemp("fuzzed")
     shutil.copy(sqlite_template, folder / "test.db")
     environ = {
@@ -25,22 +25,22 @@ def server(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> I
         "FLASKAUTH_INSTANCE_PATH": str(folder),
         "SQLALCHEMY_DATABASE_URI": f"sqlite:///{folder}/test.db",
         "TRUSTED_PROXIES": "127.0.0.1",
-        "REQUEST_LIMITS": "100000",
+        "RATE_LIMIT_FACTOR": "100000",
     }
     app = create_app(Settings.load(environ, folder / "no.env"))
     yield app
-    app.extensions[jobs.KEY].stop()
+    app.extensions[background.KEY].stop()
     with app.app_context():
-        hang_up()
+        dispose_engines()
 
 
 @pytest.fixture(scope="module")
-def somebody(server: Flask) -> Person:
-    """Somebody with an account there."""
-    return People(server).joined()
+def user(fuzzed_app: Flask) -> TestUser:
+    """A user with an account."""
+    return UserFactory(fuzzed_app).create_verified()
 
 
 @pytest.fixture(scope="module")
-def token(somebody: Person) -> str:
-    """What they are signed in by."""
-    return str(somebody.signed_in()["token"])
+def token(user: TestUser) -> str:
+    """An access token of the user."""
+    return str(user.login_ok()["token"])

@@ -1,4 +1,4 @@
-"""A server of any settings with the health calls alone."""
+"""Applications with only the health routes, for any settings."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -7,30 +7,30 @@ import pytest
 from flask.testing import FlaskClient
 
 from flaskauth import Settings, health, migrations
-from flaskauth.app import bare
-from flaskauth.foundation.db import hang_up
-from flaskauth.foundation.server import Server
+from flaskauth.app import create_base_app
+from flaskauth.core.db.session import dispose_engines
+from flaskauth.core.http.app import AuthFlask
 
-Serve = Callable[..., FlaskClient]
+CreateClient = Callable[..., FlaskClient]
 
 
 @pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Serve]:
-    made: list[Server] = []
+def create_client(tmp_path: Path) -> Iterator[CreateClient]:
+    apps: list[AuthFlask] = []
 
     def start(*, tables: bool = True, **environment: str) -> FlaskClient:
         values = {"FLASKAUTH_INSTANCE_PATH": str(tmp_path), "FLASKAUTH_ENV": "development", **environment}
-        made.append(application(Settings.load(values, dotenv=tmp_path / "none"), tables=tables))
-        return made[-1].test_client()
+        apps.append(create_health_app(Settings.load(values, dotenv=tmp_path / "none"), tables=tables))
+        return apps[-1].test_client()
 
     yield start
-    for app in made:
+    for app in apps:
         with app.app_context():
-            hang_up()
+            dispose_engines()
 
 
-def application(settings: Settings, *, tables: bool) -> Server:
-    app = bare(settings)
+def create_health_app(settings: Settings, *, tables: bool) -> AuthFlask:
+    app = create_base_app(settings)
     app.register_blueprint(health.bp)
     if tables:
         migrations.upgrade(settings.database_url)

@@ -1,4 +1,4 @@
-"""Whoever is about to change what matters gives the password again."""
+"""Sensitive actions require a fresh token, which login and reauthentication issue."""
 
 from datetime import datetime, timedelta
 
@@ -6,84 +6,84 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from tests.conftest import MakeApp
-from tests.inside import recorded, refused
-from tests.keys.reading import claims
-from tests.login.guessing import WRONG_ONE
-from tests.people import PASSWORD, People, bearer
+from tests.login.helpers import INVALID_CREDENTIALS
+from tests.signing_keys.helpers import decode_claims
+from tests.support.inspect import error_of, single_event
+from tests.support.users import PASSWORD, UserFactory, bearer
 from werkzeug.test import TestResponse
 
-from flaskauth.foundation import clock
+from flaskauth.core import clock
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
-ASKED = (403, "reauthentication_required")
+REAUTHENTICATION_REQUIRED = (403, "reauthentication_required")
 
 
-def again(client: FlaskClient, token: str, password: str = PASSWORD) -> TestResponse:
+def reauthenticate(client: FlaskClient, token: str, password: str = PASSWORD) -> TestResponse:
     return client.post("/auth/reauthenticate", json={"password": password}, headers=bearer(token))
 
 
-def end_others(client: FlaskClient, token: str) -> TestResponse:
+def revoke_other_sessions(client: FlaskClient, token: str) -> TestResponse:
     return client.delete("/auth/sessions", headers=bearer(token))
 
 
-def test_a_token_from_sign_in_is_fresh_for_ten_minutes(make_app: MakeApp) -> None:
-    people = People(make_app(JWT_DURATION="60"))
-    token = people.joined().signed_in()["token"]
+def test_login_token_is_fresh_for_ten_minutes(make_app: MakeApp) -> None:
+    users = UserFactory(make_app(JWT_DURATION="60"))
+    token = users.create_verified().login_ok()["token"]
     clock.travel(timedelta(minutes=9, seconds=50))
-    assert end_others(people.client, token).status_code == 200
+    assert revoke_other_sessions(users.client, token).status_code == 200
 
     clock.travel(timedelta(seconds=11))
-    assert refused(end_others(people.client, token)) == ASKED
+    assert error_of(revoke_other_sessions(users.client, token)) == REAUTHENTICATION_REQUIRED
 
 
-def test_a_refreshed_token_is_never_fresh(people: People) -> None:
-    welcome = people.joined().signed_in()
-    refreshed = people.client.post("/auth/refresh", json={"refresh_token": welcome["refresh_token"]}).get_json()
+def test_refreshed_token_is_not_fresh(users: UserFactory) -> None:
+    tokens = users.create_verified().login_ok()
+    refreshed = users.client.post("/auth/refresh", json={"refresh_token": tokens["refresh_token"]}).get_json()
 
-    assert refused(end_others(people.client, refreshed["token"])) == ASKED
-    assert end_others(people.client, welcome["token"]).status_code == 200
+    assert error_of(revoke_other_sessions(users.client, refreshed["token"])) == REAUTHENTICATION_REQUIRED
+    assert revoke_other_sessions(users.client, tokens["token"]).status_code == 200
 
 
-def test_the_password_makes_a_fresh_token(app: Flask, people: People) -> None:
-    welcome = people.joined().signed_in()
+def test_reauthenticate_returns_fresh_token(app: Flask, users: UserFactory) -> None:
+    tokens = users.create_verified().login_ok()
     clock.travel(timedelta(minutes=30))
-    stale = people.client.post("/auth/refresh", json={"refresh_token": welcome["refresh_token"]}).get_json()["token"]
-    answer = again(people.client, stale)
-    fresh = answer.get_json()
+    stale = users.client.post("/auth/refresh", json={"refresh_token": tokens["refresh_token"]}).get_json()["token"]
+    response = reauthenticate(users.client, stale)
+    fresh = response.get_json()
 
     assert set(fresh) == {"status", "success", "message", "token", "fresh_until"}
-    assert end_others(people.client, fresh["token"]).status_code == 200
-    assert refused(end_others(people.client, stale)) == ASKED
-    assert recorded(app, "reauthenticated").user_id == welcome["user"]["id"]
+    assert revoke_other_sessions(users.client, fresh["token"]).status_code == 200
+    assert error_of(revoke_other_sessions(users.client, stale)) == REAUTHENTICATION_REQUIRED
+    assert single_event(app, "reauthenticated").user_id == tokens["user"]["id"]
 
 
-def test_it_stays_the_same_session_and_its_sign_in_keeps_its_time(people: People) -> None:
-    welcome = people.joined().signed_in()
+def test_reauthenticate_keeps_session_and_auth_time(users: UserFactory) -> None:
+    tokens = users.create_verified().login_ok()
     clock.travel(timedelta(minutes=5))
-    fresh = again(people.client, welcome["token"]).get_json()
-    before, after = claims(welcome["token"]), claims(fresh["token"])
+    fresh = reauthenticate(users.client, tokens["token"]).get_json()
+    before, after = decode_claims(tokens["token"]), decode_claims(fresh["token"])
 
     assert (after["sid"], after["sub"], after["auth_time"]) == (before["sid"], before["sub"], before["auth_time"])
     assert after["jti"] != before["jti"]
-    told = datetime.fromisoformat(fresh["fresh_until"]).timestamp()
-    assert told == after["fresh_until"] == after["iat"] + 600
+    fresh_until = datetime.fromisoformat(fresh["fresh_until"]).timestamp()
+    assert fresh_until == after["fresh_until"] == after["iat"] + 600
 
 
-def test_a_wrong_password_makes_none(people: People) -> None:
-    token = people.joined().signed_in()["token"]
+def test_reauthenticate_with_wrong_password_is_rejected(users: UserFactory) -> None:
+    token = users.create_verified().login_ok()["token"]
 
-    assert refused(again(people.client, token, "wrong")) == WRONG_ONE
-
-
-def test_without_a_session_nothing_is_compared(people: People) -> None:
-    token = people.joined().signed_in()["token"]
-    people.client.post("/auth/logout", headers=bearer(token))
-
-    assert refused(again(people.client, token)) == (401, "invalid_token")
-    assert refused(people.client.post("/auth/reauthenticate", json={"password": PASSWORD})) == (401, "invalid_token")
+    assert error_of(reauthenticate(users.client, token, "wrong")) == INVALID_CREDENTIALS
 
 
-def test_the_guard_is_asked_before_the_body(client: FlaskClient) -> None:
-    assert refused(client.post("/auth/reauthenticate", data=b"{")) == (401, "invalid_token")
-    assert refused(client.delete("/auth/sessions", data=b"{")) == (401, "invalid_token")
+def test_reauthenticate_without_session_is_rejected(users: UserFactory) -> None:
+    token = users.create_verified().login_ok()["token"]
+    users.client.post("/auth/logout", headers=bearer(token))
+
+    assert error_of(reauthenticate(users.client, token)) == (401, "invalid_token")
+    assert error_of(users.client.post("/auth/reauthenticate", json={"password": PASSWORD})) == (401, "invalid_token")
+
+
+def test_authentication_is_checked_before_body_parsing(client: FlaskClient) -> None:
+    assert error_of(client.post("/auth/reauthenticate", data=b"{")) == (401, "invalid_token")
+    assert error_of(client.delete("/auth/sessions", data=b"{")) == (401, "invalid_token")

@@ -4,47 +4,47 @@ from collections.abc import Callable, Iterator
 import pytest
 from flask.testing import FlaskClient
 from tests.conftest import MakeApp
-from tests.mail.office import Held, Office
+from tests.mail.helpers import MailHarness, ManualBackgroundWorker
 from tests.servers import SmtpSink
 
-from flaskauth.foundation import jobs
+from flaskauth.core.jobs import background
 
-MakeOffice = Callable[..., Office]
+MakeHarness = Callable[..., MailHarness]
 
 PRODUCTION = {"FLASKAUTH_ENV": "production", "MAIL_SERVER": "127.0.0.1", "PUBLIC_URL": "https://auth.example.com"}
 DEVELOPMENT = {"FLASKAUTH_ENV": "development", "PUBLIC_URL": "http://localhost:5000"}
 
 
 @pytest.fixture
-def sink() -> Iterator[SmtpSink]:
-    with SmtpSink() as found:
-        yield found
+def smtp_sink() -> Iterator[SmtpSink]:
+    with SmtpSink() as sink:
+        yield sink
 
 
 @pytest.fixture
-def make_office(make_app: MakeApp, sink: SmtpSink) -> MakeOffice:
-    """Makes post offices, in production unless said, before a mail server unless another one is given."""
+def make_harness(make_app: MakeApp, smtp_sink: SmtpSink) -> MakeHarness:
+    """Return a factory of mail harnesses: in production, with the default SMTP sink, unless overridden."""
 
-    def make(server: SmtpSink = sink, **given: str) -> Office:
-        app = make_app(**{**PRODUCTION, "MAIL_PORT": str(server.port), **given})
-        app.extensions[jobs.KEY]._pid = os.getpid()  # as if it ran, so that no request starts it
-        app.extensions[jobs.KEY] = Held(app)
-        return Office(app, server)
+    def make(server: SmtpSink = smtp_sink, **settings: str) -> MailHarness:
+        app = make_app(**{**PRODUCTION, "MAIL_PORT": str(server.port), **settings})
+        app.extensions[background.KEY]._pid = os.getpid()  # marks the worker as started, so no request starts it
+        app.extensions[background.KEY] = ManualBackgroundWorker(app)
+        return MailHarness(app, server)
 
     return make
 
 
 @pytest.fixture
-def office(make_office: MakeOffice) -> Office:
-    return make_office()
+def harness(make_harness: MakeHarness) -> MailHarness:
+    return make_harness()
 
 
 @pytest.fixture
-def home(make_office: MakeOffice) -> Office:
-    """A developer's, without a mail server."""
-    return make_office(**DEVELOPMENT, MAIL_SERVER="")
+def dev_harness(make_harness: MakeHarness) -> MailHarness:
+    """A harness in development, without an SMTP server."""
+    return make_harness(**DEVELOPMENT, MAIL_SERVER="")
 
 
 @pytest.fixture
-def client(home: Office) -> FlaskClient:
-    return home.app.test_client()
+def client(dev_harness: MailHarness) -> FlaskClient:
+    return dev_harness.app.test_client()

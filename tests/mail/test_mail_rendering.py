@@ -9,68 +9,68 @@ import pytest
 from flask import Flask
 from tests.conftest import MakeApp
 from tests.mail.conftest import PRODUCTION
-from tests.mail.office import ASKED, NAMES, lines
+from tests.mail.helpers import REQUEST_DETAILS, TEMPLATE_CONTEXT, split_lines
 
 import flaskauth.mail
-from flaskauth.foundation import clock
+from flaskauth.core import clock
 from flaskauth.mail.models import OutboxMail
 from flaskauth.mail.rendering import render
 
 CODE = "BCDF-2345"
-LINK = "https://auth.example.com/auth/undo#aB3-dE_fG7hI9jK1mN5pQ8rS0tU2vW4xY6zA-bC_dE3"
-REUSED = {
+LINK = "https://auth.example.com/auth/revert-email-change#aB3-dE_fG7hI9jK1mN5pQ8rS0tU2vW4xY6zA-bC_dE3"
+REUSE_CONTEXT = {
     "device": "Firefox on Linux",
     "network": "192.0.2.7",
     "noticed_at": "2026-01-10T16:43:48Z",
     "started_at": "2026-01-09T08:00:00Z",
 }
-CHANGE = {"new_address": "hopper@example.org", **ASKED}
+CHANGE_CONTEXT = {"new_address": "hopper@example.org", **REQUEST_DETAILS}
 CONTEXTS: dict[str, dict[str, str]] = {
-    "registration/prove_address": {**NAMES, **ASKED},
-    "registration/already_registered": ASKED,
-    "sessions/token_reused": REUSED,
-    "passwords/reset_code": {**ASKED, "minutes": NAMES["minutes"]},
-    "passwords/password_changed": ASKED,
-    "login/new_device": {"device": REUSED["device"], **ASKED},
-    "email_change/prove_address": {**ASKED, "minutes": NAMES["minutes"]},
-    "email_change/change_requested": CHANGE,
-    "email_change/address_changed": CHANGE,
-    "recovery/taken_back": ASKED,
-    "closing/account_closing": {**ASKED, "closes_at": "2026-01-17 16:43 UTC"},
-    "closing/account_restored": ASKED,
-    "closing/account_erased": {},
+    "registration/verify_email": {**TEMPLATE_CONTEXT, **REQUEST_DETAILS},
+    "registration/already_registered": REQUEST_DETAILS,
+    "sessions/token_reused": REUSE_CONTEXT,
+    "passwords/reset_code": {**REQUEST_DETAILS, "minutes": TEMPLATE_CONTEXT["minutes"]},
+    "passwords/password_changed": REQUEST_DETAILS,
+    "login/new_device": {"device": REUSE_CONTEXT["device"], **REQUEST_DETAILS},
+    "email_change/verify_email": {**REQUEST_DETAILS, "minutes": TEMPLATE_CONTEXT["minutes"]},
+    "email_change/change_requested": CHANGE_CONTEXT,
+    "email_change/email_changed": CHANGE_CONTEXT,
+    "security_alerts/account_secured": REQUEST_DETAILS,
+    "account_deletion/deletion_scheduled": {**REQUEST_DETAILS, "deletion_due_at": "2026-01-17 16:43 UTC"},
+    "account_deletion/account_restored": REQUEST_DETAILS,
+    "account_deletion/account_erased": {},
 }
 SUBJECTS = {
-    "registration/prove_address": "Account Verification on Flaskauth",
+    "registration/verify_email": "Account Verification on Flaskauth",
     "registration/already_registered": "You already have an account on flaskauth",
     "sessions/token_reused": "We ended a session on flaskauth",
-    "passwords/reset_code": "A new password on flaskauth",
+    "passwords/reset_code": "Reset your password on flaskauth",
     "passwords/password_changed": "Your password on flaskauth was changed",
-    "login/new_device": "A new sign-in on flaskauth",
-    "email_change/prove_address": "A new address for your account on flaskauth",
-    "email_change/change_requested": "Your account on flaskauth is to get another address",
-    "email_change/address_changed": "Your account on flaskauth has another address",
-    "recovery/taken_back": "Your account on flaskauth was secured",
-    "closing/account_closing": "Your account on flaskauth is being closed",
-    "closing/account_restored": "Your account on flaskauth stays",
-    "closing/account_erased": "Your account on flaskauth was erased",
+    "login/new_device": "New sign-in to your account on flaskauth",
+    "email_change/verify_email": "Confirm your new email address on flaskauth",
+    "email_change/change_requested": "Request to change your email address on flaskauth",
+    "email_change/email_changed": "Your email address on flaskauth was changed",
+    "security_alerts/account_secured": "Your account on flaskauth was secured",
+    "account_deletion/deletion_scheduled": "Your account on flaskauth will be deleted",
+    "account_deletion/account_restored": "Your account on flaskauth will not be deleted",
+    "account_deletion/account_erased": "Your account on flaskauth was deleted",
 }
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture
 def database(tmp_path: Path) -> str:
-    """Rendering asks no database."""
+    """Use SQLite only: rendering does not depend on the database."""
     return f"sqlite:///{tmp_path}/test.db"
 
 
 @pytest.fixture
 def app(make_app: MakeApp) -> Iterator[Flask]:
-    found = make_app(**PRODUCTION)
-    with found.app_context():
-        yield found
+    app = make_app(**PRODUCTION)
+    with app.app_context():
+        yield app
 
 
-def mail(template: str = "registration/prove_address", *, locale: str = "en", **context: str) -> OutboxMail:
+def make_mail(template: str = "registration/verify_email", *, locale: str = "en", **context: str) -> OutboxMail:
     return OutboxMail(
         template=template,
         recipient="grace@example.com",
@@ -81,32 +81,34 @@ def mail(template: str = "registration/prove_address", *, locale: str = "en", **
     )
 
 
-def as_sent(message: EmailMessage) -> EmailMessage:
-    """What the reader's side makes of it."""
+def parse_message(message: EmailMessage) -> EmailMessage:
+    """Parse a message as a mail client does."""
     return message_from_bytes(message.as_bytes(), policy=default)
 
 
-def part(message: EmailMessage, kind: str) -> str:
-    found = message.get_body((kind,))
-    assert found
-    return str(found.get_content())
+def message_part(message: EmailMessage, subtype: str) -> str:
+    part = message.get_body((subtype,))
+    assert part
+    return str(part.get_content())
 
 
 @pytest.mark.usefixtures("app")
-class TestEveryMail:
+class TestAllTemplates:
     @pytest.fixture(params=CONTEXTS)
     def template(self, request: pytest.FixtureRequest) -> str:
         return str(request.param)
 
-    def test_there_is_a_context_here_for_each(self) -> None:
-        rooms = Path(flaskauth.mail.__file__).parents[1]
-        found = rooms.glob("*/templates/mail/en/*.subject.txt")
+    def test_every_template_has_a_test_context(self) -> None:
+        source = Path(flaskauth.mail.__file__).parents[1]
+        subjects = source.glob("*/templates/mail/en/*.subject.txt")
 
-        assert {f"{path.parents[3].name}/{path.name.removesuffix('.subject.txt')}" for path in found} == set(CONTEXTS)
+        assert {f"{path.parents[3].name}/{path.name.removesuffix('.subject.txt')}" for path in subjects} == set(
+            CONTEXTS
+        )
 
-    def test_headers(self, template: str) -> None:
-        row = mail(template)
-        message = as_sent(render(row, CODE, LINK))
+    def test_mail_headers_are_complete(self, template: str) -> None:
+        row = make_mail(template)
+        message = parse_message(render(row, CODE, LINK))
 
         assert dict(message.items()) | {"Content-Type": "", "MIME-Version": ""} == {
             "From": "flaskauth <no-reply@auth.example.com>",
@@ -121,29 +123,31 @@ class TestEveryMail:
         }
         assert message["Date"].datetime == row.created_at.replace(microsecond=0)
 
-    def test_text_and_html_say_the_same_things(self, template: str) -> None:
-        message = as_sent(render(mail(template), CODE, LINK))
+    def test_text_and_html_contain_same_values(self, template: str) -> None:
+        message = parse_message(render(make_mail(template), CODE, LINK))
 
         assert message.get_content_type() == "multipart/alternative"
         assert [alternative.get_content_type() for alternative in message.iter_parts()] == ["text/plain", "text/html"]
         for value in CONTEXTS[template].values():
-            assert value in part(message, "plain")
-            assert value in part(message, "html")
+            assert value in message_part(message, "plain")
+            assert value in message_part(message, "html")
 
-    def test_nothing_is_loaded_from_elsewhere(self, template: str) -> None:
-        html = part(as_sent(render(mail(template), CODE, LINK)), "html").replace(f'<a class="button" href="{LINK}"', "")
+    def test_html_loads_no_external_resources(self, template: str) -> None:
+        html = message_part(parse_message(render(make_mail(template), CODE, LINK)), "html").replace(
+            f'<a class="button" href="{LINK}"', ""
+        )
 
         assert not re.search(r"//|\bsrc=|\burl\(|@import|<link|<script", html)
 
-    def test_styles_stand_where_every_client_reads_them_and_there_is_a_dark_side(self, template: str) -> None:
-        html = part(as_sent(render(mail(template), CODE, LINK)), "html")
+    def test_html_has_inline_styles_and_dark_mode(self, template: str) -> None:
+        html = message_part(parse_message(render(make_mail(template), CODE, LINK)), "html")
 
         assert re.search(r'<h1 style="[^"]*font-size', html)
         assert "prefers-color-scheme: dark" in html
 
     @pytest.mark.parametrize("value", ["ß", "ß" * 100, "🐈" * 10, "a" * 2000])
-    def test_lines_fit_every_server(self, template: str, value: str) -> None:
-        row = mail(template, **dict.fromkeys(CONTEXTS[template], value))
+    def test_lines_are_at_most_998_bytes(self, template: str, value: str) -> None:
+        row = make_mail(template, **dict.fromkeys(CONTEXTS[template], value))
 
         raw = render(row, CODE, LINK).as_bytes()
 
@@ -153,71 +157,75 @@ class TestEveryMail:
 
 
 @pytest.mark.usefixtures("app")
-def test_the_code_stands_alone_on_its_line_of_the_text_and_in_the_html() -> None:
-    message = as_sent(render(mail(), CODE))
+def test_code_is_on_its_own_line_in_text_and_once_in_html() -> None:
+    message = parse_message(render(make_mail(), CODE))
 
-    assert [line for line in lines(part(message, "plain")) if "2345" in line] == [CODE]
-    assert part(message, "html").count(CODE) == 1
+    assert [line for line in split_lines(message_part(message, "plain")) if "2345" in line] == [CODE]
+    assert message_part(message, "html").count(CODE) == 1
 
 
 @pytest.mark.usefixtures("app")
-def test_html_is_escaped_and_text_is_not() -> None:
-    message = as_sent(render(mail(first_name="<script>alert(1)</script>", last_name="O'Hara & <b>Sons</b>"), CODE))
+def test_html_injection_is_escaped_in_html_but_not_in_text() -> None:
+    message = parse_message(
+        render(make_mail(first_name="<script>alert(1)</script>", last_name="O'Hara & <b>Sons</b>"), CODE)
+    )
 
-    assert "<script" not in part(message, "html")
-    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in part(message, "html")
-    assert "<b>" not in part(message, "html")
-    assert "O'Hara & <b>Sons</b>" in part(message, "plain")
+    assert "<script" not in message_part(message, "html")
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in message_part(message, "html")
+    assert "<b>" not in message_part(message, "html")
+    assert "O'Hara & <b>Sons</b>" in message_part(message, "plain")
 
 
 @pytest.mark.usefixtures("app")
 @pytest.mark.parametrize("name", ["{{7*7}}", "{% include 'mail/base.html' %}", "${7*7}", "{{ settings }}"])
-def test_what_people_write_is_no_template(name: str) -> None:
-    message = as_sent(render(mail(first_name=name), CODE))
+def test_template_injection_in_name_is_not_evaluated(name: str) -> None:
+    message = parse_message(render(make_mail(first_name=name), CODE))
 
-    assert f"Hello {name}," in part(message, "plain")
-    assert "49" not in part(message, "plain")
+    assert f"Hello {name}," in message_part(message, "plain")
+    assert "49" not in message_part(message, "plain")
 
 
-def test_the_apps_name_is_no_template_either(make_app: MakeApp) -> None:
+def test_template_injection_in_app_name_is_not_evaluated(make_app: MakeApp) -> None:
     with make_app(**PRODUCTION, APP_NAME="{{7*7}}").app_context():
-        message = as_sent(render(mail(), CODE))
+        message = parse_message(render(make_mail(), CODE))
 
     assert message["Subject"] == "Account Verification on {{7*7}}"
 
 
 @pytest.mark.usefixtures("app")
-@pytest.mark.parametrize("break_", ["\n", "\r\n", "\r", "\x85", "\u2028", "\x0b"])
-def test_a_name_stays_on_its_line(break_: str) -> None:
-    message = as_sent(render(mail(first_name=f"Grace{break_}{break_}WXYZ-2345{break_}Bcc: eve@example.com"), CODE))
+@pytest.mark.parametrize("line_break", ["\n", "\r\n", "\r", "\x85", "\u2028", "\x0b"])
+def test_header_injection_in_name_is_neutralized(line_break: str) -> None:
+    message = parse_message(
+        render(make_mail(first_name=f"Grace{line_break}{line_break}WXYZ-2345{line_break}Bcc: eve@example.com"), CODE)
+    )
 
     assert "Bcc" not in message
-    assert "Hello Grace WXYZ-2345 Bcc: eve@example.com," in lines(part(message, "plain"))
+    assert "Hello Grace WXYZ-2345 Bcc: eve@example.com," in split_lines(message_part(message, "plain"))
 
 
 @pytest.mark.usefixtures("app")
-def test_a_name_does_not_turn_the_letters_around_it() -> None:
-    message = as_sent(render(mail(first_name="\u202eecarG\x07\u2066"), CODE))
+def test_unicode_direction_controls_in_name_are_removed() -> None:
+    message = parse_message(render(make_mail(first_name="\u202eecarG\x07\u2066"), CODE))
 
-    assert "Hello ecarG," in part(message, "plain")
+    assert "Hello ecarG," in message_part(message, "plain")
 
 
 @pytest.mark.parametrize(
-    ("app_name", "shown"),
+    ("app_name", "display_name"),
     [
         ("Ärger & Söhne", "Ärger & Söhne"),
         ('Boats, Inc. "Four"', 'Boats, Inc. "Four"'),
         ("A\x85Bcc: eve@example.com", "A Bcc: eve@example.com"),
     ],
 )
-def test_the_apps_name_is_only_a_name(make_app: MakeApp, app_name: str, shown: str) -> None:
+def test_header_injection_in_app_name_is_neutralized(make_app: MakeApp, app_name: str, display_name: str) -> None:
     with make_app(**PRODUCTION, APP_NAME=app_name).app_context():
-        message = as_sent(render(mail(), CODE))
+        message = parse_message(render(make_mail(), CODE))
 
     [sender] = message["From"].addresses
-    assert (sender.display_name, sender.addr_spec) == (shown, "no-reply@auth.example.com")
-    assert message["Subject"] == f"Account Verification on {shown}"
-    assert f"Nobody of {shown} will" in part(message, "plain")
+    assert (sender.display_name, sender.addr_spec) == (display_name, "no-reply@auth.example.com")
+    assert message["Subject"] == f"Account Verification on {display_name}"
+    assert f"{display_name} will never" in message_part(message, "plain")
     assert "Bcc" not in message
 
 
@@ -229,23 +237,23 @@ def test_the_apps_name_is_only_a_name(make_app: MakeApp, app_name: str, shown: s
         ('"Boats, Inc." <boats@example.org>', "Boats, Inc.", "boats@example.org"),
     ],
 )
-def test_the_sender_may_be_set(make_app: MakeApp, setting: str, name: str, address: str) -> None:
+def test_sender_is_configurable(make_app: MakeApp, setting: str, name: str, address: str) -> None:
     with make_app(**PRODUCTION, MAIL_DEFAULT_SENDER=setting).app_context():
-        [sender] = as_sent(render(mail(), CODE))["From"].addresses
+        [sender] = parse_message(render(make_mail(), CODE))["From"].addresses
 
     assert (sender.display_name, sender.addr_spec) == (name, address)
 
 
 @pytest.mark.usefixtures("app")
 @pytest.mark.parametrize("locale", ["de", "ja-JP", "../../../mail", "", "x/y", "en_US.UTF-8"])
-def test_a_language_that_is_not_there_is_english(locale: str) -> None:
-    message = as_sent(render(mail(locale=locale), CODE))
+def test_unknown_locale_falls_back_to_english(locale: str) -> None:
+    message = parse_message(render(make_mail(locale=locale), CODE))
 
     assert message["Content-Language"] == "en"
-    assert "Hello Grace," in part(message, "plain")
+    assert "Hello Grace," in message_part(message, "plain")
 
 
 @pytest.mark.usefixtures("app")
-def test_a_region_of_a_language_that_is_there_is_that_language() -> None:
-    assert render(mail(locale="en-GB"), CODE)["Content-Language"] == "en"
-    assert render(mail(locale="PT-br"), CODE)["Content-Language"] == "pt"
+def test_regional_locale_uses_its_language() -> None:
+    assert render(make_mail(locale="en-GB"), CODE)["Content-Language"] == "en"
+    assert render(make_mail(locale="PT-br"), CODE)["Content-Language"] == "pt"

@@ -1,97 +1,97 @@
-"""Operators have mails tried again."""
+"""`service.retry` queues failed mails again."""
 
 from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
-from tests.mail.office import TEN_MINUTES, Office
+from tests.mail.helpers import TEN_MINUTES, MailHarness
 
-from flaskauth.foundation import clock
-from flaskauth.foundation.db import db, transaction
+from flaskauth.core import clock
+from flaskauth.core.db.session import db, transaction
 from flaskauth.mail import service
-from flaskauth.mail.models import DEAD, DROPPED, QUEUED, SENT, WITHHELD, OutboxMail
+from flaskauth.mail.models import DISCARDED, FAILED, QUEUED, SENT, SUPPRESSED, OutboxMail
 
 
-def retried(office: Office, mail_ids: Sequence[int] = ()) -> set[int]:
-    with office.app.app_context():
+def retry(harness: MailHarness, mail_ids: Sequence[int] = ()) -> set[int]:
+    with harness.app.app_context():
         return transaction(lambda: service.retry(mail_ids))
 
 
-def refused(office: Office, life: timedelta = TEN_MINUTES) -> int:
-    """A mail that the mail server has refused for good; it takes the next one."""
-    office.sink.mode = "reject"
-    mail_id = office.put(life=life)
-    office.sweep()
-    office.sink.mode = "ok"
+def enqueue_rejected_mail(harness: MailHarness, lifetime: timedelta = TEN_MINUTES) -> int:
+    """Enqueue a mail that the SMTP sink rejects permanently; the sink accepts the next one."""
+    harness.sink.mode = "reject"
+    mail_id = harness.enqueue(lifetime=lifetime)
+    harness.deliver_due()
+    harness.sink.mode = "ok"
     return mail_id
 
 
-@pytest.mark.parametrize("is_named", [True, False])
-def test_a_dead_mail_goes_out_as_the_mail_it_was(office: Office, is_named: bool) -> None:
-    mail_id = refused(office)
-    before = office.row(mail_id)
+@pytest.mark.parametrize("by_id", [True, False])
+def test_retry_sends_failed_mail_with_same_message_id(harness: MailHarness, by_id: bool) -> None:
+    mail_id = enqueue_rejected_mail(harness)
+    before = harness.row(mail_id)
 
-    assert retried(office, [mail_id] if is_named else ()) == {mail_id}
-    office.sweep()
+    assert retry(harness, [mail_id] if by_id else ()) == {mail_id}
+    harness.deliver_due()
 
-    row, [received] = office.row(mail_id), office.sink.messages
-    assert (row.state, row.tries, row.last_error) == (SENT, 2, None)
+    row, [received] = harness.row(mail_id), harness.sink.messages
+    assert (row.state, row.attempts, row.last_error) == (SENT, 2, None)
     assert received.message["Message-ID"] == before.message_id
 
 
-def test_a_mail_that_waits_goes_at_once_when_it_is_named(office: Office) -> None:
-    office.sink.mode = "tempfail"
-    mail_id = office.put()
-    office.sweep()
-    office.sink.mode = "ok"
+def test_retry_by_id_sends_deferred_mail_immediately(harness: MailHarness) -> None:
+    harness.sink.mode = "tempfail"
+    mail_id = harness.enqueue()
+    harness.deliver_due()
+    harness.sink.mode = "ok"
 
-    assert retried(office) == set()
-    assert retried(office, [mail_id]) == {mail_id}
-    office.sweep()
-    assert office.row(mail_id).state == SENT
-
-
-def test_a_mail_that_is_being_sent_stays_with_its_sender(office: Office) -> None:
-    mail_id, lease = office.put(), clock.now() + timedelta(seconds=60)
-    _set(office, mail_id, leased_until=lease)
-
-    retried(office, [mail_id])
-    office.sweep()
-    assert (office.row(mail_id).state, office.row(mail_id).leased_until) == (QUEUED, lease)
-    assert office.sink.messages == []
+    assert retry(harness) == set()
+    assert retry(harness, [mail_id]) == {mail_id}
+    harness.deliver_due()
+    assert harness.row(mail_id).state == SENT
 
 
-@pytest.mark.parametrize("state", [SENT, DROPPED, WITHHELD])
-def test_what_is_over_stays_over(office: Office, state: str) -> None:
-    mail_id = office.put()
-    _set(office, mail_id, state=state)
+def test_retry_keeps_lease_of_mail_being_sent(harness: MailHarness) -> None:
+    mail_id, lease = harness.enqueue(), clock.now() + timedelta(seconds=60)
+    _update_mail(harness, mail_id, leased_until=lease)
 
-    assert retried(office, [mail_id]) == retried(office) == set()
-    assert office.row(mail_id).state == state
+    retry(harness, [mail_id])
+    harness.deliver_due()
+    assert (harness.row(mail_id).state, harness.row(mail_id).leased_until) == (QUEUED, lease)
+    assert harness.sink.messages == []
 
 
-def test_a_mail_that_is_of_no_use_any_more_stays_dead(office: Office) -> None:
-    mail_id = refused(office, life=timedelta(minutes=1))
+@pytest.mark.parametrize("state", [SENT, DISCARDED, SUPPRESSED])
+def test_retry_ignores_sent_discarded_and_suppressed_mails(harness: MailHarness, state: str) -> None:
+    mail_id = harness.enqueue()
+    _update_mail(harness, mail_id, state=state)
+
+    assert retry(harness, [mail_id]) == retry(harness) == set()
+    assert harness.row(mail_id).state == state
+
+
+def test_retry_ignores_expired_mail(harness: MailHarness) -> None:
+    mail_id = enqueue_rejected_mail(harness, lifetime=timedelta(minutes=1))
     clock.travel(timedelta(minutes=2))
 
-    assert retried(office, [mail_id]) == retried(office) == set()
-    assert office.row(mail_id).state == DEAD
+    assert retry(harness, [mail_id]) == retry(harness) == set()
+    assert harness.row(mail_id).state == FAILED
 
 
-def test_a_mail_whose_code_was_used_is_dropped(office: Office) -> None:
-    mail_id = refused(office)
-    office.use_code(mail_id)
+def test_retry_discards_mail_with_used_code(harness: MailHarness) -> None:
+    mail_id = enqueue_rejected_mail(harness)
+    harness.use_code(mail_id)
 
-    retried(office)
-    office.sweep()
-    assert office.row(mail_id).state == DROPPED
+    retry(harness)
+    harness.deliver_due()
+    assert harness.row(mail_id).state == DISCARDED
 
 
-def _set(office: Office, mail_id: int, **values: object) -> None:
-    def work() -> None:
+def _update_mail(harness: MailHarness, mail_id: int, **values: object) -> None:
+    def update() -> None:
         mail = db.session.get_one(OutboxMail, mail_id)
-        for name, setting in values.items():
-            setattr(mail, name, setting)
+        for name, value in values.items():
+            setattr(mail, name, value)
 
-    with office.app.app_context():
-        transaction(work)
+    with harness.app.app_context():
+        transaction(update)

@@ -1,4 +1,4 @@
-"""Databases without tables."""
+"""Empty databases."""
 
 import secrets
 from collections.abc import Callable, Iterator
@@ -13,43 +13,43 @@ from flaskauth.settings import with_driver
 
 
 @pytest.fixture(params=databases())
-def empties(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], str]]:
-    """Gives URLs of databases without tables, all on one server."""
+def empty_databases(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], str]]:
+    """Return a function that creates empty databases on one server and returns their URLs."""
     numbers = count(1)
     if request.param == "sqlite":
         yield lambda: f"sqlite:///{tmp_path}/history{next(numbers)}.db"
         return
-    server, made = request.getfixturevalue(request.param), list[str]()
+    server, names = request.getfixturevalue(request.param), list[str]()
 
     def make() -> str:
-        made.append(f"history_{secrets.token_hex(4)}")
-        server.create(made[-1])
-        return str(server.url(made[-1]))
+        names.append(f"history_{secrets.token_hex(4)}")
+        server.create(names[-1])
+        return str(server.url(names[-1]))
 
     yield make
-    for name in made:
+    for name in names:
         server.drop(name)
 
 
 @pytest.fixture
-def empty(empties: Callable[[], str]) -> str:
-    return empties()
+def empty_database(empty_databases: Callable[[], str]) -> str:
+    return empty_databases()
 
 
 @pytest.fixture
-def fresh(empties: Callable[[], str]) -> Iterator[Callable[[], Engine]]:
-    """More of them."""
-    made: list[Engine] = []
+def new_engine(empty_databases: Callable[[], str]) -> Iterator[Callable[[], Engine]]:
+    """Return a function that creates engines on empty databases."""
+    engines: list[Engine] = []
 
     def make() -> Engine:
-        made.append(create_engine(with_driver(empties())))
-        return made[-1]
+        engines.append(create_engine(with_driver(empty_databases())))
+        return engines[-1]
 
     yield make
-    for engine in made:
+    for engine in engines:
         engine.dispose()
 
 
 @pytest.fixture
-def engine(fresh: Callable[[], Engine]) -> Engine:
-    return fresh()
+def engine(new_engine: Callable[[], Engine]) -> Engine:
+    return new_engine()

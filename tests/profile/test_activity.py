@@ -1,4 +1,4 @@
-"""People see what happened to their account, all of it and nobody else's."""
+"""`GET /users/activity`: the user's own audit events, in pages."""
 
 from typing import Any
 
@@ -6,137 +6,139 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import insert, select
-from tests.inside import change, refused, rows
-from tests.people import HERE, THERE, People, bearer, network
-from tests.sessions.holding import Holder
+from tests.sessions.helpers import SessionClient
+from tests.support.inspect import error_of, execute_statement, query_all
+from tests.support.users import CLIENT_IP, OTHER_IP, UserFactory, bearer, forwarded_for
 
 from flaskauth.accounts.models import User
 from flaskauth.audit.models import AuditEvent
-from flaskauth.foundation import clock
+from flaskauth.core import clock
 
-NOT_A_NUMBER: tuple[str, ...] = (
+INVALID_NUMBERS: tuple[str, ...] = (
     *("", "0", "-1", "+1", "1.0", "1e1", " 1", "1 ", "0x1", "01", "one", "null", "true", "%00", "%D9%A1", "1,2", "[1]"),
     *(str(2**53), str(2**63), "9" * 400, "%ff", "%F0%9F%90%88"),
 )
 
 
-def page(client: FlaskClient, token: str, query: str = "") -> dict[str, Any]:
-    answer = client.get(f"/users/activity{query}", headers=bearer(token))
-    assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.get_json()
-    return found
+def get_page(client: FlaskClient, token: str, query: str = "") -> dict[str, Any]:
+    response = client.get(f"/users/activity{query}", headers=bearer(token))
+    assert response.status_code == 200, response.text
+    body: dict[str, Any] = response.get_json()
+    return body
 
 
-def walked(client: FlaskClient, token: str, limit: int) -> list[int]:
-    """The ids on all pages, in the order in which they come."""
+def fetch_all_ids(client: FlaskClient, token: str, limit: int) -> list[int]:
+    """Return the event ids of all pages, in the order of the response."""
     ids, cursor = [], ""
     while True:
-        found = page(client, token, f"?limit={limit}{cursor}")
-        ids += [event["id"] for event in found["events"]]
-        if found["next"] is None:
+        page = get_page(client, token, f"?limit={limit}{cursor}")
+        ids += [event["id"] for event in page["events"]]
+        if page["next"] is None:
             return ids
-        assert len(found["events"]) == limit
-        cursor = f"&cursor={found['next']}"
+        assert len(page["events"]) == limit
+        cursor = f"&cursor={page['next']}"
 
 
-def happened(app: Flask, count: int) -> None:
-    """So many events of everybody there is, long ago."""
-    people = rows(app, select(User.id))
-    about = {"at": clock.now(), "name": "profile_edited", "details": {}}
-    many = [
-        {"id": number * 10 + place, "user_id": one, **about}
+def insert_events(app: Flask, count: int) -> None:
+    """Insert this many audit events for each user, with small ids, as if they were old."""
+    user_ids = query_all(app, select(User.id))
+    fields = {"at": clock.now(), "name": "profile_edited", "details": {}}
+    rows = [
+        {"id": number * 10 + offset, "user_id": user_id, **fields}
         for number in range(1, count + 1)
-        for place, one in enumerate(people)
+        for offset, user_id in enumerate(user_ids)
     ]
-    change(app, insert(AuditEvent).values(many))
+    execute_statement(app, insert(AuditEvent).values(rows))
 
 
-def test_the_newest_comes_first_and_says_when_and_where(app: Flask, people: People) -> None:
-    person = people.joined()
-    person.sign_in("wrong", at=THERE)
-    holder = Holder(people.client, person.signed_in(at=HERE))
-    found = page(people.client, holder.token)
-    newest, failed, joined = found["events"]
-    row = rows(app, select(AuditEvent).filter_by(name="sign_in"))[0]
+def test_activity_lists_newest_event_first(app: Flask, users: UserFactory) -> None:
+    user = users.create_verified()
+    user.login("wrong", at=OTHER_IP)
+    session = SessionClient(users.client, user.login_ok(at=CLIENT_IP))
+    page = get_page(users.client, session.token)
+    newest, failed, registered = page["events"]
+    row = query_all(app, select(AuditEvent).filter_by(name="sign_in"))[0]
 
-    assert (found["message"], found["next"]) == ("Activity", None)
+    assert (page["message"], page["next"]) == ("Activity", None)
     assert newest == {
         "id": row.id,
         "name": "sign_in",
-        "at": clock.stamp(row.at),
-        "ip": HERE,
+        "at": clock.to_rfc3339(row.at),
+        "ip": CLIENT_IP,
         "device": row.device,
-        "session_id": holder.session_id,
+        "session_id": session.session_id,
     }
-    assert [event["name"] for event in (failed, joined)] == ["sign_in_failed", "account_created"]
-    assert (failed["ip"], failed["session_id"]) == (THERE, None)
+    assert [event["name"] for event in (failed, registered)] == ["sign_in_failed", "account_created"]
+    assert (failed["ip"], failed["session_id"]) == (OTHER_IP, None)
 
 
-def test_what_happened_to_somebody_else_never_appears(app: Flask, people: People) -> None:
-    ada, grace = Holder.of(app, "ada@example.com"), Holder.of(app)
-    people.client.post("/auth/login", json={"email": "nobody@example.com", "password": "x"}, headers=network(THERE))
-    happened(app, 5)
-    mine = set(rows(app, select(AuditEvent.id).filter_by(user_id=grace.tokens["user"]["id"])))
+def test_activity_contains_only_own_events(app: Flask, users: UserFactory) -> None:
+    ada, grace = SessionClient.for_new_user(app, "ada@example.com"), SessionClient.for_new_user(app)
+    users.client.post(
+        "/auth/login", json={"email": "unknown@example.com", "password": "x"}, headers=forwarded_for(OTHER_IP)
+    )
+    insert_events(app, 5)
+    own_ids = set(query_all(app, select(AuditEvent.id).filter_by(user_id=grace.tokens["user"]["id"])))
 
-    assert set(walked(people.client, grace.token, 2)) == mine
-    for event in page(people.client, ada.token)["events"]:
-        beside = page(people.client, grace.token, f"?cursor={event['id'] + 1}")["events"]
-        assert {one["id"] for one in beside} <= mine
+    assert set(fetch_all_ids(users.client, grace.token, 2)) == own_ids
+    for event in get_page(users.client, ada.token)["events"]:
+        page = get_page(users.client, grace.token, f"?cursor={event['id'] + 1}")["events"]
+        assert {other_event["id"] for other_event in page} <= own_ids
     for query in (f"?user_id={ada.tokens['user']['id']}", "?name=sign_in", "?id=1", "?cursor[]=1", "?Limit=1"):
-        answer = people.client.get(f"/users/activity{query}", headers=bearer(grace.token))
-        assert refused(answer) == (422, "invalid_input")
-        assert list(answer.get_json()["errors"].values()) == [["Unknown field."]]
+        response = users.client.get(f"/users/activity{query}", headers=bearer(grace.token))
+        assert error_of(response) == (422, "validation_failed")
+        assert list(response.get_json()["errors"].values()) == [["Unknown field."]]
 
 
 @pytest.mark.parametrize("limit", [1, 3, 7, 100])
-def test_a_walk_sees_each_event_once_while_new_ones_arrive(app: Flask, people: People, limit: int) -> None:
-    holder = Holder.of(app)
-    happened(app, 21)
-    before = rows(app, select(AuditEvent.id).filter_by(user_id=holder.tokens["user"]["id"]))
-    first = page(people.client, holder.token, f"?limit={limit}")
-    Holder(people.client, people.joined("ada@example.com").signed_in())
-    people.client.post("/users/edit", json={"first_name": "Amazing"}, headers=bearer(holder.token))
-    seen = [event["id"] for event in first["events"]]
-    while first["next"]:
-        first = page(people.client, holder.token, f"?limit={limit}&cursor={first['next']}")
-        seen += [event["id"] for event in first["events"]]
-        people.client.post("/users/edit", json={"first_name": "Again"}, headers=bearer(holder.token))
+def test_activity_cursor_returns_each_event_once(app: Flask, users: UserFactory, limit: int) -> None:
+    session = SessionClient.for_new_user(app)
+    insert_events(app, 21)
+    ids_before = query_all(app, select(AuditEvent.id).filter_by(user_id=session.tokens["user"]["id"]))
+    page = get_page(users.client, session.token, f"?limit={limit}")
+    SessionClient(users.client, users.create_verified("ada@example.com").login_ok())
+    users.client.post("/users/edit", json={"first_name": "Amazing"}, headers=bearer(session.token))
+    ids = [event["id"] for event in page["events"]]
+    while page["next"]:
+        page = get_page(users.client, session.token, f"?limit={limit}&cursor={page['next']}")
+        ids += [event["id"] for event in page["events"]]
+        users.client.post("/users/edit", json={"first_name": "Again"}, headers=bearer(session.token))
 
-    assert seen == sorted(before, reverse=True)
+    assert ids == sorted(ids_before, reverse=True)
 
 
-def test_twenty_come_unless_said_and_the_last_page_says_so(app: Flask, people: People) -> None:
-    holder = Holder.of(app)
-    happened(app, 18)
-    exactly = page(people.client, holder.token)
-    assert (len(exactly["events"]), exactly["next"]) == (20, None)
+def test_activity_default_page_is_20_and_last_cursor_is_null(app: Flask, users: UserFactory) -> None:
+    session = SessionClient.for_new_user(app)
+    insert_events(app, 18)
+    full_page = get_page(users.client, session.token)
+    assert (len(full_page["events"]), full_page["next"]) == (20, None)
 
-    happened_once_more = page(people.client, holder.token, "?limit=19")
-    assert len(happened_once_more["events"]) == 19
-    rest = page(people.client, holder.token, f"?cursor={happened_once_more['next']}")
-    assert (len(rest["events"]), rest["next"]) == (1, None)
-    assert page(people.client, holder.token, "?cursor=1") == {**rest, "events": []}
+    first_page = get_page(users.client, session.token, "?limit=19")
+    assert len(first_page["events"]) == 19
+    last_page = get_page(users.client, session.token, f"?cursor={first_page['next']}")
+    assert (len(last_page["events"]), last_page["next"]) == (1, None)
+    assert get_page(users.client, session.token, "?cursor=1") == {**last_page, "events": []}
 
 
 @pytest.mark.parametrize("name", ["limit", "cursor"])
-def test_what_is_no_number_is_refused_by_name(app: Flask, people: People, name: str) -> None:
-    token = Holder.of(app).token
-    for value in (*NOT_A_NUMBER, *(["101", "1000"] if name == "limit" else [])):
-        answer = people.client.get(f"/users/activity?{name}={value}", headers=bearer(token))
-        assert refused(answer) == (422, "invalid_input"), value
-        assert answer.get_json()["errors"] == {name: ["Not a valid whole number."]}, value
+def test_activity_with_invalid_limit_or_cursor_is_rejected(app: Flask, users: UserFactory, name: str) -> None:
+    token = SessionClient.for_new_user(app).token
+    for value in (*INVALID_NUMBERS, *(["101", "1000"] if name == "limit" else [])):
+        response = users.client.get(f"/users/activity?{name}={value}", headers=bearer(token))
+        assert error_of(response) == (422, "validation_failed"), value
+        assert response.get_json()["errors"] == {name: ["Not a valid integer."]}, value
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-def test_a_parameter_stands_once(app: Flask, people: People) -> None:
-    token = Holder.of(app).token
-    answer = people.client.get("/users/activity?limit=1&cursor=5&limit=1&cursor=6", headers=bearer(token))
+def test_activity_with_repeated_parameter_is_rejected(app: Flask, users: UserFactory) -> None:
+    token = SessionClient.for_new_user(app).token
+    response = users.client.get("/users/activity?limit=1&cursor=5&limit=1&cursor=6", headers=bearer(token))
 
-    assert refused(answer) == (422, "invalid_input")
-    assert answer.get_json()["errors"] == {name: ["Given more than once."] for name in ("cursor", "limit")}
+    assert error_of(response) == (422, "validation_failed")
+    assert response.get_json()["errors"] == {name: ["Given more than once."] for name in ("cursor", "limit")}
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-def test_who_is_not_signed_in_learns_nothing(app: Flask) -> None:
+def test_activity_without_token_is_rejected(app: Flask) -> None:
     for query in ("", "?limit=x", "?limit=1&limit=2"):
-        assert refused(app.test_client().get(f"/users/activity{query}")) == (401, "invalid_token")
+        assert error_of(app.test_client().get(f"/users/activity{query}")) == (401, "invalid_token")

@@ -1,4 +1,4 @@
-"""People see and edit what they say of themselves, and nothing else."""
+"""Reading and editing the user's own profile: validation, protected fields and concurrency."""
 
 import json
 import re
@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from flask import Flask
 from sqlalchemy import select
-from tests.inside import events, recorded, refused, rows, together
-from tests.people import PASSWORD, People, bearer
+from tests.support.inspect import audit_events, error_of, query_all, run_concurrently, single_event
+from tests.support.users import PASSWORD, UserFactory, bearer
 from werkzeug.test import TestResponse
 
 from flaskauth.accounts.models import User
@@ -22,7 +22,7 @@ EDITS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"country": "de"}, {"country_id": 276, "country": {"id": 276, "name": "Germany", "code": "DE"}}),
     ({"locale": "pt-BR"}, {}),
 ]
-NAMES: list[Any] = [
+INVALID_NAMES: list[Any] = [
     *(
         "",
         "   ",
@@ -37,129 +37,127 @@ NAMES: list[Any] = [
     *("Grace\u202eHopper", "Gra\u0085ce", "Z\u0301\u0301\u0301\u0301\u0301algo", "\u200b", "\ufeff"),
     *(7, None, True, ["Grace"], {}),
 ]
-REFUSED: dict[str, list[Any]] = {
-    "first_name": NAMES,
-    "last_name": NAMES,
+INVALID_VALUES: dict[str, list[Any]] = {
+    "first_name": INVALID_NAMES,
+    "last_name": INVALID_NAMES,
     "country_id": [0, -1, 1, 999, 1000, 2**31, 2**63, 10**400, "566", 566.0, True, None, [], {}],
     "country": ["XX", "ZZ", "N", "NGA", "Ng ", "ÑG", "N%", "__", "", 566, None, ["NG"]],
     "locale": ["", "e", "english language", "../../etc", "en_US", "en-", "x" * 17, 7, None],
 }
-NOT_OURS = [
+PROTECTED_FIELDS = [
     *(
         "id",
         "email",
-        "address",
+        "normalized_email",
         "password",
         "is_verified",
         "avatar",
         "created_at",
         "updated_at",
-        "signed_in_at",
+        "last_login_at",
         "role",
     ),
     *("is_admin", "__class__", "__proto__", "constructor", "_sa_instance_state", "country.name", "status"),
 ]
-INVALID_INPUT = (422, "invalid_input")
+VALIDATION_FAILED = (422, "validation_failed")
 ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 
 @pytest.fixture
-def token(people: People) -> str:
-    found: str = people.joined(country="NG").signed_in()["token"]
-    return found
+def token(users: UserFactory) -> str:
+    access_token: str = users.create_verified(country="NG").login_ok()["token"]
+    return access_token
 
 
 def edit(app: Flask, token: str, **changes: Any) -> TestResponse:
-    sent = json.dumps(changes)
-    return app.test_client().post("/users/edit", data=sent, content_type="application/json", headers=bearer(token))
+    body = json.dumps(changes)
+    return app.test_client().post("/users/edit", data=body, content_type="application/json", headers=bearer(token))
 
 
-def shown(app: Flask, token: str) -> dict[str, Any]:
-    found: dict[str, Any] = app.test_client().get("/users/profile", headers=bearer(token)).get_json()["user"]
-    return found
+def get_profile(app: Flask, token: str) -> dict[str, Any]:
+    user: dict[str, Any] = app.test_client().get("/users/profile", headers=bearer(token)).get_json()["user"]
+    return user
 
 
-def test_the_profile_says_who_one_is(people: People) -> None:
-    welcome = people.joined(country="NG").signed_in()
-    answer = people.client.get("/users/profile", headers=bearer(welcome["token"]))
+def test_get_profile_returns_current_user(users: UserFactory) -> None:
+    tokens = users.create_verified(country="NG").login_ok()
+    response = users.client.get("/users/profile", headers=bearer(tokens["token"]))
 
-    assert answer.get_json() == {
+    assert response.get_json() == {
         "status": "Success",
         "success": True,
         "message": "Profile Details",
-        "user": welcome["user"],
+        "user": tokens["user"],
     }
-    assert answer.headers["Cache-Control"] == "no-store"
+    assert response.headers["Cache-Control"] == "no-store"
 
 
-def test_nobody_elses_profile_can_be_asked_for(app: Flask, people: People, token: str) -> None:
-    ada = people.joined("ada@example.com").signed_in()["user"]
+def test_get_profile_ignores_ids_of_other_users(app: Flask, users: UserFactory, token: str) -> None:
+    ada = users.create_verified("ada@example.com").login_ok()["user"]
     client, headers = app.test_client(), {**bearer(token), "X-User-Id": str(ada["id"])}
 
     for query in (f"?id={ada['id']}", f"?user_id={ada['id']}", "?email=ada@example.com"):
         assert client.get(f"/users/profile{query}", headers=headers).get_json()["user"]["email"] == "grace@example.com"
-    assert refused(client.get(f"/users/{ada['id']}", headers=headers)) == (404, "not_found")
+    assert error_of(client.get(f"/users/{ada['id']}", headers=headers)) == (404, "not_found")
 
 
 @ON_SQLITE
-def test_no_other_address_shows_a_profile_that_a_cache_might_keep(app: Flask, token: str) -> None:
-    for ending in ("/a.css", ".css", "%2fa.js", ";x.css", "/", "%00"):
-        answer = app.test_client().get(f"/users/profile{ending}", headers=bearer(token))
-        assert refused(answer) == (404, "not_found"), ending
+def test_get_profile_with_path_suffix_is_not_found(app: Flask, token: str) -> None:
+    for suffix in ("/a.css", ".css", "%2fa.js", ";x.css", "/", "%00"):
+        response = app.test_client().get(f"/users/profile{suffix}", headers=bearer(token))
+        assert error_of(response) == (404, "not_found"), suffix
 
 
-def test_each_field_can_be_edited_alone(app: Flask, token: str) -> None:
-    for changes, after in EDITS:
-        before = shown(app, token)
-        answer = edit(app, token, **changes)
-        user = answer.get_json()["user"]
+def test_edit_profile_changes_single_field(app: Flask, token: str) -> None:
+    for changes, expected in EDITS:
+        before = get_profile(app, token)
+        response = edit(app, token, **changes)
+        user = response.get_json()["user"]
 
-        assert (answer.status_code, answer.get_json()["message"]) == (200, "Profile Updated")
+        assert (response.status_code, response.get_json()["message"]) == (200, "Profile Updated")
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", user["updated_at"])
-        assert user == {**before, **after, "updated_at": user["updated_at"]} == shown(app, token)
+        assert user == {**before, **expected, "updated_at": user["updated_at"]} == get_profile(app, token)
 
 
-def test_an_edit_is_written_down(app: Flask, token: str) -> None:
+def test_edit_profile_writes_audit_event(app: Flask, token: str) -> None:
     edit(app, token, first_name="Amazing", locale="de")
-    [person] = rows(app, select(User))
+    [user] = query_all(app, select(User))
 
-    assert person.locale == "de"
-    assert recorded(app, "profile_edited").user_id == person.id
+    assert user.locale == "de"
+    assert single_event(app, "profile_edited").user_id == user.id
 
 
 @ON_SQLITE
-def test_nothing_to_edit_changes_nothing(app: Flask, token: str) -> None:
+def test_edit_profile_with_empty_body_changes_nothing(app: Flask, token: str) -> None:
     client = app.test_client()
 
     assert edit(app, token).get_json()["user"]["updated_at"] is None
     assert client.post("/users/edit", headers=bearer(token)).get_json()["user"]["updated_at"] is None
-    assert not events(app, "profile_edited")
+    assert not audit_events(app, "profile_edited")
 
 
-@pytest.mark.parametrize(("field", "values"), REFUSED.items())
-def test_what_cannot_be_is_refused_by_name_and_not_echoed(
-    app: Flask, token: str, field: str, values: list[Any]
-) -> None:
-    before = shown(app, token)
+@pytest.mark.parametrize(("field", "values"), INVALID_VALUES.items())
+def test_edit_profile_with_invalid_value_is_rejected(app: Flask, token: str, field: str, values: list[Any]) -> None:
+    before = get_profile(app, token)
     for value in values:
-        answer = edit(app, token, **{"locale": "en", field: value})
-        assert refused(answer) == INVALID_INPUT, value
-        assert list(answer.get_json()["errors"]) == [field]
-        assert len(str(value)) < 4 or str(value) not in answer.text
+        response = edit(app, token, **{"locale": "en", field: value})
+        assert error_of(response) == VALIDATION_FAILED, value
+        assert list(response.get_json()["errors"]) == [field]
+        assert len(str(value)) < 4 or str(value) not in response.text
 
-    assert shown(app, token) == before
-
-
-@ON_SQLITE
-def test_a_country_is_named_once(app: Flask, token: str) -> None:
-    answer = edit(app, token, country="DE", country_id=276)
-
-    assert refused(answer) == INVALID_INPUT
-    assert answer.get_json()["errors"] == {"country_id": ["Send country_id or country, not both."]}
+    assert get_profile(app, token) == before
 
 
 @ON_SQLITE
-def test_names_of_the_world_are_taken(app: Flask, token: str) -> None:
+def test_edit_profile_with_country_and_country_id_is_rejected(app: Flask, token: str) -> None:
+    response = edit(app, token, country="DE", country_id=276)
+
+    assert error_of(response) == VALIDATION_FAILED
+    assert response.get_json()["errors"] == {"country_id": ["Send country_id or country, not both."]}
+
+
+@ON_SQLITE
+def test_edit_profile_accepts_unicode_names(app: Flask, token: str) -> None:
     for name in (
         "Zoë",
         "李",
@@ -174,37 +172,48 @@ def test_names_of_the_world_are_taken(app: Flask, token: str) -> None:
 
 
 @ON_SQLITE
-def test_nothing_else_can_be_edited(app: Flask, token: str) -> None:
-    [before] = rows(app, select(User))
-    for field in NOT_OURS:
-        answer = edit(app, token, first_name="Amazing", **{field: PASSWORD})
-        assert refused(answer) == INVALID_INPUT
-        assert answer.get_json()["errors"] == {field: ["Unknown field."]}
+def test_edit_profile_of_protected_field_is_rejected(app: Flask, token: str) -> None:
+    [before] = query_all(app, select(User))
+    for field in PROTECTED_FIELDS:
+        response = edit(app, token, first_name="Amazing", **{field: PASSWORD})
+        assert error_of(response) == VALIDATION_FAILED
+        assert response.get_json()["errors"] == {field: ["Unknown field."]}
 
-    [after] = rows(app, select(User))
-    for name in ("id", "email", "address", "password", "is_verified", "avatar", "first_name", "updated_at"):
+    [after] = query_all(app, select(User))
+    for name in (
+        "id",
+        "email",
+        "normalized_email",
+        "password_hash",
+        "is_verified",
+        "avatar",
+        "first_name",
+        "updated_at",
+    ):
         assert getattr(after, name) == getattr(before, name)
 
 
-def test_only_ones_own_row_is_edited(app: Flask, people: People, token: str) -> None:
-    ada = people.joined("ada@example.com").signed_in()["token"]
+def test_edit_profile_changes_only_own_user(app: Flask, users: UserFactory, token: str) -> None:
+    ada = users.create_verified("ada@example.com").login_ok()["token"]
     edit(app, token, first_name="Amazing")
 
-    assert shown(app, ada)["first_name"] == "Grace"
-    assert shown(app, ada)["updated_at"] is None
+    assert get_profile(app, ada)["first_name"] == "Grace"
+    assert get_profile(app, ada)["updated_at"] is None
 
 
-def test_two_edits_at_once_both_stay(app: Flask, token: str) -> None:
+def test_concurrent_profile_edits_are_both_kept(app: Flask, token: str) -> None:
     for number in range(5):
         first, last = f"First{number}", f"Last{number}"
-        answers = together([partial(edit, app, token, first_name=first), partial(edit, app, token, last_name=last)])
-        assert [answer.status_code for answer in answers] == [200, 200]
-        user = shown(app, token)
+        responses = run_concurrently(
+            [partial(edit, app, token, first_name=first), partial(edit, app, token, last_name=last)]
+        )
+        assert [response.status_code for response in responses] == [200, 200]
+        user = get_profile(app, token)
         assert (user["first_name"], user["last_name"]) == (first, last)
 
 
 @ON_SQLITE
-def test_who_is_not_signed_in_learns_nothing_about_the_body(app: Flask) -> None:
+def test_edit_profile_checks_token_before_body(app: Flask) -> None:
     for body in (b'{"first_name": ""}', b"{", b"x" * 2**20):
-        answer = app.test_client().post("/users/edit", data=body, content_type="application/json")
-        assert refused(answer) == (401, "invalid_token")
+        response = app.test_client().post("/users/edit", data=body, content_type="application/json")
+        assert error_of(response) == (401, "invalid_token")

@@ -1,28 +1,28 @@
-"""Real servers for the tests, each private: a free loopback port, a folder of its own, gone with the process."""
+"""Private servers for the tests: each has a free loopback port and its own folder, and ends with the test process."""
 
-from tests.servers.binaries import Binaries, Missing, binaries
+from tests.servers.binaries import Binaries, ServerNotFoundError, find_binaries
 from tests.servers.certificates import Certificate
 from tests.servers.databases import MariaDB, Redis
-from tests.servers.mail import Received, SmtpSink
-from tests.servers.mysql import GIVEN, MySQL, mysql_server
+from tests.servers.mysql import MYSQL_URL_VARIABLE, MySQL, mysql_server
+from tests.servers.nginx import Nginx
 from tests.servers.process import free_port
-from tests.servers.proxy import Nginx
+from tests.servers.smtp_sink import ReceivedMail, SmtpSink
 from tests.servers.sql import PrivateSqlServer, SqlServer
 
 __all__ = [
-    "GIVEN",
+    "MYSQL_URL_VARIABLE",
     "Binaries",
     "Certificate",
     "MariaDB",
-    "Missing",
     "MySQL",
     "Nginx",
     "PrivateSqlServer",
-    "Received",
+    "ReceivedMail",
     "Redis",
+    "ServerNotFoundError",
     "SmtpSink",
     "SqlServer",
-    "binaries",
+    "find_binaries",
     "free_port",
     "mysql_server",
 ]

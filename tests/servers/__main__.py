@@ -1,8 +1,9 @@
-"""python -m tests.servers install: bring the servers of the tests, unless they are there.
+"""python -m tests.servers COMMAND
 
-install-mysqlclient: the driver mysqlclient. install-mysql: MySQL, and that driver.
-install-galera: Galera and haproxy.
-with-mysqlclient COMMAND: run it with that driver.
+install: install MariaDB, Redis and nginx unless they exist.
+install-mysqlclient: build the mysqlclient driver. install-mysql: install MySQL and that driver.
+install-galera: install Galera and haproxy.
+with-mysqlclient COMMAND: run a command with that driver.
 """
 
 import sys
@@ -10,8 +11,8 @@ import sys
 from tests.servers.install import install
 from tests.servers.install_galera import install_galera
 from tests.servers.install_mysql import install_mysql
-from tests.servers.mysqlclient import install_mysqlclient, run_with
-from tests.servers.packages import CannotInstall
+from tests.servers.mysqlclient import exec_with_driver, install_mysqlclient
+from tests.servers.packages import InstallError
 
 STEPS = {
     "install": (install,),
@@ -21,17 +22,17 @@ STEPS = {
 }
 
 
-def main(words: list[str]) -> int:
-    if words[:1] == ["with-mysqlclient"] and words[1:]:
-        run_with(words[1:])
-    if len(words) != 1 or words[0] not in STEPS:
+def main(arguments: list[str]) -> int:
+    if arguments[:1] == ["with-mysqlclient"] and arguments[1:]:
+        exec_with_driver(arguments[1:])
+    if len(arguments) != 1 or arguments[0] not in STEPS:
         print(f"usage: python -m tests.servers {'|'.join(STEPS)}|with-mysqlclient COMMAND", file=sys.stderr)
         return 2
     try:
-        for step in STEPS[words[0]]:
+        for step in STEPS[arguments[0]]:
             step()
-    except CannotInstall as problem:
-        print(problem, file=sys.stderr)
+    except InstallError as error:
+        print(error, file=sys.stderr)
         return 1
     return 0
 

@@ -1,4 +1,4 @@
-"""Where the servers are: the machine's own, or those that the install step unpacked into the project."""
+"""Locate the server programs: those of the system, or those that `install` unpacked into the project."""
 
 import os
 import shutil
@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-OWN = Path(__file__).parents[2] / ".servers" / "root"
-SYSTEM = (*os.get_exec_path(), "/usr/sbin", "/usr/local/sbin")
+BUNDLED_ROOT = Path(__file__).parents[2] / ".servers" / "root"
+SYSTEM_PATH = (*os.get_exec_path(), "/usr/sbin", "/usr/local/sbin")
 
 
-class Missing(LookupError):
-    """A server that the tests need is on neither the machine nor in the project."""
+class ServerNotFoundError(LookupError):
+    """A server that the tests need is neither on the system nor in the project."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Binaries:
     redis_server: Path
     nginx: Path
     system_tables: tuple[Path, ...]
-    """The SQL that MariaDB ships to fill an empty data folder."""
+    """The SQL files of MariaDB that fill an empty data folder."""
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
 
     @property
@@ -33,23 +33,29 @@ class Binaries:
         return self.system_tables[0].parent
 
 
-def binaries() -> Binaries:
-    """Those on PATH, then the project's own; TEST_SERVERS=own looks at the project's own only."""
-    found = None if os.environ.get("TEST_SERVERS") == "own" else _in(SYSTEM)
-    found = found or own()
-    if found is None:
-        raise Missing("MariaDB (mariadbd), Redis (redis-server) and nginx are not here: `make test` installs them.")
-    return found
+def find_binaries() -> Binaries:
+    """Return the programs on PATH, else those in the project. TEST_SERVERS=own ignores the system's.
+
+    Raises:
+        ServerNotFoundError
+    """
+    binaries = None if os.environ.get("TEST_SERVERS") == "own" else _find_in(SYSTEM_PATH)
+    binaries = binaries or bundled_binaries()
+    if binaries is None:
+        raise ServerNotFoundError(
+            "MariaDB (mariadbd), Redis (redis-server) or nginx is missing. `make test` installs them."
+        )
+    return binaries
 
 
-def own(root: Path = OWN) -> Binaries | None:
-    """The servers unpacked under a folder, which find their libraries there too."""
+def bundled_binaries(root: Path = BUNDLED_ROOT) -> Binaries | None:
+    """Return the programs that are unpacked in a folder, with the environment in which they find their libraries."""
     libraries = [root / "lib", root / "usr/lib", *root.glob("lib/*-linux-*"), *root.glob("usr/lib/*-linux-*")]
     path = os.pathsep.join(str(folder) for folder in libraries)
-    return _in((f"{root}/usr/sbin", f"{root}/usr/bin"), {**os.environ, "LD_LIBRARY_PATH": path})
+    return _find_in((f"{root}/usr/sbin", f"{root}/usr/bin"), {**os.environ, "LD_LIBRARY_PATH": path})
 
 
-def _in(folders: Iterable[str], environment: Mapping[str, str] | None = None) -> Binaries | None:
+def _find_in(folders: Iterable[str], environment: Mapping[str, str] | None = None) -> Binaries | None:
     path = os.pathsep.join(folders)
     mariadbd = shutil.which("mariadbd", path=path)
     mariadb_dump = shutil.which("mariadb-dump", path=path)
@@ -64,10 +70,10 @@ def _in(folders: Iterable[str], environment: Mapping[str, str] | None = None) ->
 
 
 def _system_tables(mariadbd: Path) -> tuple[Path, ...]:
-    """The files are called mysql_... up to MariaDB 10 and mariadb_... after; they lie in a folder of either name."""
+    """Find the files, which are named mysql_... up to MariaDB 10 and mariadb_... since, in a folder of either name."""
     share = mariadbd.resolve().parents[1] / "share"
     for name in ("mariadb", "mysql"):
-        found = [next(share.glob(f"m*/{name}_{part}.sql"), None) for part in ("system_tables", "system_tables_data")]
-        if all(found):
-            return tuple(file for file in found if file)
+        files = [next(share.glob(f"m*/{name}_{part}.sql"), None) for part in ("system_tables", "system_tables_data")]
+        if all(files):
+            return tuple(file for file in files if file)
     return ()

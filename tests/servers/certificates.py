@@ -1,4 +1,4 @@
-"""A certificate for a test, with the authority that signed it."""
+"""Server certificates for tests, each with its own certificate authority."""
 
 import ipaddress
 import ssl
@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-SIGNS_CERTIFICATES = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
+CA_KEY_USAGE = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
 
 
 def _new_key() -> ec.EllipticCurvePrivateKey:
@@ -23,19 +23,19 @@ def _new_key() -> ec.EllipticCurvePrivateKey:
 
 @dataclass(frozen=True)
 class Certificate:
-    """For the names given; one that has run out is `Certificate(lasts=timedelta(days=-1))`."""
+    """A certificate for these host names. `Certificate(valid_for=timedelta(days=-1))` has expired."""
 
     names: tuple[str, ...] = ("127.0.0.1", "localhost")
-    lasts: timedelta = timedelta(days=1)
+    valid_for: timedelta = timedelta(days=1)
     _authority_key: ec.EllipticCurvePrivateKey = field(default_factory=_new_key, repr=False)
     _key: ec.EllipticCurvePrivateKey = field(default_factory=_new_key, repr=False)
 
     @property
-    def authority(self) -> str:
-        """What a client must trust, as PEM."""
+    def ca_pem(self) -> str:
+        """The certificate of the authority, for clients, as PEM."""
         return self._authority.public_bytes(Encoding.PEM).decode()
 
-    def for_server(self) -> ssl.SSLContext:
+    def server_context(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         with TemporaryDirectory() as folder:
             file = Path(folder) / "server.pem"
@@ -44,55 +44,57 @@ class Certificate:
         return context
 
     def write(self, file: Path) -> None:
-        """Key and certificate, for a server that reads them by itself."""
+        """Write the key and the certificate to one PEM file, for servers that read them from there."""
         file.write_bytes(self._key_and_leaf())
 
-    def for_client(self) -> ssl.SSLContext:
-        return ssl.create_default_context(cadata=self.authority)
+    def client_context(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cadata=self.ca_pem)
 
     @cached_property
     def _authority(self) -> x509.Certificate:
         key = self._authority_key
-        draft = (
-            _draft("Test authority", "Test authority", key, timedelta(days=1))
+        builder = (
+            _builder("Test authority", "Test authority", key, timedelta(days=1))
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(SIGNS_CERTIFICATES, critical=True)
+            .add_extension(CA_KEY_USAGE, critical=True)
         )
-        return draft.sign(key, hashes.SHA256())
+        return builder.sign(key, hashes.SHA256())
 
     def _key_and_leaf(self) -> bytes:
-        draft = (
-            _draft(self.names[0], "Test authority", self._key, self.lasts)
-            .add_extension(x509.SubjectAlternativeName([_general(name) for name in self.names]), critical=False)
+        builder = (
+            _builder(self.names[0], "Test authority", self._key, self.valid_for)
+            .add_extension(x509.SubjectAlternativeName([_general_name(name) for name in self.names]), critical=False)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
             .add_extension(
                 x509.AuthorityKeyIdentifier.from_issuer_public_key(self._authority_key.public_key()), critical=False
             )
         )
-        leaf = draft.sign(self._authority_key, hashes.SHA256())
+        leaf = builder.sign(self._authority_key, hashes.SHA256())
         key = self._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         return key + leaf.public_bytes(Encoding.PEM)
 
 
-def _draft(subject: str, issuer: str, key: ec.EllipticCurvePrivateKey, lasts: timedelta) -> x509.CertificateBuilder:
+def _builder(
+    subject: str, issuer: str, key: ec.EllipticCurvePrivateKey, valid_for: timedelta
+) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
     return (
         x509.CertificateBuilder()
-        .subject_name(_called(subject))
-        .issuer_name(_called(issuer))
+        .subject_name(_x509_name(subject))
+        .issuer_name(_x509_name(issuer))
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=2))
-        .not_valid_after(now + lasts)
+        .not_valid_after(now + valid_for)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     )
 
 
-def _called(name: str) -> x509.Name:
+def _x509_name(name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
 
 
-def _general(name: str) -> x509.GeneralName:
+def _general_name(name: str) -> x509.GeneralName:
     try:
         return x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:

@@ -1,4 +1,4 @@
-"""haproxy, in front of whatever its configuration says."""
+"""A private haproxy."""
 
 import socket
 from collections.abc import Mapping, Sequence
@@ -6,33 +6,33 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-from tests.servers.clusters import cluster_tools
+from tests.servers.cluster_tools import find_cluster_tools
 from tests.servers.process import Server
 
 
 class HAProxy(Server):
-    """With other addresses than the configuration has: those of `moved`; and with a folder for the files it names."""
+    """haproxy with replaced texts (addresses) in its configuration, and a folder for the files that it refers to."""
 
     name = "haproxy"
 
-    def __init__(self, configuration: str = "", files: Mapping[str, str] | None = None, **moved: str) -> None:
+    def __init__(self, configuration: str = "", files: Mapping[str, str] | None = None, **replacements: str) -> None:
         super().__init__()
         self.configuration = configuration
         self.files = files or {}
-        self.moved: dict[str, str] = dict(moved)
+        self.replacements: dict[str, str] = dict(replacements)
 
     @property
     def environment(self) -> Mapping[str, str]:
-        return cluster_tools().environment
+        return find_cluster_tools().environment
 
     def start(self) -> Self:
         for name, text in {**self.files, "configuration": self.configuration}.items():
-            (self.home / name).write_text(self._moved(text))
+            (self.home / name).write_text(self._with_replacements(text))
             (self.home / name).chmod(0o700)
         return super().start()
 
-    def answers(self) -> bool:
-        """Whether it leads to somebody who says something, as a database does at once."""
+    def is_ready(self) -> bool:
+        """Return True if a backend sends its greeting, as a database does immediately."""
         with socket.socket() as probe, suppress(OSError):
             probe.settimeout(1)
             probe.connect(("127.0.0.1", self.port))
@@ -40,9 +40,9 @@ class HAProxy(Server):
         return False
 
     def command(self) -> Sequence[str | Path]:
-        return [cluster_tools().haproxy, "-db", "-f", self.home / "configuration"]
+        return [find_cluster_tools().haproxy, "-db", "-f", self.home / "configuration"]
 
-    def _moved(self, text: str) -> str:
-        for there, here in {**self.moved, "/etc/haproxy": str(self.home)}.items():
-            text = text.replace(there, here)
+    def _with_replacements(self, text: str) -> str:
+        for old, new in {**self.replacements, "/etc/haproxy": str(self.home)}.items():
+            text = text.replace(old, new)
         return text

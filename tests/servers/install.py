@@ -1,4 +1,4 @@
-"""Bring MariaDB, Redis and nginx: by apt where one may, else the same packages unpacked into the project."""
+"""Install MariaDB, Redis and nginx with apt as root, else unpack the same packages into the project."""
 
 import os
 import shutil
@@ -6,57 +6,61 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tests.servers.binaries import OWN, Binaries, Missing, binaries, own
-from tests.servers.packages import CannotInstall, Failed, advising, run, succeeds, unpacked
+from tests.servers.binaries import BUNDLED_ROOT, Binaries, ServerNotFoundError, bundled_binaries, find_binaries
+from tests.servers.packages import CommandError, InstallError, run, succeeds, unpacked_packages, with_advice
 
-# The core package has the server and no service; Redis's server is a name for a program of its tools.
+# The core package contains the server without a service; redis-server is a link to a program of redis-tools.
 PACKAGES = ("mariadb-server-core", "mariadb-client", "redis-server", "redis-tools", "nginx")
 ADVICE = (
-    "The tests need MariaDB, Redis and nginx: put `mariadbd`, `mariadb-dump`, `redis-server` and `nginx` on the PATH"
-    " and run this again"
+    "The tests need MariaDB, Redis and nginx. Put `mariadbd`, `mariadb-dump`, `redis-server` and `nginx` on the PATH"
+    " and run this command again"
 )
 POLICY = Path("/usr/sbin/policy-rc.d")
-FORBID_WHILE_ALIVE = """#!/bin/sh
+POLICY_SCRIPT = """#!/bin/sh
 # Written by a test run that is installing its servers.
 ! kill -0 {pid} 2>/dev/null || exit 101
 """
 
 
 def install() -> None:
-    """Unless they are there."""
-    with suppress(Missing):
-        binaries()
+    """Install the servers unless they exist.
+
+    Raises:
+        InstallError
+    """
+    with suppress(ServerNotFoundError):
+        find_binaries()
         return
     if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
-        raise CannotInstall(f"{ADVICE}.")
+        raise InstallError(f"{ADVICE}.")
     print("Installing MariaDB, Redis and nginx for the tests", flush=True)
-    with advising(ADVICE):
-        if not by_apt(binaries, *PACKAGES):
+    with with_advice(ADVICE):
+        if not install_with_apt(find_binaries, *PACKAGES):
             _unpack()
 
 
-def by_apt(find: Callable[[], object], *packages: str) -> bool:
-    """For root. Refused where it would remove something, say MySQL; then unpacking is kinder."""
+def install_with_apt(find: Callable[[], object], *packages: str) -> bool:
+    """Install packages with apt. Return False without root, or if apt would remove a package, such as MySQL."""
     if os.geteuid() != 0 or os.environ.get("TEST_SERVERS") == "own":
         return False
-    words = ("install", "-y", "--no-install-recommends", "--no-remove", *packages)
-    with _services_stay_down(), suppress(Failed):
-        if not succeeds("apt-get", *words):
+    arguments = ("install", "-y", "--no-install-recommends", "--no-remove", *packages)
+    with _services_disabled(), suppress(CommandError):
+        if not succeeds("apt-get", *arguments):
             succeeds("apt-get", "update")
-            run("apt-get", *words)
+            run("apt-get", *arguments)
         find()
         return True
     return False
 
 
 @contextmanager
-def _services_stay_down() -> Iterator[None]:
-    """Debian asks this file before it starts a service. Left behind by a crash, it allows everything again."""
+def _services_disabled() -> Iterator[None]:
+    """Keep Debian from starting installed services: it runs this script first. A stale script has no effect."""
     if POLICY.exists():
         yield
         return
     try:
-        POLICY.write_text(FORBID_WHILE_ALIVE.format(pid=os.getpid()))
+        POLICY.write_text(POLICY_SCRIPT.format(pid=os.getpid()))
         POLICY.chmod(0o755)
         yield
     finally:
@@ -64,16 +68,16 @@ def _services_stay_down() -> Iterator[None]:
 
 
 def _unpack() -> None:
-    """What the machine lacks, from its own package sources."""
-    with unpacked(OWN, *PACKAGES) as root:
-        _check(own(root))
-        shutil.rmtree(OWN, ignore_errors=True)
-        root.rename(OWN)
+    """Unpack the packages from the package sources of the system."""
+    with unpacked_packages(BUNDLED_ROOT, *PACKAGES) as root:
+        _check(bundled_binaries(root))
+        shutil.rmtree(BUNDLED_ROOT, ignore_errors=True)
+        root.rename(BUNDLED_ROOT)
 
 
-def _check(found: Binaries | None) -> None:
-    if found is None:
-        raise Failed("the packages of this system keep them in unknown places")
-    for program in (found.mariadbd, found.mariadb_dump, found.redis_server):
-        run(str(program), "--version", environment=found.environment)
-    run(str(found.nginx), "-v", environment=found.environment)
+def _check(binaries: Binaries | None) -> None:
+    if binaries is None:
+        raise CommandError("the packages of this system have an unknown layout")
+    for program in (binaries.mariadbd, binaries.mariadb_dump, binaries.redis_server):
+        run(str(program), "--version", environment=binaries.environment)
+    run(str(binaries.nginx), "-v", environment=binaries.environment)

@@ -1,42 +1,46 @@
-"""Bring what a Galera cluster behind haproxy needs: by apt where one may, else unpacked into the project."""
+"""Install Galera and haproxy with apt as root, else unpack the packages into the project."""
 
 import shutil
 from contextlib import suppress
 
-from tests.servers.binaries import Missing
-from tests.servers.clusters import OWN_CLUSTER, ClusterTools, cluster_tools, own_cluster_tools
-from tests.servers.install import by_apt
-from tests.servers.packages import CannotInstall, Failed, advising, run, unpacked
+from tests.servers.binaries import ServerNotFoundError
+from tests.servers.cluster_tools import BUNDLED_CLUSTER_ROOT, ClusterTools, bundled_cluster_tools, find_cluster_tools
+from tests.servers.install import install_with_apt
+from tests.servers.packages import CommandError, InstallError, run, unpacked_packages, with_advice
 
-# The whole server package: it has the scripts by which a node gets its state from another. They call the rest.
+# The full server package contains the scripts for state transfers between nodes, which need the other programs.
 PACKAGES = ("mariadb-server", "galera-4", "rsync", "haproxy", "lsof", "iproute2", "socat")
 ADVICE = (
-    "The tests on a cluster need MariaDB's whole server with wsrep_sst_rsync, Galera's libgalera_smm.so, rsync and"
-    " haproxy: install them and run this again"
+    "The cluster tests need the full MariaDB server with wsrep_sst_rsync, Galera's libgalera_smm.so, rsync and"
+    " haproxy. Install them and run this command again"
 )
 
 
 def install_galera() -> None:
-    """Unless it is there."""
-    with suppress(Missing):
-        cluster_tools()
+    """Install the programs unless they exist.
+
+    Raises:
+        InstallError
+    """
+    with suppress(ServerNotFoundError):
+        find_cluster_tools()
         return
     if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
-        raise CannotInstall(f"{ADVICE}.")
+        raise InstallError(f"{ADVICE}.")
     print("Installing Galera and haproxy for the tests", flush=True)
-    with advising(ADVICE):
-        if not by_apt(cluster_tools, *PACKAGES):
+    with with_advice(ADVICE):
+        if not install_with_apt(find_cluster_tools, *PACKAGES):
             _unpack()
 
 
 def _unpack() -> None:
-    with unpacked(OWN_CLUSTER, *PACKAGES) as root:
-        _check(own_cluster_tools(root))
-        shutil.rmtree(OWN_CLUSTER, ignore_errors=True)
-        root.rename(OWN_CLUSTER)
+    with unpacked_packages(BUNDLED_CLUSTER_ROOT, *PACKAGES) as root:
+        _check(bundled_cluster_tools(root))
+        shutil.rmtree(BUNDLED_CLUSTER_ROOT, ignore_errors=True)
+        root.rename(BUNDLED_CLUSTER_ROOT)
 
 
-def _check(found: ClusterTools | None) -> None:
-    if found is None:
-        raise Failed("the packages of this system keep them in unknown places")
-    run(str(found.haproxy), "-v", environment=found.environment)
+def _check(tools: ClusterTools | None) -> None:
+    if tools is None:
+        raise CommandError("the packages of this system have an unknown layout")
+    run(str(tools.haproxy), "-v", environment=tools.environment)

@@ -1,4 +1,4 @@
-"""Bring MySQL 9 from Debian's packages, to an older Debian too: what it runs with comes along."""
+"""Unpack MySQL 9 from Debian's packages, with its libraries, so that it runs on an older Debian too."""
 
 import os
 import re
@@ -7,74 +7,78 @@ from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.servers.binaries import Missing
-from tests.servers.mysql import GIVEN, MYSQL, program
-from tests.servers.packages import Failed, advising, run, unpacked
+from tests.servers.binaries import ServerNotFoundError
+from tests.servers.mysql import MYSQL_ROOT, MYSQL_URL_VARIABLE, mysqld_command
+from tests.servers.packages import CommandError, run, unpacked_packages, with_advice
 
-# Debian's releases carry MariaDB only.
+# Debian's releases contain MariaDB only.
 SUITE = "sid"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
-NOTHING = Path("/dev/null")
+DEV_NULL = Path("/dev/null")
 ADVICE = (
-    "MySQL 9 comes from Debian's packages, for amd64 and arm64. Here, name a server that has nothing to lose, by a user"
-    f" who may do everything: {GIVEN}=mysql://root:password@127.0.0.1:3306/"
+    "MySQL 9 can be unpacked from Debian's packages for amd64 and arm64. Otherwise set the URL of a disposable server"
+    f" with a user that has all privileges: {MYSQL_URL_VARIABLE}=mysql://root:password@127.0.0.1:3306/"
 )
 
 
 def install_mysql() -> None:
-    """Unless it is there, or another is named."""
-    if os.environ.get(GIVEN) or _is_there():
+    """Unpack MySQL unless it exists or TEST_MYSQL_URL is set.
+
+    Raises:
+        InstallError
+    """
+    if os.environ.get(MYSQL_URL_VARIABLE) or _is_installed():
         return
     print("Unpacking MySQL for the tests", flush=True)
-    with advising(ADVICE):
+    with with_advice(ADVICE):
         _unpack()
 
 
-def _is_there() -> bool:
-    with suppress(Missing, Failed):
-        _check(MYSQL)
+def _is_installed() -> bool:
+    with suppress(ServerNotFoundError, CommandError):
+        _check(MYSQL_ROOT)
         return True
     return False
 
 
 def _unpack() -> None:
-    """From the first of the machine's package sources that is a mirror of Debian's."""
-    problem = Failed("no source of packages is a mirror of Debian's")
+    """Unpack from the first package source of the system that is a mirror of Debian."""
+    failure = CommandError("no package source is a mirror of Debian")
     for mirror in _mirrors():
         try:
             _unpack_from(mirror)
-        except Failed as found:
-            problem = found
+        except CommandError as error:
+            failure = error
         else:
             return
-    raise problem
+    raise failure
 
 
 def _unpack_from(mirror: str) -> None:
     with TemporaryDirectory() as name:
         sources = Path(name) / "sources.list"
         sources.write_text(f"deb [signed-by={KEYRING}] {mirror} {SUITE} main\n")
-        # Of what this machine has installed, nothing is good enough.
-        apt = {"Dir_Etc_SourceList": sources, "Dir_Etc_SourceParts": NOTHING, "Dir_State_status": NOTHING}
-        with unpacked(MYSQL, "mysql-server-core", **apt) as root:
+        # Ignore the installed packages, so that all dependencies are downloaded in the right version.
+        apt = {"Dir_Etc_SourceList": sources, "Dir_Etc_SourceParts": DEV_NULL, "Dir_State_status": DEV_NULL}
+        with unpacked_packages(MYSQL_ROOT, "mysql-server-core", **apt) as root:
             _check(root)
-            shutil.rmtree(MYSQL, ignore_errors=True)
-            root.rename(MYSQL)
+            shutil.rmtree(MYSQL_ROOT, ignore_errors=True)
+            root.rename(MYSQL_ROOT)
 
 
 def _mirrors() -> list[str]:
-    """Where this machine gets its packages."""
+    """Return the URLs of the package sources of the system."""
     if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
         return []
-    said = run("apt-get", "-o", "Debug::NoLocking=true", "update", "--print-uris")
-    found = re.findall(r"^'(\S+)/dists/", said, re.MULTILINE)
-    return [mirror for mirror in dict.fromkeys(found) if "security" not in mirror]
+    output = run("apt-get", "-o", "Debug::NoLocking=true", "update", "--print-uris")
+    urls = re.findall(r"^'(\S+)/dists/", output, re.MULTILINE)
+    return [mirror for mirror in dict.fromkeys(urls) if "security" not in mirror]
 
 
 def _check(root: Path) -> None:
     try:
-        version = run(*map(str, program(root)), "--version")
-    except Missing:
-        raise Failed("its package has it in an unknown place") from None
+        version = run(*map(str, mysqld_command(root)), "--version")
+    except ServerNotFoundError:
+        raise CommandError("its package has an unknown layout") from None
     if " Ver 9." not in version:
-        raise Failed(f"this is another version: {version.strip()}")
+        raise CommandError(f"this is a different version: {version.strip()}")

@@ -1,4 +1,4 @@
-"""MySQL itself, not MariaDB: unpacked into the project by `python -m tests.servers install-mysql`."""
+"""A private MySQL (not MariaDB), which `python -m tests.servers install-mysql` unpacks into the project."""
 
 import os
 import subprocess
@@ -7,23 +7,23 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import make_url
-from tests.servers.binaries import OWN, Missing
-from tests.servers.sql import FAR_FROM_UTC, PASSWORD, USER, PrivateSqlServer, SqlServer
+from tests.servers.binaries import BUNDLED_ROOT, ServerNotFoundError
+from tests.servers.sql import NON_UTC_TIME_ZONE, PASSWORD, USER, PrivateSqlServer, SqlServer
 
-MYSQL = OWN.parent / "mysql"
-GIVEN = "TEST_MYSQL_URL"
+MYSQL_ROOT = BUNDLED_ROOT.parent / "mysql"
+MYSQL_URL_VARIABLE = "TEST_MYSQL_URL"
 
 
-def program(root: Path = MYSQL) -> list[str | Path]:
-    """The words that run it: with the libraries and the loader that came with it, so on an older system too."""
+def mysqld_command(root: Path = MYSQL_ROOT) -> list[str | Path]:
+    """Return the command with the libraries and the loader of the unpacked packages, for older systems."""
     mysqld, loader = root / "usr/sbin/mysqld", next(root.glob("usr/lib/*-linux-*/ld-*.so.*"), None)
     if loader is None or not mysqld.exists():
-        raise Missing("MySQL is not here: `make test-mysql` brings it.")
+        raise ServerNotFoundError("MySQL is missing. `make test-mysql` installs it.")
     return [loader, "--library-path", loader.parent, "--argv0", mysqld, mysqld]
 
 
 class MySQL(PrivateSqlServer):
-    """An empty MySQL, whose users sign in by caching_sha2_password, over TLS or without."""
+    """An empty MySQL server. Its users authenticate by caching_sha2_password, with or without TLS."""
 
     name = "mysql"
 
@@ -32,36 +32,36 @@ class MySQL(PrivateSqlServer):
         return dict(os.environ)
 
     def program(self) -> list[str | Path]:
-        return program()
+        return mysqld_command()
 
-    def basics(self) -> list[str | Path]:
-        share = MYSQL / "usr/share/mysql"
+    def base_command(self) -> list[str | Path]:
+        share = MYSQL_ROOT / "usr/share/mysql"
         return [
-            *super().basics(),
-            f"--basedir={MYSQL}/usr",
-            f"--plugin-dir={MYSQL}/usr/lib/mysql/plugin",
+            *super().base_command(),
+            f"--basedir={MYSQL_ROOT}/usr",
+            f"--plugin-dir={MYSQL_ROOT}/usr/lib/mysql/plugin",
             f"--lc-messages-dir={share}",
             f"--character-sets-dir={share}/charsets",
             "--mysqlx=OFF",
             "--secure-file-priv=NULL",
         ]
 
-    def fill(self) -> None:
+    def initialize_data(self) -> None:
         script = self.home / "user.sql"
         script.write_text(f"CREATE USER {USER}@'%' IDENTIFIED BY '{PASSWORD}';\n")
-        made = [*self.basics(), "--initialize-insecure", f"--init-file={script}"]
-        done = subprocess.run(made, env=self.environment, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise RuntimeError(f"mysqld could not fill its data folder:\n{done.stderr[-2000:]}")
+        command = [*self.base_command(), "--initialize-insecure", f"--init-file={script}"]
+        result = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
+        if result.returncode:
+            raise RuntimeError(f"mysqld cannot initialize its data folder:\n{result.stderr[-2000:]}")
 
 
 @contextmanager
 def mysql_server() -> Iterator[SqlServer]:
-    """The server that TEST_MYSQL_URL names, whose user may do everything there; else one of its own."""
-    if given := os.environ.get(GIVEN):
-        server = SqlServer(make_url(given).set(drivername="mysql+pymysql"))
-        server.execute(f"SET GLOBAL time_zone = '{FAR_FROM_UTC}'")
+    """Yield the server at TEST_MYSQL_URL, whose user must have all privileges, or else a private one."""
+    if url := os.environ.get(MYSQL_URL_VARIABLE):
+        server = SqlServer(make_url(url).set(drivername="mysql+pymysql"))
+        server.execute(f"SET GLOBAL time_zone = '{NON_UTC_TIME_ZONE}'")
         yield server
         return
-    with MySQL() as own:
-        yield own
+    with MySQL() as server:
+        yield server

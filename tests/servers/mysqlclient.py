@@ -1,4 +1,4 @@
-"""Build mysqlclient, the faster driver, beside .venv: the run that has it on PYTHONPATH uses it, no other does."""
+"""Build mysqlclient, the faster driver, outside of .venv. Only processes with it on PYTHONPATH use it."""
 
 import os
 import shutil
@@ -7,68 +7,72 @@ import sysconfig
 from pathlib import Path
 from typing import NoReturn
 
-from tests.servers.binaries import OWN
-from tests.servers.packages import Failed, advising, run, succeeds, unpacked
+from tests.servers.binaries import BUNDLED_ROOT
+from tests.servers.packages import CommandError, run, succeeds, unpacked_packages, with_advice
 
-DRIVER = OWN.parent / "mysqlclient"
-CLIENT = OWN.parent / "libmariadb"
+DRIVER_FOLDER = BUNDLED_ROOT.parent / "mysqlclient"
+CLIENT_FOLDER = BUNDLED_ROOT.parent / "libmariadb"
 LOCK = Path(__file__).with_name("mysqlclient.txt")
-ADVICE = "The tests build mysqlclient, for which they need a C compiler and Python's headers: gcc and python3-dev"
+ADVICE = "Building mysqlclient needs a C compiler and the headers of Python. Install gcc and python3-dev"
 
 
 def install_mysqlclient() -> None:
-    """Unless it is there, for this Python and by this lock."""
-    if _is_there():
+    """Build the driver unless it exists for this Python and this lock file.
+
+    Raises:
+        InstallError
+    """
+    if _is_installed():
         return
     print("Building mysqlclient for the tests", flush=True)
-    with advising(ADVICE):
+    with with_advice(ADVICE):
         if not (shutil.which("cc") and Path(sysconfig.get_path("include"), "Python.h").exists()):
-            raise Failed("they are not here")
-        _build({} if succeeds("pkg-config", "--exists", "libmariadb") else _own_client())
+            raise CommandError("cc or Python.h is missing")
+        _build({} if succeeds("pkg-config", "--exists", "libmariadb") else _bundled_client_flags())
 
 
-def _is_there() -> bool:
-    stamp = DRIVER / LOCK.name
+def _is_installed() -> bool:
+    stamp = DRIVER_FOLDER / LOCK.name
     if not stamp.exists() or stamp.read_text() != LOCK.read_text():
         return False
-    return succeeds("env", f"PYTHONPATH={DRIVER}", sys.executable, "-c", "import MySQLdb")
+    return succeeds("env", f"PYTHONPATH={DRIVER_FOLDER}", sys.executable, "-c", "import MySQLdb")
 
 
-def environment() -> dict[str, str]:
-    """What a process needs to find it, and it its ways to sign in."""
-    plugins = next(CLIENT.glob("usr/lib/*-linux-*/libmariadb3/plugin"), None)
-    return {"PYTHONPATH": str(DRIVER), **({"MARIADB_PLUGIN_DIR": str(plugins)} if plugins else {})}
+def driver_environment() -> dict[str, str]:
+    """Return the environment in which a process finds the driver, and the driver its authentication plugins."""
+    plugins = next(CLIENT_FOLDER.glob("usr/lib/*-linux-*/libmariadb3/plugin"), None)
+    return {"PYTHONPATH": str(DRIVER_FOLDER), **({"MARIADB_PLUGIN_DIR": str(plugins)} if plugins else {})}
 
 
-def environment_in_use() -> dict[str, str]:
-    """The same where this process was started so, else nothing."""
-    return environment() if str(DRIVER) in sys.path else {}
+def active_driver_environment() -> dict[str, str]:
+    """Return `driver_environment()` if this process uses the driver, else an empty one."""
+    return driver_environment() if str(DRIVER_FOLDER) in sys.path else {}
 
 
-def run_with(words: list[str]) -> NoReturn:
-    """Become this command, with the driver."""
-    os.execvpe(words[0], words, {**os.environ, **environment()})
+def exec_with_driver(command: list[str]) -> NoReturn:
+    """Replace this process with a command that uses the driver."""
+    os.execvpe(command[0], command, {**os.environ, **driver_environment()})
 
 
 def _build(flags: dict[str, str]) -> None:
-    shutil.rmtree(DRIVER, ignore_errors=True)
+    shutil.rmtree(DRIVER_FOLDER, ignore_errors=True)
     lock, lock_text = str(LOCK), LOCK.read_text()
     run(
         str(Path(sys.executable).with_name("uv")),
-        *("pip", "install", "--quiet", "--python", sys.executable, "--target", str(DRIVER)),
+        *("pip", "install", "--quiet", "--python", sys.executable, "--target", str(DRIVER_FOLDER)),
         *("--require-hashes", "--build-constraints", lock, "--constraints", lock, "--no-binary", "mysqlclient"),
         *("--no-cache", lock_text.split()[0]),
         environment={**os.environ, **flags},
     )
-    shutil.copy(LOCK, DRIVER)
+    shutil.copy(LOCK, DRIVER_FOLDER)
 
 
-def _own_client() -> dict[str, str]:
-    """Its C library, unpacked; what it needs itself is looked for there too."""
-    if not CLIENT.exists():
-        with unpacked(CLIENT, "libmariadb-dev", "libmariadb3") as root:
-            root.rename(CLIENT)
-    headers, library = CLIENT / "usr/include/mariadb", next(CLIENT.glob("usr/lib/*-linux-*"))
+def _bundled_client_flags() -> dict[str, str]:
+    """Unpack the C library of the driver, and return the flags to compile and link with it."""
+    if not CLIENT_FOLDER.exists():
+        with unpacked_packages(CLIENT_FOLDER, "libmariadb-dev", "libmariadb3") as root:
+            root.rename(CLIENT_FOLDER)
+    headers, library = CLIENT_FOLDER / "usr/include/mariadb", next(CLIENT_FOLDER.glob("usr/lib/*-linux-*"))
     return {
         "MYSQLCLIENT_CFLAGS": f"-I{headers} -I{headers}/mysql",
         "MYSQLCLIENT_LDFLAGS": f"-L{library} -lmariadb -Wl,--disable-new-dtags,-rpath,{library}",

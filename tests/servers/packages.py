@@ -1,4 +1,4 @@
-"""Debian's packages, unpacked into a folder: no root, nothing changed outside of it."""
+"""Unpack Debian packages into a folder, without root and without changes elsewhere."""
 
 import os
 import subprocess
@@ -8,28 +8,28 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 
-class CannotInstall(Exception):
-    """What is missing, and nothing here can bring it: what to do."""
+class InstallError(Exception):
+    """A package is missing and cannot be installed. The message contains the fix."""
 
 
-class Failed(Exception):
-    """What a command said."""
+class CommandError(Exception):
+    """A command failed. The message is the last line of its errors."""
 
 
 @contextmanager
-def advising(advice: str) -> Iterator[None]:
-    """Where a command fails, say what to do."""
+def with_advice(advice: str) -> Iterator[None]:
+    """Turn a CommandError into an InstallError with advice."""
     try:
         yield
-    except Failed as problem:
-        raise CannotInstall(f"{advice} ({problem}).") from None
+    except CommandError as error:
+        raise InstallError(f"{advice} ({error}).") from None
 
 
 @contextmanager
-def unpacked(beside: Path, *packages: str, **settings: Path) -> Iterator[Path]:
-    """A folder with the files of these packages and of what they need, which goes unless it is moved away.
+def unpacked_packages(beside: Path, *packages: str, **settings: Path) -> Iterator[Path]:
+    """Yield a folder with the files of the packages and their dependencies; it is deleted unless the caller moves it.
 
-    The machine's own package sources are asked, unless settings of apt name others (with _ for ::).
+    The packages are from the sources of the system, unless apt settings (with _ for ::) name others.
     """
     beside.parent.mkdir(exist_ok=True)
     with TemporaryDirectory(dir=beside.parent) as name:
@@ -41,8 +41,8 @@ def unpacked(beside: Path, *packages: str, **settings: Path) -> Iterator[Path]:
 
 def _download(folder: Path, packages: tuple[str, ...], settings: Mapping[str, Path]) -> list[Path]:
     archives = folder / "archives"
-    for needed in (folder / "lists/partial", archives / "partial"):
-        needed.mkdir(parents=True)
+    for directory in (folder / "lists/partial", archives / "partial"):
+        directory.mkdir(parents=True)
     all_settings: dict[str, object] = {
         "Dir::State::lists": folder / "lists",
         "Dir::Cache": folder,
@@ -51,24 +51,30 @@ def _download(folder: Path, packages: tuple[str, ...], settings: Mapping[str, Pa
         "APT::Sandbox::User": "root",
         **{name.replace("_", "::"): value for name, value in settings.items()},
     }
-    options = [word for key, setting in all_settings.items() for word in ("-o", f"{key}={setting}")]
+    options = [option for key, setting in all_settings.items() for option in ("-o", f"{key}={setting}")]
     succeeds("apt-get", *options, "update")
     run("apt-get", *options, "install", "-y", "--download-only", "--reinstall", "--no-install-recommends", *packages)
     return sorted(archives.glob("*.deb"))
 
 
 def succeeds(*command: str) -> bool:
-    with suppress(Failed):
+    with suppress(CommandError):
         run(*command)
         return True
     return False
 
 
 def run(*command: str, environment: Mapping[str, str] = os.environ) -> str:
-    """What a command says that succeeds."""
-    plain = {**environment, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
-    done = subprocess.run(command, env=plain, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["nothing"])[-1]
-        raise Failed(f"{Path(command[0]).name} said: {last}")
-    return done.stdout
+    """Run a command and return its output.
+
+    Raises:
+        CommandError: the exit status is not 0.
+    """
+    plain_environment = {**environment, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
+    result = subprocess.run(
+        command, env=plain_environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    if result.returncode:
+        last_line = (result.stderr.strip().splitlines() or ["no error message"])[-1]
+        raise CommandError(f"{Path(command[0]).name}: {last_line}")
+    return result.stdout

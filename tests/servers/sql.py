@@ -1,4 +1,4 @@
-"""What MariaDB and MySQL have in common."""
+"""The common part of MariaDB and MySQL."""
 
 import os
 import socket
@@ -12,22 +12,22 @@ from sqlalchemy import URL, NullPool, create_engine
 from tests.servers.process import Server
 
 USER, PASSWORD = "app", "secret"
-# What the product must not care about.
-FAR_FROM_UTC = "+05:45"
-OLD_LETTERS = "latin1"
+# Defaults of the server that flaskauth must not depend on.
+NON_UTC_TIME_ZONE = "+05:45"
+LEGACY_CHARSET = "latin1"
 
 
 class SqlServer:
-    """A server in which databases are made and dropped."""
+    """A database server in which tests create and drop databases."""
 
     def __init__(self, root: URL) -> None:
-        """The root may do everything there."""
+        """The user of `root` has all privileges."""
         self.root = root
         self._root = create_engine(
             root,
             poolclass=NullPool,
             isolation_level="AUTOCOMMIT",
-            skip_autocommit_rollback=True,  # a node outside of its cluster refuses even that
+            skip_autocommit_rollback=True,  # a Galera node outside of its cluster rejects ROLLBACK too
             pool_reset_on_return=None,
         )
 
@@ -35,29 +35,29 @@ class SqlServer:
         return self.root.set(drivername="mysql", database=database).render_as_string(hide_password=False)
 
     def create(self, database: str) -> None:
-        self.execute(f"CREATE DATABASE `{database}` CHARACTER SET {OLD_LETTERS}")
+        self.execute(f"CREATE DATABASE `{database}` CHARACTER SET {LEGACY_CHARSET}")
 
     def drop(self, database: str) -> None:
         self.execute(f"DROP DATABASE IF EXISTS `{database}`")
 
     def execute(self, statement: str) -> None:
-        """One statement as the server's root: "SET GLOBAL read_only=1", "KILL 7"."""
+        """Execute one statement as root, such as "SET GLOBAL read_only=1" or "KILL 7"."""
         with self._root.connect() as connection:
             connection.exec_driver_sql(statement.replace("%", "%%"))
 
-    def ask(self, question: str) -> object:
-        """What the root is told."""
+    def query_scalar(self, query: str) -> object:
+        """Return the single value of a query as root."""
         with self._root.connect() as connection:
-            return connection.exec_driver_sql(question.replace("%", "%%")).scalar_one()
+            return connection.exec_driver_sql(query.replace("%", "%%")).scalar_one()
 
 
 class PrivateSqlServer(SqlServer, Server):
-    """An empty one. The user of its URLs may do anything in the databases made here, and nothing elsewhere."""
+    """A private server. The user of its URLs has all privileges on the databases created here, and no others."""
 
-    becomes = "root"  # when root has started it
+    run_as_user = "root"  # when root has started it
 
     def __init__(self, *options: str) -> None:
-        """Options are those of the server, and win: "--innodb-flush-log-at-trx-commit=1" for a disk that is asked."""
+        """`options` are server options that override the defaults, such as "--innodb-flush-log-at-trx-commit=1"."""
         Server.__init__(self)
         self.options = options
         self.socket = self.home / "sock"
@@ -66,7 +66,7 @@ class PrivateSqlServer(SqlServer, Server):
 
     def start(self) -> Self:
         if not (self.home / "data").exists():
-            self.fill()
+            self.initialize_data()
         return super().start()
 
     def url(self, database: str) -> str:
@@ -74,16 +74,16 @@ class PrivateSqlServer(SqlServer, Server):
 
     def create(self, database: str) -> None:
         super().create(database)
-        exactly = database.replace("_", r"\_")  # in a grant, an underscore stands for any letter
-        self.execute(f"GRANT ALL ON `{exactly}`.* TO {USER}@'%'")
+        pattern = database.replace("_", r"\_")  # in a grant, an underscore is a wildcard
+        self.execute(f"GRANT ALL ON `{pattern}`.* TO {USER}@'%'")
 
-    def answers(self) -> bool:
-        if not self._greets():  # first, because PyMySQL leaks the socket of a failed attempt
+    def is_ready(self) -> bool:
+        if not self._accepts_connections():  # first, because PyMySQL leaks the socket of a failed attempt
             return False
         self.execute("SELECT 1")
         return True
 
-    def _greets(self) -> bool:
+    def _accepts_connections(self) -> bool:
         with socket.socket(socket.AF_UNIX) as probe, suppress(OSError):
             probe.settimeout(1)
             probe.connect(str(self.socket))
@@ -92,27 +92,27 @@ class PrivateSqlServer(SqlServer, Server):
 
     def command(self) -> Sequence[str | Path]:
         return [
-            *self.basics(),
+            *self.base_command(),
             f"--socket={self.socket}",
             f"--port={self.port}",
             "--bind-address=127.0.0.1",
             f"--pid-file={self.home}/pid",
-            f"--default-time-zone={FAR_FROM_UTC}",
+            f"--default-time-zone={NON_UTC_TIME_ZONE}",
             "--skip-name-resolve",
             "--performance-schema=OFF",
             "--innodb-buffer-pool-size=64M",
-            # What was committed outlives the process, if not a power cut: `kill` is fair, and no test waits for a disk.
+            # Commits survive a killed process, but not a power failure; no test waits for a disk.
             "--innodb-flush-log-at-trx-commit=2",
             "--skip-log-bin",
             *self.options,
         ]
 
-    def basics(self) -> list[str | Path]:
-        """The program, where its files are, and what an empty data folder is made with."""
+    def base_command(self) -> list[str | Path]:
+        """Return the program with the options that are also needed to initialize the data folder."""
         return [
             *self.program(),
             "--no-defaults",
-            *([f"--user={self.becomes}"] if os.geteuid() == 0 else []),
+            *([f"--user={self.run_as_user}"] if os.geteuid() == 0 else []),
             f"--datadir={self.home}/data",
             f"--tmpdir={self.home}",
             "--innodb-use-native-aio=OFF",
@@ -120,8 +120,8 @@ class PrivateSqlServer(SqlServer, Server):
 
     @abstractmethod
     def program(self) -> list[str | Path]:
-        """What is started, and what it needs of its own."""
+        """Return the program, with a loader if it needs one."""
 
     @abstractmethod
-    def fill(self) -> None:
-        """Make the data folder, with the user of the URLs."""
+    def initialize_data(self) -> None:
+        """Create the data folder, with the user of the URLs."""

@@ -1,4 +1,4 @@
-// better-auth with addresses and passwords on MariaDB, as its pages about installation have it.
+// better-auth with email and password on MariaDB, as its installation pages describe.
 
 import { betterAuth } from "better-auth";
 import { createPool } from "mysql2/promise";

@@ -1,4 +1,4 @@
-// Two processes that share a port.
+// Two worker processes that share a port.
 
 import cluster from "node:cluster";
 import { createServer } from "node:http";

@@ -1,4 +1,4 @@
-"""What the servers serve."""
+"""The WSGI application."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""The tables, the key of the tokens, and people who share one password and its one hash."""
+"""Create the tables, the signing key of the tokens, and users who share one password hash."""
 
 import os
 
@@ -18,8 +18,12 @@ from django.core.management import call_command  # noqa: E402
 key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 settings.KEY.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
 call_command("migrate", verbosity=0)
-hashed = make_password(os.environ["PASSWORD"])
-emails = map(os.environ["EMAIL"].format, range(int(os.environ["PEOPLE"])))
-User.objects.bulk_create(User(username=f"grace{n}", email=email, password=hashed) for n, email in enumerate(emails))
-people = User.objects.all()
-EmailAddress.objects.bulk_create(EmailAddress(user=one, email=one.email, verified=True, primary=True) for one in people)
+password_hash = make_password(os.environ["PASSWORD"])
+emails = map(os.environ["EMAIL"].format, range(int(os.environ["USER_COUNT"])))
+User.objects.bulk_create(
+    User(username=f"grace{n}", email=email, password=password_hash) for n, email in enumerate(emails)
+)
+users = User.objects.all()
+EmailAddress.objects.bulk_create(
+    EmailAddress(user=user, email=user.email, verified=True, primary=True) for user in users
+)

@@ -1,10 +1,10 @@
-"""What Django's and allauth's pages about installation have, and a key for the tokens, which fill.py makes."""
+"""The settings of Django's and allauth's installation pages, and the signing key that fill.py creates."""
 
 import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
-# allauth 65.21 imports them late, and finds them only where they have been imported already.
+# allauth 65.21 refers to these modules without importing them, so they must be imported before.
 from cryptography.hazmat.primitives import ciphers, serialization  # noqa: F401
 
 database = urlsplit(os.environ["DATABASE_URL"])

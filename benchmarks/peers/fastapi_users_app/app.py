@@ -1,4 +1,4 @@
-"""An application with FastAPI Users, as its full example has it."""
+"""An application with FastAPI Users, following its full example."""
 
 import os
 import uuid
@@ -85,11 +85,11 @@ def get_database_strategy(access_token_db=Depends(get_access_token_db)) -> Datab
     return DatabaseStrategy(access_token_db, lifetime_seconds=LIFETIME)
 
 
-in_database = os.environ.get("TOKENS") == "database"
+stores_tokens = os.environ.get("TOKENS") == "database"
 backend = AuthenticationBackend(
-    name="database" if in_database else "jwt",
+    name="database" if stores_tokens else "jwt",
     transport=BearerTransport(tokenUrl="auth/login"),
-    get_strategy=get_database_strategy if in_database else get_jwt_strategy,
+    get_strategy=get_database_strategy if stores_tokens else get_jwt_strategy,
 )
 users = FastAPIUsers[User, uuid.UUID](get_user_manager, [backend])
 

@@ -1,4 +1,4 @@
-"""An application with Flask-Security, as its quickstart and its page about clients that are no browsers have it."""
+"""An application with Flask-Security, following its quickstart and its page about non-browser clients."""
 
 import os
 from typing import Any
@@ -19,8 +19,8 @@ app.config.update(
     SECURITY_REGISTERABLE=True,
     SECURITY_SEND_REGISTER_EMAIL=False,
     SECURITY_REFRESH_TOKEN=True,
-    SECURITY_REFRESH_TOKEN_COOKIE_NAME=None,  # the answer has it, for clients without cookies
-    # A token in a header needs no other.
+    SECURITY_REFRESH_TOKEN_COOKIE_NAME=None,  # the response body contains it, for clients without cookies
+    # Header tokens are not sent by browsers on their own, so they need no CSRF token.
     WTF_CSRF_CHECK_DEFAULT=False,
     SECURITY_CSRF_PROTECT_MECHANISMS=["session", "basic"],
     SECURITY_CSRF_IGNORE_UNAUTH_ENDPOINTS=True,

@@ -1,4 +1,4 @@
-"""The tables, and people who share one password and its one hash."""
+"""Create the tables, and users who share one password hash."""
 
 import os
 import uuid
@@ -9,10 +9,11 @@ from sqlalchemy import insert
 
 with app.app_context():
     db.create_all()
-    hashed = hash_password(os.environ["PASSWORD"])
-    emails = map(os.environ["EMAIL"].format, range(int(os.environ["PEOPLE"])))
-    people = [
-        {"email": email, "password": hashed, "active": True, "fs_uniquifier": uuid.uuid4().hex} for email in emails
+    password_hash = hash_password(os.environ["PASSWORD"])
+    emails = map(os.environ["EMAIL"].format, range(int(os.environ["USER_COUNT"])))
+    rows = [
+        {"email": email, "password": password_hash, "active": True, "fs_uniquifier": uuid.uuid4().hex}
+        for email in emails
     ]
-    db.session.execute(insert(User), people)
+    db.session.execute(insert(User), rows)
     db.session.commit()

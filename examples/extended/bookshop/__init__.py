@@ -1,1 +1,1 @@
-"""A small bookshop: flaskauth's application, extended by orders."""
+"""A small bookshop: flaskauth's application with additional routes and a table."""

@@ -1,4 +1,4 @@
-"""flask --app bookshop.app run"""
+"""The application: flask --app bookshop.app run"""
 
 from bookshop import orders
 from flaskauth import create_app

@@ -1,4 +1,4 @@
-"""The bookshop's tables, beside flaskauth's in one database."""
+"""Tables of the bookshop, in the same database as flaskauth's tables."""
 
 from sqlalchemy import ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -7,7 +7,7 @@ from flaskauth import Base, User
 
 
 class Order(Base):
-    """A book that somebody wants."""
+    """A book that a user ordered."""
 
     __tablename__ = "orders"
 

@@ -1,9 +1,9 @@
-"""Alembic's entry for the bookshop: flaskauth's database, the bookshop's tables, and a version table of its own."""
+"""Alembic environment of the bookshop: flaskauth's database, the bookshop's tables and its own version table."""
 
 from alembic import context
 from sqlalchemy import create_engine
 
-import bookshop.models  # noqa: F401 (its tables)
+import bookshop.models  # noqa: F401 (registers its tables)
 from flaskauth import Base, Settings, migrations
 
 engine = create_engine(Settings.load().database_url)
@@ -11,7 +11,7 @@ with engine.connect() as connection:
     context.configure(
         connection=connection,
         target_metadata=Base.metadata,
-        include_object=migrations.is_yours,
+        include_object=migrations.include_object,
         version_table="bookshop_version",
         render_as_batch=engine.dialect.name == "sqlite",
     )

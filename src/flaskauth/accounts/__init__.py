@@ -1,1 +1,1 @@
-"""The people: who they are, how to find one, what makes an address and a password acceptable. No routes."""
+"""Accounts: the user tables and queries, and the rules for email addresses, names and passwords. No routes."""

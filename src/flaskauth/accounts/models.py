@@ -1,52 +1,52 @@
-"""The tables of people, and of the addresses that they are about to change to."""
+"""The tables of users and pending email changes."""
 
 from datetime import datetime
 
 from sqlalchemy import BigInteger, Boolean, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from flaskauth.foundation.columns import Base, Bytes, Identity, Moment
-from flaskauth.places.models import Country
+from flaskauth.core.db.types import Base, ExactString, FixedBinary, UTCDateTime
+from flaskauth.countries.models import Country
 
 
 class User(Base):
-    """Somebody who has proven an address. `email` is the form that was proven, `address` what is compared.
+    """A user with a verified email address. `email` is the verified spelling, `normalized_email` is for comparison.
 
-    While `disabled_at` stands nobody signs in; once `closes_at` is over the person is erased. Without a password only a
-    reset opens the account.
+    A user with `disabled_at` cannot sign in. A user is erased after `deletion_due_at`. Without a password, only a
+    password reset restores access.
     """
 
     __tablename__ = "users"
-    __table_args__ = (Index(None, "closes_at"), Index(None, "avatar"))
+    __table_args__ = (Index(None, "deletion_due_at"), Index(None, "avatar"))
 
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     email: Mapped[str] = mapped_column(String(254))
-    address: Mapped[str] = mapped_column(Identity(320), unique=True)
-    password: Mapped[str | None] = mapped_column(Identity(255))
+    normalized_email: Mapped[str] = mapped_column(ExactString(320), unique=True)
+    password_hash: Mapped[str | None] = mapped_column("password", ExactString(255))
     first_name: Mapped[str] = mapped_column(String(200))
     last_name: Mapped[str] = mapped_column(String(200))
     avatar: Mapped[str | None] = mapped_column(String(250))
     country_id: Mapped[int | None] = mapped_column(ForeignKey("countries.id", onupdate="CASCADE", ondelete="SET NULL"))
     locale: Mapped[str] = mapped_column(String(16))
     is_verified: Mapped[bool] = mapped_column(Boolean(create_constraint=False))
-    signed_in_at: Mapped[datetime | None] = mapped_column(Moment)
-    disabled_at: Mapped[datetime | None] = mapped_column(Moment)
-    closes_at: Mapped[datetime | None] = mapped_column(Moment)
-    created_at: Mapped[datetime] = mapped_column(Moment)
-    updated_at: Mapped[datetime | None] = mapped_column(Moment)
+    last_login_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    disabled_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    deletion_due_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    updated_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
     country: Mapped[Country | None] = relationship(lazy="select")
 
 
-class AddressChange(Base):
-    """A new address that somebody has yet to prove. Its id is its code's; `link_id` takes the change back."""
+class EmailChange(Base):
+    """A new email address that is not verified yet. Its id is the id of its code; `link_id` reverts the change."""
 
-    __tablename__ = "address_changes"
+    __tablename__ = "email_changes"
     __table_args__ = (Index(None, "user_id", "created_at"), Index(None, "created_at"))
 
-    id: Mapped[bytes] = mapped_column(Bytes(16), primary_key=True)
+    id: Mapped[bytes] = mapped_column(FixedBinary(16), primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", onupdate="CASCADE", ondelete="CASCADE"))
     email: Mapped[str] = mapped_column(String(254))
-    address: Mapped[str] = mapped_column(Identity(320))
-    link_id: Mapped[bytes] = mapped_column(Bytes(16))
-    created_at: Mapped[datetime] = mapped_column(Moment)
+    normalized_email: Mapped[str] = mapped_column(ExactString(320))
+    link_id: Mapped[bytes] = mapped_column(FixedBinary(16))
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)

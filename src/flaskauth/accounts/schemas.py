@@ -1,4 +1,4 @@
-"""The fields that say who somebody is, and the person as answers show one."""
+"""Request fields for email addresses, passwords and names, and the user in responses."""
 
 import re
 import unicodedata
@@ -6,95 +6,97 @@ from typing import Any
 
 from marshmallow import ValidationError
 
-from flaskauth.accounts import addresses, passwords
-from flaskauth.accounts.addresses import NotAnAddress
-from flaskauth.foundation.current import settings
-from flaskauth.foundation.schemas import Schema, Text, Time, fields
+from flaskauth.accounts import email_addresses, password_policy
+from flaskauth.accounts.email_addresses import InvalidEmail
+from flaskauth.core.context import settings
+from flaskauth.core.http.schemas import Schema, StrictString, UTCTimestamp, fields
 
 FORBIDDEN_IN_NAMES = re.compile(r"[<>]|://|www\.", re.IGNORECASE)
-NO_EMAIL = "Invalid Email!"
-INVISIBLE = {"Cc", "Cf", "Co", "Zl", "Zp"}
-BLANKS = "\u115f\u1160\u2800\u3164\uffa0"  # letters and signs that show nothing
-JOINERS = "\u200c\u200d"  # written within names in Persian and in the scripts of India
+INVALID_EMAIL_MESSAGE = "Invalid Email!"
+INVISIBLE_CATEGORIES = {"Cc", "Cf", "Co", "Zl", "Zp"}
+BLANK_CHARACTERS = "\u115f\u1160\u2800\u3164\uffa0"  # letters and symbols without a visible glyph
+JOINERS = "\u200c\u200d"  # used in names in Persian and Indic scripts
 LANGUAGE_TAG = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
-LONGEST_TAG = 16
-MOST_MARKS = 4  # combining marks on one letter
+MAX_LANGUAGE_TAG_LENGTH = 16
+MAX_COMBINING_MARKS = 4  # on one letter
 
 
-class EmailField(Text):
-    """An email address; loaded, an Address."""
+class EmailField(StrictString):
+    """An email address. It deserializes to an EmailAddress."""
 
     def __init__(self, **kwargs: Any) -> None:
-        about = {"format": "email", "example": "grace@example.com", "description": "Compared without regard to case"}
-        super().__init__(most=254, metadata=about, error_messages={"null": NO_EMAIL}, **kwargs)
+        metadata = {"format": "email", "example": "grace@example.com", "description": "Not case-sensitive"}
+        super().__init__(max_length=254, metadata=metadata, error_messages={"null": INVALID_EMAIL_MESSAGE}, **kwargs)
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+    def _deserialize(self, value: object, attr: str | None, data: Any, **kwargs: Any) -> Any:
         try:
-            return addresses.parse(super()._deserialize(value, attr, data, **kwargs))
-        except (NotAnAddress, ValidationError):
-            raise ValidationError(NO_EMAIL) from None
+            return email_addresses.parse(super()._deserialize(value, attr, data, **kwargs))
+        except (InvalidEmail, ValidationError):
+            raise ValidationError(INVALID_EMAIL_MESSAGE) from None
 
 
-class PasswordField(Text):
-    """A password as it was typed: never trimmed, never echoed."""
+class PasswordField(StrictString):
+    """A password: never trimmed, never included in a response."""
 
     def __init__(self, **kwargs: Any) -> None:
-        about = {
+        metadata = {
             "format": "password",
             "example": "seven green kettles",
-            "description": f"As typed; at most {passwords.LONGEST_BYTES} bytes of UTF-8",
+            "description": f"Not trimmed; at most {password_policy.MAX_BYTES} bytes of UTF-8",
         }
-        super().__init__(most=passwords.LONGEST, metadata=about, load_only=True, **kwargs)
+        super().__init__(max_length=password_policy.MAX_LENGTH, metadata=metadata, load_only=True, **kwargs)
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+    def _deserialize(self, value: object, attr: str | None, data: Any, **kwargs: Any) -> str:
         text = super()._deserialize(value, attr, data, **kwargs)
-        if len(text.encode()) > passwords.LONGEST_BYTES:
-            raise ValidationError(f"Must be at most {passwords.LONGEST_BYTES} bytes long.")
+        if len(text.encode()) > password_policy.MAX_BYTES:
+            raise ValidationError(f"Must be at most {password_policy.MAX_BYTES} bytes long.")
         return text
 
 
-class NameField(Text):
-    """A name: it goes into mails, so nothing in it may look like a link, a tag or another line."""
+class NameField(StrictString):
+    """A name. Names appear in mails, so links, tags and line breaks are rejected."""
 
     def __init__(self, example: str, **kwargs: Any) -> None:
-        super().__init__(most=100, metadata={"example": example, "description": "For mails and the profile"}, **kwargs)
+        super().__init__(
+            max_length=100, metadata={"example": example, "description": "Shown in mails and the profile"}, **kwargs
+        )
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+    def _deserialize(self, value: object, attr: str | None, data: Any, **kwargs: Any) -> str:
         name = value.strip() if isinstance(value, str) else value
         text = super()._deserialize(name, attr, data, **kwargs)
-        if not is_name(text):
-            raise ValidationError("Contains characters that names do not have.")
+        if not is_valid_name(text):
+            raise ValidationError("Contains characters that are not allowed in names.")
         return text
 
 
-class LocaleField(Text):
+class LocaleField(StrictString):
     """A language tag such as en or pt-BR (RFC 5646)."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(
-            least=2,
-            most=LONGEST_TAG,
-            metadata={"example": "en", "description": "Language of mails, as a tag (RFC 5646)"},
+            min_length=2,
+            max_length=MAX_LANGUAGE_TAG_LENGTH,
+            metadata={"example": "en", "description": "Language of mails, as a language tag (RFC 5646)"},
             **kwargs,
         )
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+    def _deserialize(self, value: object, attr: str | None, data: Any, **kwargs: Any) -> str:
         tag = super()._deserialize(value, attr, data, **kwargs)
-        if not is_language_tag(tag):
-            raise ValidationError("Not a language tag.")
+        if not is_valid_language_tag(tag):
+            raise ValidationError("Not a valid language tag.")
         return tag
 
 
-class HomeSchema(Schema):
+class CountryRefSchema(Schema):
     id = fields.Integer(required=True)
     name = fields.String(required=True)
     code = fields.String(required=True)
 
 
 class AvatarField(fields.String):
-    """The name of a picture, said as where it is."""
+    """The file name of an avatar. It serializes to the avatar's URL."""
 
-    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
+    def _serialize(self, value: object, attr: str | None, obj: object, **kwargs: object) -> str | None:
         return f"{settings().public_url}/avatars/{value}" if value is not None else None
 
 
@@ -105,34 +107,34 @@ class UserSchema(Schema):
     last_name = fields.String(required=True)
     avatar = AvatarField(required=True, allow_none=True, metadata={"format": "uri"})
     country_id = fields.Integer(required=True, allow_none=True)
-    country = fields.Nested(HomeSchema, required=True, allow_none=True)
+    country = fields.Nested(CountryRefSchema, required=True, allow_none=True)
     is_verified = fields.Boolean(required=True)
-    created_at = Time(required=True)
-    updated_at = Time(required=True, allow_none=True)
+    created_at = UTCTimestamp(required=True)
+    updated_at = UTCTimestamp(required=True, allow_none=True)
 
 
-def country_code(**kwargs: Any) -> Text:
-    """The field of an ISO 3166-1 alpha-2 code."""
-    return Text(least=2, most=2, metadata={"example": "NG", "description": "ISO 3166-1 alpha-2"}, **kwargs)
+def country_code_field(**kwargs: Any) -> StrictString:
+    """Return a field for an ISO 3166-1 alpha-2 code."""
+    return StrictString(
+        min_length=2, max_length=2, metadata={"example": "NG", "description": "ISO 3166-1 alpha-2"}, **kwargs
+    )
 
 
-def is_name(text: str) -> bool:
-    """Whether it shows, and nothing in it looks like a link, a tag or another line."""
-    return not (FORBIDDEN_IN_NAMES.search(text) or _has_odd_letters(text) or any(map(_is_no_character, text)))
+def is_valid_name(text: str) -> bool:
+    """Return True if the text is visible and contains no link, tag, control character or line break."""
+    categories = [unicodedata.category(letter) for letter in text if letter not in JOINERS + BLANK_CHARACTERS]
+    marks = "".join("m" if category in {"Mn", "Me"} else " " for category in categories)
+    is_visible = any(category[0] in "LNPS" for category in categories)
+    return (
+        is_visible
+        and INVISIBLE_CATEGORIES.isdisjoint(categories)
+        and "m" * (MAX_COMBINING_MARKS + 1) not in marks
+        and not FORBIDDEN_IN_NAMES.search(text)
+        # Programs behind a mail server may fail on Unicode noncharacters.
+        and not any(ord(letter) & 0xFFFE == 0xFFFE or "\ufdd0" <= letter <= "\ufdef" for letter in text)
+    )
 
 
-def is_language_tag(text: str) -> bool:
-    """Whether it is a tag such as en or pt-BR, short enough to be kept."""
-    return len(text) <= LONGEST_TAG and LANGUAGE_TAG.fullmatch(text) is not None
-
-
-def _has_odd_letters(text: str) -> bool:
-    kinds = [unicodedata.category(letter) for letter in text if letter not in JOINERS + BLANKS]
-    marks = "".join("m" if kind in {"Mn", "Me"} else " " for kind in kinds)
-    shows = any(kind[0] in "LNPS" for kind in kinds)
-    return not shows or not INVISIBLE.isdisjoint(kinds) or "m" * (MOST_MARKS + 1) in marks
-
-
-def _is_no_character(letter: str) -> bool:
-    """Code points that Unicode never gives to a letter, which programs behind a mail server may choke on."""
-    return ord(letter) & 0xFFFE == 0xFFFE or "\ufdd0" <= letter <= "\ufdef"
+def is_valid_language_tag(text: str) -> bool:
+    """Return True for a language tag such as en or pt-BR of at most 16 characters."""
+    return len(text) <= MAX_LANGUAGE_TAG_LENGTH and LANGUAGE_TAG.fullmatch(text) is not None

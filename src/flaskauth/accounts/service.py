@@ -1,199 +1,263 @@
-"""Find people, make one, change one."""
+"""Find, create and change users."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import Select, bindparam, delete, or_, select, update
 
-from flaskauth.accounts.models import AddressChange, User
-from flaskauth.codes import links
-from flaskauth.codes import service as codes
-from flaskauth.foundation import clock
-from flaskauth.foundation.db import changed, db, delete_some
-from flaskauth.foundation.errors import InvalidInput
-from flaskauth.foundation.ids import new_id
-from flaskauth.foundation.prepared import Prepared
-from flaskauth.places import service as places
-from flaskauth.places.models import Country
+from flaskauth.accounts.models import EmailChange, User
+from flaskauth.core import clock
+from flaskauth.core.db.compiled import CompiledStatement
+from flaskauth.core.db.session import db, delete_batch, execute_count
+from flaskauth.core.errors import ValidationFailed
+from flaskauth.core.ids import new_id
+from flaskauth.countries import service as countries
+from flaskauth.countries.models import Country
+from flaskauth.one_time_codes import links
+from flaskauth.one_time_codes import service as codes
+
+
+class PublicUserRow(Protocol):
+    """A row with the columns of `PUBLIC_COLUMNS`."""
+
+    def _asdict(self) -> dict[str, Any]: ...
+
+
+class CredentialsRow(NamedTuple):
+    """The row of `CREDENTIALS_QUERY`: `PUBLIC_COLUMNS` and what a sign-in needs."""
+
+    id: int
+    email: str
+    first_name: str
+    last_name: str
+    avatar: str | None
+    country_id: int | None
+    is_verified: bool
+    created_at: datetime
+    updated_at: datetime | None
+    country_name: str | None
+    country_code: str | None
+    password_hash: str | None
+    last_login_at: datetime | None
+    locale: str
+
+
+class MailRecipientRow(NamedTuple):
+    id: int
+    email: str
+    locale: str
+
+
+class EmailOwnerRow(NamedTuple):
+    id: int
+    email: str
+    normalized_email: str
+    locale: str
 
 
 @dataclass(frozen=True)
-class Credentials:
-    """What a sign-in compares; `user_id` 0 and no password stand for nobody."""
+class StoredCredentials:
+    """What a sign-in compares. `user_id` 0 without a password means that no user can sign in."""
 
     user_id: int = 0
-    password: str | None = None
-    has_signed_in: bool = False
-    person: Any = None  # the row of what answers show
+    password_hash: str | None = None
+    has_logged_in: bool = False
+    user_row: CredentialsRow | None = None
 
 
-NOBODY = Credentials()
-CHANGES_KEPT = timedelta(days=7)
-MAY_SIGN_IN = (User.is_verified, User.disabled_at.is_(None))
-# What answers show of a person.
-SHOWN = (
+NO_CREDENTIALS = StoredCredentials()
+CHANGE_RETENTION = timedelta(days=7)
+CAN_LOG_IN = (User.is_verified, User.disabled_at.is_(None))
+# The columns of a user that responses contain.
+PUBLIC_COLUMNS = (
     *(User.id, User.email, User.first_name, User.last_name, User.avatar, User.country_id, User.is_verified),
     *(User.created_at, User.updated_at, Country.name.label("country_name"), Country.code.label("country_code")),
 )
-HOME = Country.id == User.country_id
+COUNTRY_JOIN = Country.id == User.country_id
 
-CREDENTIALS = Prepared(
-    select(*SHOWN, User.password, User.signed_in_at, User.locale)
-    .outerjoin(Country, HOME)
-    .where(User.address == bindparam("address"), *MAY_SIGN_IN)
+CREDENTIALS_QUERY = CompiledStatement(
+    select(*PUBLIC_COLUMNS, User.password_hash, User.last_login_at, User.locale)
+    .outerjoin(Country, COUNTRY_JOIN)
+    .where(User.normalized_email == bindparam("normalized_email"), *CAN_LOG_IN),
+    CredentialsRow,
 )
-LET_IN = Prepared(
+RECORD_LOGIN = CompiledStatement(
     update(User)
-    .where(User.id == bindparam("user_id"), User.password == bindparam("compared"), *MAY_SIGN_IN)
-    .values(signed_in_at=bindparam("now"))
+    .where(User.id == bindparam("user_id"), User.password_hash == bindparam("verified_hash"), *CAN_LOG_IN)
+    .values(last_login_at=bindparam("now"))
 )
-OWNER = Prepared(
-    select(User.id, User.email, User.locale).where(User.address == bindparam("address"), User.disabled_at.is_(None))
+MAIL_RECIPIENT_QUERY = CompiledStatement(
+    select(User.id, User.email, User.locale).where(
+        User.normalized_email == bindparam("normalized_email"), User.disabled_at.is_(None)
+    ),
+    MailRecipientRow,
 )
-HOLDERS = Prepared(
-    select(User.id, User.email, User.address, User.locale).where(
-        or_(User.address == bindparam("address"), User.id == bindparam("keeper"))
+EMAIL_OWNERS_QUERY = CompiledStatement(
+    select(User.id, User.email, User.normalized_email, User.locale).where(
+        or_(User.normalized_email == bindparam("normalized_email"), User.id == bindparam("reserved_for"))
+    ),
+    EmailOwnerRow,
+)
+
+
+def get_credentials(normalized_email: str) -> StoredCredentials:
+    """Return the credentials of an email address, or `NO_CREDENTIALS` if no user can sign in with it."""
+    row = CREDENTIALS_QUERY.first(normalized_email=normalized_email)
+    return StoredCredentials(row.id, row.password_hash, row.last_login_at is not None, row) if row else NO_CREDENTIALS
+
+
+def record_login(credentials: StoredCredentials) -> bool:
+    """Record a login if the user still exists and the password has not changed. Return True on success."""
+    return (
+        RECORD_LOGIN.rowcount(user_id=credentials.user_id, verified_hash=credentials.password_hash, now=clock.now())
+        == 1
     )
-)
 
 
-def credentials(address: str) -> Credentials:
-    """The credentials behind an address; NOBODY's where there is no account that may sign in."""
-    row = CREDENTIALS.first(address=address)
-    return Credentials(row.id, row.password, row.signed_in_at is not None, row) if row else NOBODY
+def public_fields(row: PublicUserRow) -> dict[str, object]:
+    """Return the fields of `UserSchema` from a row with `PUBLIC_COLUMNS`."""
+    columns = row._asdict()
+    country = {"id": columns["country_id"], "name": columns["country_name"], "code": columns["country_code"]}
+    return {**columns, "country": country if columns["country_id"] is not None else None}
 
 
-def let_in(stored: Credentials) -> bool:
-    """Whether the person, who signs in now, still is there and has the password that was compared."""
-    return LET_IN.changed(user_id=stored.user_id, compared=stored.password, now=clock.now()) == 1
+def get_mail_recipient(normalized_email: str) -> MailRecipientRow | None:
+    """Return the user of an email address unless the user is disabled.
 
-
-def shown(row: Any) -> dict[str, Any]:
-    """A row with what is `SHOWN` of a person, as UserSchema takes it."""
-    found: dict[str, Any] = row._asdict()
-    home = {"id": found["country_id"], "name": found["country_name"], "code": found["country_code"]}
-    return {**found, "country": home if found["country_id"] is not None else None}
-
-
-def owner(address: str) -> Any | None:
-    """Whose address it is, unless they are kept out: id, email and locale.
-
-    No object is made of the row: that would take longer for known addresses.
+    The row is not loaded as an ORM object, because that would take measurably longer for registered email addresses.
     """
-    return OWNER.first(address=address)
+    return MAIL_RECIPIENT_QUERY.first(normalized_email=normalized_email)
 
 
-def find(address: str) -> User | None:
-    """The person of an address."""
-    return db.session.scalar(select(User).where(User.address == address))
+def find_by_email(normalized_email: str) -> User | None:
+    """Return the user of an email address."""
+    return db.session.scalar(select(User).where(User.normalized_email == normalized_email))
 
 
-def holder(address: str) -> Any | None:
-    """Whose the address is: a person's, or one's who may have it back; nobody else gets it meanwhile.
+def get_email_owner(normalized_email: str) -> EmailOwnerRow | None:
+    """Return the user of an email address, or the user for whom an unused revert link reserves it."""
+    reserved_for = links.reserved_by(links.REVERT_EMAIL_CHANGE, normalized_email)
+    # One statement for both cases: a second one would reveal a reserved email address by its time.
+    candidates = EMAIL_OWNERS_QUERY.all(normalized_email=normalized_email, reserved_for=reserved_for or 0)
+    return next(
+        (user for user in candidates if user.normalized_email == normalized_email),
+        candidates[0] if candidates else None,
+    )
 
-    Of the person: id, email, address and locale.
+
+def create(**fields: object) -> User:
+    """Insert and return a user with a verified email address.
+
+    A duplicate email address fails at the flush; the transaction is then retried.
     """
-    keeper = links.keeper(links.UNDO, address)
-    # One statement for everybody: to look a keeper up by one more would tell by its time who is kept.
-    found = HOLDERS.all(address=address, keeper=keeper or 0)
-    return next((user for user in found if user.address == address), found[0] if found else None)
-
-
-def create(**about: Any) -> User:
-    """A new person whose address is proven. A taken address fails at the flush; the transaction is then run again."""
-    user = User(id=new_id(), is_verified=True, created_at=clock.now(), **about)
+    user = User(id=new_id(), is_verified=True, created_at=clock.now(), **fields)
     db.session.add(user)
     db.session.flush()
     return user
 
 
-def change_password(stored: Credentials, hashed: str) -> bool:
-    """Whether the person still had the password that was compared, and has this one now."""
-    same = update(User).where(User.id == stored.user_id, User.password == stored.password)
-    return changed(same.values(password=hashed)) == 1
+def change_password(credentials: StoredCredentials, password_hash: str) -> bool:
+    """Store a password hash if the verified one has not changed. Return True on success."""
+    unchanged = update(User).where(User.id == credentials.user_id, User.password_hash == credentials.password_hash)
+    return execute_count(unchanged.values(password_hash=password_hash)) == 1
 
 
-def reset_password(user_id: int, address: str, hashed: str) -> bool:
-    """Whether the person still has the address that was proven, and has this password now."""
-    same = update(User).where(User.id == user_id, User.address == address, User.disabled_at.is_(None))
-    return changed(same.values(password=hashed, is_verified=True)) == 1
+def reset_password(user_id: int, normalized_email: str, password_hash: str) -> bool:
+    """Store a password hash if the user still has the verified email address and is not disabled.
+
+    Return True on success.
+    """
+    unchanged = update(User).where(
+        User.id == user_id, User.normalized_email == normalized_email, User.disabled_at.is_(None)
+    )
+    return execute_count(unchanged.values(password_hash=password_hash, is_verified=True)) == 1
 
 
-def move(user: User, change: AddressChange) -> bool:
-    """Whether the person still had the address of before, and has the proven one now; a taken one fails at once."""
-    same = update(User).where(User.id == user.id, User.address == user.address)
-    return changed(same.values(email=change.email, address=change.address, updated_at=clock.now())) == 1
+def change_email(user: User, change: EmailChange) -> bool:
+    """Set the verified email address if the previous one has not changed. Return True on success.
+
+    A duplicate email address raises IntegrityError immediately.
+    """
+    unchanged = update(User).where(User.id == user.id, User.normalized_email == user.normalized_email)
+    return (
+        execute_count(
+            unchanged.values(email=change.email, normalized_email=change.normalized_email, updated_at=clock.now())
+        )
+        == 1
+    )
 
 
-def restore_address(user_id: int, email: str, address: str) -> bool:
-    """Whether the person has this address again; not while somebody else has it."""
-    owner = find(address)
+def restore_email(user_id: int, email: str, normalized_email: str) -> bool:
+    """Set the email address of a user unless it belongs to a different user. Return True on success."""
+    owner = find_by_email(normalized_email)
     if owner is not None and owner.id != user_id:
         return False
-    values = {"email": email, "address": address, "updated_at": clock.now()}
-    return changed(update(User).where(User.id == user_id).values(**values)) == 1
+    values = {"email": email, "normalized_email": normalized_email, "updated_at": clock.now()}
+    return execute_count(update(User).where(User.id == user_id).values(**values)) == 1
 
 
-def demand_reset(user_id: int) -> None:
-    """Have no password open the account until its owner sets one by the mail of a reset."""
-    changed(update(User).where(User.id == user_id).values(password=None))
+def clear_password(user_id: int) -> None:
+    """Remove the password, so that only a password reset restores access."""
+    execute_count(update(User).where(User.id == user_id).values(password_hash=None))
 
 
-def address_change_ids(user_id: int) -> Select[bytes]:
-    """The ids of the person's changes of address, which are their codes' ids."""
-    return select(AddressChange.id).where(AddressChange.user_id == user_id)
+def email_change_ids(user_id: int) -> Select[bytes]:
+    """Return a query for the ids of the user's email changes, which are also the ids of their codes."""
+    return select(EmailChange.id).where(EmailChange.user_id == user_id)
 
 
-def end_address_changes(user_id: int) -> None:
-    """End every new address that the person has yet to prove."""
-    codes.end_these(address_change_ids(user_id))
+def cancel_email_changes(user_id: int) -> None:
+    """Revoke the codes of all email changes of the user that are not verified yet."""
+    codes.revoke_by_ids(email_change_ids(user_id))
 
 
-def begin_closing(user_id: int, closes_at: datetime) -> bool:
-    """Whether this call set the time at which the person is erased; of many at once, one does."""
-    staying = update(User).where(User.id == user_id, User.closes_at.is_(None))
-    return changed(staying.values(closes_at=closes_at)) == 1
+def schedule_deletion(user_id: int, due_at: datetime) -> bool:
+    """Set the time at which the user is erased. Return True if it was not set before; one concurrent call succeeds."""
+    not_scheduled = update(User).where(User.id == user_id, User.deletion_due_at.is_(None))
+    return execute_count(not_scheduled.values(deletion_due_at=due_at)) == 1
 
 
-def end_closing(user_id: int) -> bool:
-    """Whether this call kept the person, who was to be erased and still is there."""
-    leaving = update(User).where(User.id == user_id, User.closes_at.is_not(None), User.disabled_at.is_(None))
-    return changed(leaving.values(closes_at=None)) == 1
+def cancel_deletion(user_id: int) -> bool:
+    """Cancel the deletion of a user who is not disabled. Return True if a deletion was scheduled."""
+    scheduled = update(User).where(User.id == user_id, User.deletion_due_at.is_not(None), User.disabled_at.is_(None))
+    return execute_count(scheduled.values(deletion_due_at=None)) == 1
 
 
-def closing_at(user_id: int) -> datetime | None:
-    """When the person is to be erased, as it stands now."""
-    return db.session.scalar(select(User.closes_at).where(User.id == user_id))
+def deletion_due_at(user_id: int) -> datetime | None:
+    """Return the time at which the user is erased, from the database."""
+    return db.session.scalar(select(User.deletion_due_at).where(User.id == user_id))
 
 
-def over(most: int) -> Sequence[User]:
-    """Some of the people who are to be erased now."""
-    due = select(User).where(User.closes_at <= clock.now()).order_by(User.closes_at)
-    return db.session.scalars(due.limit(most)).all()
+def due_for_deletion(limit: int) -> Sequence[User]:
+    """Return up to `limit` users whose deletion is due, the earliest first."""
+    due = select(User).where(User.deletion_due_at <= clock.now()).order_by(User.deletion_due_at)
+    return db.session.scalars(due.limit(limit)).all()
 
 
 def erase(user_id: int) -> bool:
-    """Whether this call deleted the person, whose time was over; sessions, devices and changes of address go along.
+    """Delete a user whose deletion is due, with the sessions, devices and email changes.
 
-    Whoever was taken back meanwhile stays.
+    Return False if the deletion was cancelled or already done.
     """
-    return changed(delete(User).where(User.id == user_id, User.closes_at <= clock.now())) == 1
+    return execute_count(delete(User).where(User.id == user_id, User.deletion_due_at <= clock.now())) == 1
 
 
 def purge() -> int:
-    """Delete changes of address a week after they were asked for, some at a time; how many went."""
-    return delete_some(AddressChange.id, AddressChange.created_at < clock.now() - CHANGES_KEPT)
+    """Delete one batch of email changes that were requested over a week ago. Return the number of deleted rows."""
+    return delete_batch(EmailChange.id, EmailChange.created_at < clock.now() - CHANGE_RETENTION)
 
 
-def put_off(user_id: int, until: datetime) -> None:
-    """Have the person erased later."""
-    changed(update(User).where(User.id == user_id, User.closes_at <= clock.now()).values(closes_at=until))
+def postpone_deletion(user_id: int, until: datetime) -> None:
+    """Postpone a deletion that is due."""
+    execute_count(
+        update(User).where(User.id == user_id, User.deletion_due_at <= clock.now()).values(deletion_due_at=until)
+    )
 
 
-def edit(user: User, **changes: Any) -> User:
-    """The person with some things changed."""
+def edit(user: User, **changes: object) -> User:
+    """Set fields of the user and `updated_at`, and flush. Return the user."""
     for name, value in changes.items():
         setattr(user, name, value)
     user.updated_at = clock.now()
@@ -201,35 +265,35 @@ def edit(user: User, **changes: Any) -> User:
     return user
 
 
-def change_avatar(user_id: int, seen: str | None, name: str | None) -> bool:
-    """Whether the person still had the picture that was seen, and has this one now."""
-    same = update(User).where(User.id == user_id, User.avatar == seen)
-    return changed(same.values(avatar=name, updated_at=clock.now())) == 1
+def change_avatar(user_id: int, previous: str | None, name: str | None) -> bool:
+    """Set the avatar if the previous one has not changed. Return True on success."""
+    unchanged = update(User).where(User.id == user_id, User.avatar == previous)
+    return execute_count(unchanged.values(avatar=name, updated_at=clock.now())) == 1
 
 
-def held(user_id: int) -> User | None:
-    """The person as they are now, whom nobody else changes until the transaction ends."""
+def lock_user(user_id: int) -> User | None:
+    """Read the user and lock the row until the transaction ends (SELECT ... FOR UPDATE)."""
     return db.session.get(User, user_id, populate_existing=True, with_for_update=True)
 
 
 def avatars_in_use(names: Iterable[str]) -> set[str]:
-    """Those of the pictures that somebody has."""
+    """Return the avatars among these names that a user has."""
     return {name for name in db.session.scalars(select(User.avatar).where(User.avatar.in_(names))) if name}
 
 
-def country_id(code: str | None, number: int | None = None) -> int | None:
-    """The number of a country that was named by its code or its number.
+def resolve_country_id(code: str | None, country_id: int | None = None) -> int | None:
+    """Return the id of a country that is given by code or id.
 
     Raises:
-        InvalidInput: there is no such country.
+        ValidationFailed: the country does not exist.
     """
-    if number is not None:
-        if not places.has_country(number):
-            raise InvalidInput({"country_id": ["Unknown country."]})
-        return number
+    if country_id is not None:
+        if not countries.has_country(country_id):
+            raise ValidationFailed({"country_id": ["Unknown country."]})
+        return country_id
     if code is None:
         return None
-    country = places.country_by_code(code)
+    country = countries.get_country_by_code(code)
     if country is None:
-        raise InvalidInput({"country": ["Unknown country."]})
+        raise ValidationFailed({"country": ["Unknown country."]})
     return country.id

@@ -1,4 +1,4 @@
-"""Every event by name: who, what, when, from where."""
+"""The audit log: security events, signed and sealed into a hash chain."""
 
 from flaskauth.audit.service import EVENTS, record
 

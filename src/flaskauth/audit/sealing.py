@@ -1,7 +1,7 @@
-"""Seal events into a chain, afterwards and in batches; drop what is over from its beginning.
+"""Seal events into a hash chain, in batches, and delete expired seals from its beginning.
 
-An event is taken in by its column `seal`, not by a range of ids: one that commits late is below what was sealed before
-it, and is taken in by a later seal all the same.
+An event is assigned to a seal by its column `seal`, not by a range of ids. An event that is committed late can have an
+id below the previous seal's, and a later seal still covers it.
 """
 
 from collections.abc import Sequence
@@ -11,45 +11,51 @@ from functools import partial
 import structlog
 from sqlalchemy import delete, select, update
 
-from flaskauth.audit import proofs
+from flaskauth.audit import integrity
 from flaskauth.audit.models import AuditEvent, AuditSeal
-from flaskauth.foundation import clock
-from flaskauth.foundation.current import settings
-from flaskauth.foundation.db import after_commit, changed, db, transaction
+from flaskauth.core import clock
+from flaskauth.core.context import settings
+from flaskauth.core.db.session import after_commit, db, execute_count, transaction
 
-SEALED_AFTER = timedelta(minutes=2)  # most that is written has committed by then
-MOST = 500  # events in a seal
-SEALS_AT_A_TIME = 10
+SEAL_DELAY = timedelta(minutes=2)  # most transactions have committed by then
+SEAL_SIZE = 500  # events in a seal
+SEAL_BATCH_SIZE = 10
 
 log = structlog.get_logger(__name__)
 
 
 def seal() -> None:
-    """Seal everything that has waited for two minutes. Two at once do no harm: the loser finds it done."""
-    while transaction(partial(append, clock.now() - SEALED_AFTER)) == MOST:
+    """Seal all events older than SEAL_DELAY. Concurrent calls are safe: the primary key lets one add each seal."""
+    while transaction(partial(append_seal, clock.now() - SEAL_DELAY)) == SEAL_SIZE:
         pass
 
 
-def append(until: datetime, *, always: bool = False) -> int:
-    """Add a seal over the events that happened by then; how many. Without any, only for a new secret or if asked."""
+def append_seal(until: datetime, *, allow_empty: bool = False) -> int:
+    """Seal at most SEAL_SIZE events that happened until then. Return their number.
+
+    A seal without events is added only with `allow_empty`, or if the newest seal was signed with another secret.
+    """
     newest = newest_seal()
-    waiting = _waiting(until)
-    if waiting or always or (newest and not proofs.is_current(newest)):
-        _add(newest, waiting)
-    return len(waiting)
+    events = _unsealed_events(until)
+    if events or allow_empty or (newest and not integrity.is_signed_by_current_key(newest)):
+        _add_seal(newest, events)
+    return len(events)
 
 
-def drop(edge: datetime) -> int:
-    """Delete the oldest seals that are wholly before then, with their events; the last of them stays, to begin with."""
-    over = _over(edge)
-    if not over:
+def drop_before(cutoff: datetime) -> int:
+    """Delete the oldest seals with only events from before the cutoff, and the events. Return the number of rows.
+
+    The last of these seals is kept without its events, as the new beginning of the chain.
+    """
+    ordinals = _expired_seals(cutoff)
+    if not ordinals:
         return 0
-    events = delete(AuditEvent).where(AuditEvent.seal.between(over[0], over[-1]))
-    return changed(events) + changed(delete(AuditSeal).where(AuditSeal.ordinal < over[-1]))
+    events = delete(AuditEvent).where(AuditEvent.seal.between(ordinals[0], ordinals[-1]))
+    return execute_count(events) + execute_count(delete(AuditSeal).where(AuditSeal.ordinal < ordinals[-1]))
 
 
-def retention_edge() -> datetime:
-    """Older events are over."""
+def retention_cutoff() -> datetime:
+    """Return the time before which events are deleted."""
     return clock.now() - timedelta(days=settings().audit_retention_days)
 
 
@@ -57,47 +63,53 @@ def newest_seal() -> AuditSeal | None:
     return db.session.scalar(select(AuditSeal).order_by(AuditSeal.ordinal.desc()).limit(1))
 
 
-def _waiting(until: datetime) -> Sequence[AuditEvent]:
+def _unsealed_events(until: datetime) -> Sequence[AuditEvent]:
     unsealed = select(AuditEvent).where(AuditEvent.seal.is_(None), AuditEvent.at <= until)
-    return db.session.scalars(unsealed.order_by(AuditEvent.id).limit(MOST)).all()
+    return db.session.scalars(unsealed.order_by(AuditEvent.id).limit(SEAL_SIZE)).all()
 
 
-def _over(edge: datetime) -> Sequence[int]:
-    """The first seals in line, up to the first that has an event which is to stay."""
-    line = select(AuditSeal.ordinal).order_by(AuditSeal.ordinal)
-    stays = db.session.scalar(line.where(AuditSeal.ends_at >= edge).limit(1))
-    goes = line if stays is None else line.where(AuditSeal.ordinal < stays)
-    return db.session.scalars(goes.limit(SEALS_AT_A_TIME)).all()
+def _expired_seals(cutoff: datetime) -> Sequence[int]:
+    """Return the ordinals of the first seals, up to the first with an event that must be kept."""
+    ordinals = select(AuditSeal.ordinal).order_by(AuditSeal.ordinal)
+    first_retained = db.session.scalar(ordinals.where(AuditSeal.last_event_at >= cutoff).limit(1))
+    expired = ordinals if first_retained is None else ordinals.where(AuditSeal.ordinal < first_retained)
+    return db.session.scalars(expired.limit(SEAL_BATCH_SIZE)).all()
 
 
-def _add(newest: AuditSeal | None, events: Sequence[AuditEvent]) -> None:
-    made = _made(newest, events)
-    proofs.close(made)
-    db.session.add(made)
-    db.session.flush()  # who inserts the ordinal has it; the other begins again, and reads this one
-    taken = update(AuditEvent).where(AuditEvent.id.in_([event.id for event in events]), AuditEvent.seal.is_(None))
+def _add_seal(newest: AuditSeal | None, events: Sequence[AuditEvent]) -> None:
+    new_seal = _build_seal(newest, events)
+    integrity.sign_seal(new_seal)
+    db.session.add(new_seal)
+    db.session.flush()  # one process inserts the ordinal; the others retry their transaction and read this seal
+    sealed_events = update(AuditEvent).where(
+        AuditEvent.id.in_([event.id for event in events]), AuditEvent.seal.is_(None)
+    )
     if events:
-        changed(taken.values(seal=made.ordinal))
-    # For whoever keeps the log elsewhere: what it says here, no later change of the database can take back.
-    told = {"ordinal": made.ordinal, "events": made.count, "digest": proofs.link(made).hex()}
-    after_commit(partial(log.info, "audit_sealed", **told))
+        execute_count(sealed_events.values(seal=new_seal.ordinal))
+    # If the log is stored elsewhere, this line reveals later changes to the database.
+    log_fields = {
+        "ordinal": new_seal.ordinal,
+        "events": new_seal.count,
+        "digest": integrity.digest_seal(new_seal).hex(),
+    }
+    after_commit(partial(log.info, "audit_sealed", **log_fields))
 
 
-def _made(newest: AuditSeal | None, events: Sequence[AuditEvent]) -> AuditSeal:
+def _build_seal(newest: AuditSeal | None, events: Sequence[AuditEvent]) -> AuditSeal:
     ids, now = [event.id for event in events], clock.now()
-    reached = newest.last_id if newest else 0
-    # What no secret of ours closed is not carried on: a seal over a forged chain would make it good.
-    trusted = newest if newest and proofs.is_ours(newest) else None
+    last_sealed_id = newest.last_id if newest else 0
+    # A seal that no configured secret signed is not linked: a valid seal after a forged chain would make it valid.
+    trusted = newest if newest and integrity.has_valid_seal(newest) else None
     return AuditSeal(
         ordinal=newest.ordinal + 1 if newest else 1,
         first_id=min(ids, default=None),
-        last_id=max([reached, *ids]),
+        last_id=max([last_sealed_id, *ids]),
         count=len(ids),
-        late=sum(number < reached for number in ids),
-        unproven=sum(not proofs.is_marked(event) for event in events),
-        digest=proofs.digest(events),
-        previous=proofs.link(trusted) if trusted else b"",
-        ends_at=max((event.at for event in events), default=now),
-        kept_since=max(retention_edge(), trusted.kept_since) if trusted else retention_edge(),
+        late_count=sum(number < last_sealed_id for number in ids),
+        unsigned_count=sum(not integrity.has_valid_signature(event) for event in events),
+        digest=integrity.digest_events(events),
+        previous=integrity.digest_seal(trusted) if trusted else b"",
+        last_event_at=max((event.at for event in events), default=now),
+        retained_since=max(retention_cutoff(), trusted.retained_since) if trusted else retention_cutoff(),
         sealed_at=now,
     )

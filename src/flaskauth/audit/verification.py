@@ -1,4 +1,4 @@
-"""Walk the whole chain, and say where it first breaks."""
+"""Verify the whole chain, and report the first failure."""
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
@@ -8,206 +8,216 @@ from typing import Any, TypeVar
 from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from flaskauth.audit import proofs
-from flaskauth.audit.findings import (
-    ALTERED,
-    FOREIGN,
-    MISSING,
-    SEAL_ALONE,
+from flaskauth.audit import integrity
+from flaskauth.audit.models import AuditEvent, AuditSeal
+from flaskauth.audit.report import (
+    EVENT_ALTERED,
+    EVENT_FORGED,
+    EVENT_MISSING,
     SEAL_ALTERED,
     SEAL_MISSING,
+    SEAL_UNLINKED,
     TAIL_MISSING,
     Anchor,
-    Broken,
-    Delay,
+    DelayedSeal,
+    IntegrityFailure,
     Report,
 )
-from flaskauth.audit.models import AuditEvent, AuditSeal
-from flaskauth.foundation import clock, crypto
-from flaskauth.foundation.db import snapshot
+from flaskauth.core import clock, crypto
+from flaskauth.core.db.session import snapshot
 
-SEALS_AT_A_TIME = 20
-EVENTS_AT_A_TIME = 1000
-ERASED = "account_erased"
-IN_TIME = timedelta(hours=1)  # a server that runs seals within minutes
+SEAL_PAGE_SIZE = 20
+EVENT_PAGE_SIZE = 1000
+ERASED_EVENT = "account_erased"
+MAX_SEAL_DELAY = timedelta(hours=1)  # a running server seals within minutes
 
 T = TypeVar("T", AuditEvent, AuditSeal)
 
 
-def length() -> int:
-    """How many seals there are to walk."""
+def count_seals() -> int:
+    """Return the number of seals to verify."""
     with snapshot() as session:
         return session.scalar(select(func.count()).select_from(AuditSeal)) or 0
 
 
-def verify(anchor: Anchor | None = None, seen: Callable[[int], object] = int) -> Report:
-    """Walk all seals and events as they stand at one moment."""
+def verify(anchor: Anchor | None = None, on_progress: Callable[[int], object] = int) -> Report:
+    """Verify all seals and events in one database snapshot.
+
+    Args:
+        anchor: A seal recorded outside the database, which the chain must contain unless retention has deleted it.
+        on_progress: Called with the number of seals verified since the last call.
+    """
     with snapshot() as session:
-        walk = _Walk(session, anchor)
+        verifier = _ChainVerifier(session, anchor)
         try:
-            walk.go(seen)
-        except Broken as broken:
-            walk.report.broken = broken
-        return walk.report
+            verifier.run(on_progress)
+        except IntegrityFailure as failure:
+            verifier.report.failure = failure
+        return verifier.report
 
 
-class _Walk:
-    """From the first seal to the newest, a few at a time."""
+class _ChainVerifier:
+    """Verifies the seals from the first to the newest, one page at a time."""
 
     def __init__(self, session: Session, anchor: Anchor | None) -> None:
         self.session, self.anchor, self.report = session, anchor, Report()
         self.first: AuditSeal | None = None
-        self.before: AuditSeal | None = None
+        self.previous: AuditSeal | None = None
         self.newest: AuditSeal | None = None
-        self.doubtful: int | None = None  # the first seal, since a good one, that no configured secret closed
+        self.first_unverified: int | None = None  # the first seal without a valid signature since the last valid one
 
-    def go(self, seen: Callable[[int], object]) -> None:
-        self.first, self.newest = self._end(AuditSeal.ordinal.asc()), self._end(AuditSeal.ordinal.desc())
+    def run(self, on_progress: Callable[[int], object]) -> None:
+        self.first, self.newest = self._edge_seal(AuditSeal.ordinal.asc()), self._edge_seal(AuditSeal.ordinal.desc())
         for seals in self._pages():
-            self._look_at(seals)
-            seen(len(seals))
-        if self.doubtful is not None:
-            raise Broken(SEAL_ALTERED, seal=self.doubtful)
-        self._look_for_strays()
-        self._look_at_waiting()
-        if self.anchor and not self._is_over(self.anchor):
-            raise Broken(TAIL_MISSING, seal=self.anchor.ordinal)
+            self._check_page(seals)
+            on_progress(len(seals))
+        if self.first_unverified is not None:
+            raise IntegrityFailure(SEAL_ALTERED, seal=self.first_unverified)
+        self._check_orphaned_events()
+        self._check_unsealed_events()
+        if self.anchor and not self._is_past_retention(self.anchor):
+            raise IntegrityFailure(TAIL_MISSING, seal=self.anchor.ordinal)
 
-    def _is_over(self, anchor: Anchor) -> bool:
-        """Whether retention deleted it. A beginning made since then may be over old events alone, and says nothing."""
+    def _is_past_retention(self, anchor: Anchor) -> bool:
+        """Return True if retention has deleted the anchor's seal: even the first seal, a newer one, is past retention.
+
+        The time of the seal decides. Its events prove nothing: a recent seal can contain only old events.
+        """
         if self.first is None or self.newest is None or anchor.ordinal >= self.first.ordinal:
             return False
-        return self.first.sealed_at < self.newest.kept_since
+        return self.first.sealed_at < self.newest.retained_since
 
-    def _end(self, order: ColumnElement[int]) -> AuditSeal | None:
+    def _edge_seal(self, order: ColumnElement[int]) -> AuditSeal | None:
         return next(iter(self._read(select(AuditSeal).order_by(order).limit(1), AuditSeal.ordinal)), None)
 
     def _pages(self) -> Iterator[Sequence[AuditSeal]]:
-        line, last = select(AuditSeal).order_by(AuditSeal.ordinal).limit(SEALS_AT_A_TIME), 0
-        while seals := self._read(line.where(AuditSeal.ordinal > last), AuditSeal.ordinal):
+        statement, last = select(AuditSeal).order_by(AuditSeal.ordinal).limit(SEAL_PAGE_SIZE), 0
+        while seals := self._read(statement.where(AuditSeal.ordinal > last), AuditSeal.ordinal):
             last = seals[-1].ordinal
             yield seals
 
     def _read(self, statement: Select[T], key: InstrumentedAttribute[int]) -> Sequence[T]:
-        """The rows; one that holds what no server writes, such as details that are no JSON, cannot even be read."""
+        """Return the rows. A manipulated row can be unreadable, for example if its details are not JSON."""
         try:
             return self.session.scalars(statement).all()
         except (TypeError, ValueError):
             for number in self.session.scalars(statement.with_only_columns(key)).all():
-                self._try(key, number)
+                self._check_readable(key, number)
             raise
 
-    def _try(self, key: InstrumentedAttribute[int], number: int) -> None:
+    def _check_readable(self, key: InstrumentedAttribute[int], number: int) -> None:
         try:
             self.session.scalars(select(key.class_).where(key == number)).all()
         except (TypeError, ValueError):
-            told: Any = {"seal": number} if key is AuditSeal.ordinal else {"event": number}
-            raise Broken(SEAL_ALTERED if "seal" in told else ALTERED, **told) from None
+            location: Any = {"seal": number} if key is AuditSeal.ordinal else {"event": number}
+            raise IntegrityFailure(SEAL_ALTERED if "seal" in location else EVENT_ALTERED, **location) from None
 
-    def _look_at(self, seals: Sequence[AuditSeal]) -> None:
-        mine = select(AuditEvent).where(AuditEvent.seal.between(seals[0].ordinal, seals[-1].ordinal))
-        events = self._read(mine.order_by(AuditEvent.seal, AuditEvent.id), AuditEvent.id)
-        erased = self._erased(events)
-        taken = {ordinal: list(rows) for ordinal, rows in groupby(events, key=lambda event: event.seal)}
+    def _check_page(self, seals: Sequence[AuditSeal]) -> None:
+        statement = select(AuditEvent).where(AuditEvent.seal.between(seals[0].ordinal, seals[-1].ordinal))
+        events = self._read(statement.order_by(AuditEvent.seal, AuditEvent.id), AuditEvent.id)
+        erased = self._erased_users(events)
+        events_by_seal = {ordinal: list(rows) for ordinal, rows in groupby(events, key=lambda event: event.seal)}
         for seal in seals:
             try:
-                self._check(seal, taken.get(seal.ordinal, []), erased)
-            except TypeError:  # a text where SQLite was to keep a number
-                raise Broken(SEAL_ALTERED, seal=seal.ordinal) from None
-            self.before = seal
+                self._check_seal(seal, events_by_seal.get(seal.ordinal, []), erased)
+            except TypeError:  # SQLite can store text in a numeric column
+                raise IntegrityFailure(SEAL_ALTERED, seal=seal.ordinal) from None
+            self.previous = seal
 
-    def _check(self, seal: AuditSeal, rows: list[AuditEvent], erased: set[int | None]) -> None:
+    def _check_seal(self, seal: AuditSeal, rows: list[AuditEvent], erased: set[int | None]) -> None:
         is_beginning = self._is_beginning(seal, rows)
-        self._follows(seal, is_beginning=is_beginning)
+        self._check_link(seal, is_beginning=is_beginning)
         if not is_beginning:
-            self._holds(seal, rows, erased)
-        self._is_in_time(seal, min((event.at for event in rows), default=seal.ends_at))
+            self._check_events(seal, rows, erased)
+        self._check_delay(seal, min((event.at for event in rows), default=seal.last_event_at))
 
     def _is_beginning(self, seal: AuditSeal, rows: list[AuditEvent]) -> bool:
-        """Whether retention deleted what is before this seal, and its events: they ended before a later seal's edge."""
-        is_over = self.newest is not None and seal.ends_at < self.newest.kept_since
-        return self.before is None and not rows and is_over and not seal.unproven
+        """Return True if retention deleted the earlier seals and the events of this one."""
+        is_expired = self.newest is not None and seal.last_event_at < self.newest.retained_since
+        return self.previous is None and not rows and is_expired and not seal.unsigned_count
 
-    def _follows(self, seal: AuditSeal, *, is_beginning: bool) -> None:
-        """The seal follows the one before it."""
-        before = self.before
-        if seal.ordinal != (before.ordinal + 1 if before else 1) and not is_beginning:
-            raise Broken(SEAL_MISSING, seal=before.ordinal + 1 if before else seal.ordinal - 1)
+    def _check_link(self, seal: AuditSeal, *, is_beginning: bool) -> None:
+        """Check that the seal is linked to the previous one."""
+        previous = self.previous
+        if seal.ordinal != (previous.ordinal + 1 if previous else 1) and not is_beginning:
+            raise IntegrityFailure(SEAL_MISSING, seal=previous.ordinal + 1 if previous else seal.ordinal - 1)
         if seal.ordinal > 1 and not seal.previous:
-            raise Broken(SEAL_ALONE, seal=seal.ordinal)
-        if before and not crypto.same(seal.previous, proofs.link(before)):
-            raise Broken(SEAL_ALTERED, seal=seal.ordinal if self.doubtful is None else self.doubtful)
-        self._note(seal)
+            raise IntegrityFailure(SEAL_UNLINKED, seal=seal.ordinal)
+        if previous and not crypto.compare_digest(seal.previous, integrity.digest_seal(previous)):
+            raise IntegrityFailure(
+                SEAL_ALTERED, seal=seal.ordinal if self.first_unverified is None else self.first_unverified
+            )
+        self._record_seal(seal)
 
-    def _note(self, seal: AuditSeal) -> None:
-        """A good seal vouches for those before it, whose secret may be no more in the settings."""
-        if proofs.is_ours(seal):
-            self.doubtful = None
-        elif self.doubtful is None:
-            self.doubtful = seal.ordinal
+    def _record_seal(self, seal: AuditSeal) -> None:
+        """Count the seal. A valid seal confirms earlier seals whose secret is no longer configured."""
+        if integrity.has_valid_seal(seal):
+            self.first_unverified = None
+        elif self.first_unverified is None:
+            self.first_unverified = seal.ordinal
         self.report.seals += 1
-        self.report.newest = Anchor(seal.ordinal, proofs.link(seal).hex())
+        self.report.newest = Anchor(seal.ordinal, integrity.digest_seal(seal).hex())
         if self.report.newest == self.anchor:
             self.anchor = None
 
-    def _holds(self, seal: AuditSeal, rows: list[AuditEvent], erased: set[int | None]) -> None:
-        """The events are those that were taken in, and each was written by this server."""
+    def _check_events(self, seal: AuditSeal, rows: list[AuditEvent], erased: set[int | None]) -> None:
+        """Check that the events are those that were sealed, and that each has a valid signature."""
         if len(rows) < seal.count:
-            raise Broken(MISSING, seal=seal.ordinal)
-        if not crypto.same(proofs.digest(rows), seal.digest):
-            what = ALTERED if len(rows) == seal.count else FOREIGN
-            raise Broken(what, seal=seal.ordinal, event=_suspect(rows))
-        if seal.unproven:
-            raise Broken(FOREIGN, seal=seal.ordinal, event=_suspect(rows))
+            raise IntegrityFailure(EVENT_MISSING, seal=seal.ordinal)
+        if not crypto.compare_digest(integrity.digest_events(rows), seal.digest):
+            code = EVENT_ALTERED if len(rows) == seal.count else EVENT_FORGED
+            raise IntegrityFailure(code, seal=seal.ordinal, event=_find_suspect(rows))
+        if seal.unsigned_count:
+            raise IntegrityFailure(EVENT_FORGED, seal=seal.ordinal, event=_find_suspect(rows))
         for event in rows:
-            self._is_whole(event, erased)
+            self._check_event(event, erased)
         self.report.events += len(rows)
-        self.report.late += seal.late
+        self.report.late += seal.late_count
 
-    def _is_in_time(self, seal: AuditSeal, oldest: datetime) -> None:
-        """Whoever deletes seals has the server seal what is left anew, and cannot choose when."""
-        if seal.sealed_at - oldest > IN_TIME:
+    def _check_delay(self, seal: AuditSeal, oldest: datetime) -> None:
+        """Count a delayed seal: after an attacker deletes seals, the server seals the remaining events anew."""
+        if seal.sealed_at - oldest > MAX_SEAL_DELAY:
             self.report.delayed += 1
-            self.report.last_delayed = Delay(seal.ordinal, seal.sealed_at)
+            self.report.last_delayed = DelayedSeal(seal.ordinal, seal.sealed_at)
 
-    def _is_whole(self, event: AuditEvent, erased: set[int | None]) -> None:
-        """The personal fields are as they were written, or were erased with their person."""
-        is_erased = proofs.is_blank(event) and event.user_id in erased
-        if not is_erased and not proofs.is_bound(event):
-            raise Broken(ALTERED, seal=event.seal, event=event.id)
+    def _check_event(self, event: AuditEvent, erased: set[int | None]) -> None:
+        """Check that the personal fields are unchanged, or erased because the user was erased."""
+        is_erased = integrity.is_erased(event) and event.user_id in erased
+        if not is_erased and not integrity.matches_digest(event):
+            raise IntegrityFailure(EVENT_ALTERED, seal=event.seal, event=event.id)
         self.report.erased += is_erased
 
-    def _erased(self, events: Sequence[AuditEvent]) -> set[int | None]:
-        """Who of those whose events are blank was erased: the trail itself says so."""
-        blank = {event.user_id for event in events if event.salt is None and event.user_id}
-        told = select(AuditEvent.user_id).where(AuditEvent.user_id.in_(blank), AuditEvent.name == ERASED)
-        return set(self.session.scalars(told)) if blank else set()
+    def _erased_users(self, events: Sequence[AuditEvent]) -> set[int | None]:
+        """Return the users of erased events for whom the audit log contains the erasure of the account."""
+        user_ids = {event.user_id for event in events if event.salt is None and event.user_id}
+        erased_ids = select(AuditEvent.user_id).where(AuditEvent.user_id.in_(user_ids), AuditEvent.name == ERASED_EVENT)
+        return set(self.session.scalars(erased_ids)) if user_ids else set()
 
-    def _look_for_strays(self) -> None:
-        """Every event that says it was taken in, was taken in by a seal that there is."""
+    def _check_orphaned_events(self) -> None:
+        """Check that the seal of every sealed event exists."""
         bounds = (self.first.ordinal, self.newest.ordinal) if self.first and self.newest else (1, 0)
         outside = select(AuditEvent).where(or_(AuditEvent.seal < bounds[0], AuditEvent.seal > bounds[1]))
-        if stray := self.session.scalar(outside.order_by(AuditEvent.seal).limit(1)):
-            raise Broken(SEAL_MISSING, seal=stray.seal, event=stray.id)
+        if orphan := self.session.scalar(outside.order_by(AuditEvent.seal).limit(1)):
+            raise IntegrityFailure(SEAL_MISSING, seal=orphan.seal, event=orphan.id)
 
-    def _look_at_waiting(self) -> None:
-        """What is not sealed yet at least bears our mark."""
-        line, last = select(AuditEvent).where(AuditEvent.seal.is_(None)).order_by(AuditEvent.id), 0
-        in_time = clock.now() - IN_TIME
-        while rows := self._read(line.where(AuditEvent.id > last).limit(EVENTS_AT_A_TIME), AuditEvent.id):
-            last, erased = rows[-1].id, self._erased(rows)
-            self.report.waiting += len(rows)
+    def _check_unsealed_events(self) -> None:
+        """Check the signatures of the events that are not sealed yet."""
+        statement, last = select(AuditEvent).where(AuditEvent.seal.is_(None)).order_by(AuditEvent.id), 0
+        overdue_before = clock.now() - MAX_SEAL_DELAY
+        while rows := self._read(statement.where(AuditEvent.id > last).limit(EVENT_PAGE_SIZE), AuditEvent.id):
+            last, erased = rows[-1].id, self._erased_users(rows)
+            self.report.unsealed += len(rows)
             for event in rows:
-                self._is_good_so_far(event, erased)
-            self.report.overdue += sum(event.at < in_time for event in rows)
+                self._check_unsealed_event(event, erased)
+            self.report.overdue += sum(event.at < overdue_before for event in rows)
 
-    def _is_good_so_far(self, event: AuditEvent, erased: set[int | None]) -> None:
-        if not proofs.is_marked(event):
-            raise Broken(ALTERED if event.mark else FOREIGN, event=event.id)
-        self._is_whole(event, erased)
+    def _check_unsealed_event(self, event: AuditEvent, erased: set[int | None]) -> None:
+        if not integrity.has_valid_signature(event):
+            raise IntegrityFailure(EVENT_ALTERED if event.signature else EVENT_FORGED, event=event.id)
+        self._check_event(event, erased)
 
 
-def _suspect(rows: list[AuditEvent]) -> int | None:
-    """The event that does not bear our mark. Where none does, the secret may be no more in the settings."""
-    found = [event.id for event in rows if not proofs.is_marked(event)]
-    return found[0] if found and (len(found) < len(rows) or len(rows) == 1) else None
+def _find_suspect(rows: list[AuditEvent]) -> int | None:
+    """Return the first event without a valid signature. None if all lack one, because the secret may have changed."""
+    unsigned = [event.id for event in rows if not integrity.has_valid_signature(event)]
+    return unsigned[0] if unsigned and (len(unsigned) < len(rows) or len(rows) == 1) else None

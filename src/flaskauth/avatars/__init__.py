@@ -1,1 +1,1 @@
-"""The pictures of people: taken as files, made anew, kept in a folder or a bucket, shown to everybody."""
+"""Avatars: uploads are converted to WebP and stored in a folder or an S3 bucket."""

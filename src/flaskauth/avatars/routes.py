@@ -1,6 +1,6 @@
-"""/users/avatar, /avatars."""
+"""The routes that change and serve avatars."""
 
-from typing import IO, Any
+from typing import IO
 
 from apiflask.schemas import FileSchema
 from flask import Response
@@ -8,16 +8,16 @@ from marshmallow import RAISE
 
 from flaskauth.accounts.models import User
 from flaskauth.avatars import service
-from flaskauth.avatars.pictures import NotAPicture
-from flaskauth.avatars.schemas import AvatarRemovedReply, AvatarReply, AvatarRequest
-from flaskauth.foundation.errors import NotFound, Overloaded
-from flaskauth.foundation.http import Blueprint, cached, public, refuses
-from flaskauth.foundation.limits import limited
-from flaskauth.foundation.uploads import BrokenForm, NotAForm
-from flaskauth.sessions.guards import auth_required
+from flaskauth.avatars.images import InvalidImage
+from flaskauth.avatars.schemas import AvatarRemovedResponse, AvatarRequest, AvatarResponse
+from flaskauth.core.errors import NotFound, Overloaded
+from flaskauth.core.http.request import Blueprint, cached, public, raises
+from flaskauth.core.http.request_limits import rate_limit
+from flaskauth.core.http.uploads import ExpectedMultipart, MalformedMultipart
+from flaskauth.sessions.decorators import auth_required
 
 WEBP = "image/webp"
-# Pages of other origins show it; opened by itself it is a picture and nothing else, whatever it may contain.
+# Pages of other origins may embed avatars. Opened directly, an avatar can run no script, whatever it contains.
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; sandbox",
     "Cross-Origin-Resource-Policy": "cross-origin",
@@ -27,31 +27,31 @@ bp = Blueprint("avatars", __name__, tag="Avatars")
 
 
 @bp.put("/users/avatar")
-@limited("30/minute")
+@rate_limit("30/minute")
 @auth_required
-@refuses(BrokenForm, NotAForm, NotAPicture, Overloaded)
+@raises(MalformedMultipart, ExpectedMultipart, InvalidImage, Overloaded)
 @bp.input(AvatarRequest, location="files", arg_name="form", unknown=RAISE)
-@bp.output(AvatarReply)
-def put(user: User, form: dict[str, IO[bytes]]) -> dict[str, Any]:
-    """Put up a picture of yourself; it is made anew, without what the file tells besides, and has a new address."""
-    return {"user": service.replace(user, form["avatar"])}
+@bp.output(AvatarResponse)
+def replace_avatar(user: User, form: dict[str, IO[bytes]]) -> dict[str, object]:
+    """Upload your avatar. The image is converted, its metadata is removed, and it gets a new URL."""
+    return {"user": service.set_avatar(user, form["avatar"])}
 
 
 @bp.delete("/users/avatar")
-@limited("30/minute")
+@rate_limit("30/minute")
 @auth_required
-@bp.output(AvatarRemovedReply)
-def remove(user: User) -> dict[str, Any]:
-    """Take your picture down."""
-    return {"user": service.remove(user)}
+@bp.output(AvatarRemovedResponse)
+def remove_avatar(user: User) -> dict[str, object]:
+    """Remove your avatar."""
+    return {"user": service.remove_avatar(user)}
 
 
 @bp.get("/avatars/<name>")
 @public
-@refuses(NotFound, Overloaded)
+@raises(NotFound, Overloaded)
 @cached(seconds=86_400)
 @bp.output(FileSchema(type="string", format="binary"), content_type=WEBP)
-def show(name: str) -> Response:
-    """A person's picture, for everybody who knows its address."""
-    found = service.find(name)
-    return Response(found.chunks, mimetype=WEBP, headers={**HEADERS, "Content-Length": str(found.size)})
+def get_avatar(name: str) -> Response:
+    """Get an avatar. Its URL is public but cannot be guessed."""
+    image = service.get(name)
+    return Response(image.chunks, mimetype=WEBP, headers={**HEADERS, "Content-Length": str(image.size)})

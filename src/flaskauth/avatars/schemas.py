@@ -1,28 +1,28 @@
-"""What the calls on pictures hear and say."""
+"""Request and response schemas."""
 
 from typing import ClassVar
 
 from flaskauth.accounts.schemas import UserSchema
-from flaskauth.avatars import pictures
-from flaskauth.foundation.schemas import Reply, fields, sentence
-from flaskauth.foundation.uploads import File, Upload
+from flaskauth.avatars import images
+from flaskauth.core.http.schemas import ResponseSchema, fields, message_field
+from flaskauth.core.http.uploads import FileField, UploadSchema
 
 
-class AvatarRequest(Upload):
-    largest: ClassVar[int] = pictures.LARGEST
+class AvatarRequest(UploadSchema):
+    max_bytes: ClassVar[int] = images.MAX_FILE_SIZE
 
-    avatar = File(
+    avatar = FileField(
         required=True,
         error_messages={"required": "avatar is required!"},
         metadata={"description": "PNG, JPEG or WebP; at most 5 MB and 25 megapixels"},
     )
 
 
-class AvatarReply(Reply):
-    message = sentence("Picture Updated")
+class AvatarResponse(ResponseSchema):
+    message = message_field("Avatar Updated")
     user = fields.Nested(UserSchema, required=True)
 
 
-class AvatarRemovedReply(Reply):
-    message = sentence("Picture Removed")
+class AvatarRemovedResponse(ResponseSchema):
+    message = message_field("Avatar Removed")
     user = fields.Nested(UserSchema, required=True)

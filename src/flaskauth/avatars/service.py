@@ -1,4 +1,4 @@
-"""Put a picture up, take it down, find it; and delete the files that nobody has."""
+"""Set, remove and get avatars, and delete files that no user refers to."""
 
 from datetime import timedelta
 from typing import IO
@@ -8,101 +8,109 @@ import structlog
 from flaskauth import audit
 from flaskauth.accounts import service as accounts
 from flaskauth.accounts.models import User
-from flaskauth.avatars import pictures
-from flaskauth.avatars.storage import Stored, storage
-from flaskauth.foundation import clock
-from flaskauth.foundation.db import after_commit, at_once, transaction
-from flaskauth.foundation.errors import Later, NotFound, TooManyRequests
-from flaskauth.keys.tokens import InvalidToken
-from flaskauth.throttles import service as throttles
-from flaskauth.throttles.service import Allowance, Spending
+from flaskauth.avatars import images
+from flaskauth.avatars.storage import StoredImage, storage
+from flaskauth.core import clock
+from flaskauth.core.db.session import after_commit, commit_now, transaction
+from flaskauth.core.errors import NotFound, RetryableError, TooManyRequests
+from flaskauth.rate_limits import service as rate_limits
+from flaskauth.rate_limits.service import RateLimit, RateLimitResult
+from flaskauth.signing_keys.access_tokens import InvalidToken
 
-UPLOADS = Allowance(30, timedelta(hours=1))
-ORPHANED_AFTER = timedelta(hours=1)  # by then whoever stored it has said whose it is, or never will
+UPLOAD_LIMIT = RateLimit(30, timedelta(hours=1))
+ORPHAN_AGE = timedelta(hours=1)  # a request that stored a file has committed or failed by then
 
 log = structlog.get_logger(__name__)
 
 
-def replace(user: User, file: IO[bytes]) -> User:
-    """The person with the picture in this file; the one before is deleted. Of several at once the last one stays.
+def set_avatar(user: User, file: IO[bytes]) -> User:
+    """Convert and store the image, set it as the user's avatar and return the user. The previous file is deleted.
+
+    Of concurrent uploads, the last one wins.
 
     Raises:
-        NotAPicture, TooManyRequests, Overloaded, Unavailable
+        InvalidImage, TooManyRequests, Overloaded, Unavailable
     """
-    user_id, seen = user.id, user.avatar
-    spent = at_once(_count, user_id)
+    user_id, previous = user.id, user.avatar
+    hit = commit_now(_count_upload, user_id)
     try:
-        name = at_once(_keep, file)
-    except Later:
-        throttles.give_back(spent)
+        name = commit_now(_store_image, file)
+    except RetryableError:
+        rate_limits.refund(hit)
         raise
-    shown = _show(user_id, seen, name)
+    updated = _swap_avatar(user_id, previous, name)
     audit.record("avatar_changed", user_id=user_id)
-    return shown
+    return updated
 
 
-def remove(user: User) -> User:
-    """The person without a picture."""
+def remove_avatar(user: User) -> User:
+    """Remove the user's avatar and return the user. The file is deleted after the commit."""
     if user.avatar is None:
         return user
-    bare = _show(user.id, user.avatar, None)
-    audit.record("avatar_removed", user_id=bare.id)
-    return bare
+    updated = _swap_avatar(user.id, user.avatar, None)
+    audit.record("avatar_removed", user_id=updated.id)
+    return updated
 
 
-def find(name: str) -> Stored:
-    """The picture of this name.
+def get(name: str) -> StoredImage:
+    """Return the image of this name.
 
     Raises:
         NotFound, Overloaded, Unavailable
     """
-    found = storage().get(name)
-    if found is None:
+    image = storage().get(name)
+    if image is None:
         raise NotFound
-    return found
+    return image
 
 
-def drop(name: str) -> None:
-    """Delete a picture's file once the transaction is safe; where that fails the purge does it later."""
-    after_commit(lambda: _delete(name))
+def delete_later(name: str) -> None:
+    """Delete the file after the commit. If that fails, `purge` deletes it later."""
+    after_commit(lambda: _delete_file(name))
 
 
 def purge() -> None:
-    """Delete the files that nobody has: of uploads that came to no end, and of storage that was away."""
-    for names in storage().older_than(clock.now() - ORPHANED_AFTER):
+    """Delete files that no user refers to: of failed uploads, and of deletions while the storage was unavailable."""
+    for names in storage().older_than(clock.now() - ORPHAN_AGE):
         storage().delete(transaction(lambda names=names: set(names) - accounts.avatars_in_use(names)))  # type: ignore[misc]
 
 
-def _count(user_id: int) -> Spending:
-    spent = throttles.spend(throttles.key_of("avatar", user_id), UPLOADS)
-    if not spent.granted:
-        raise TooManyRequests(retry_after=spent.retry_after)
-    return spent
+def _count_upload(user_id: int) -> RateLimitResult:
+    hit = rate_limits.hit(rate_limits.counter_key("avatar", user_id), UPLOAD_LIMIT)
+    if not hit.is_allowed:
+        raise TooManyRequests(retry_after=hit.retry_after)
+    return hit
 
 
-def _keep(file: IO[bytes]) -> str:
-    """The name under which it is kept now. By `at_once`: no transaction is open, and one run again keeps no second."""
-    return storage().put(pictures.made_of(file))
+def _store_image(file: IO[bytes]) -> str:
+    """Convert and store the image, and return its name.
+
+    The caller uses `commit_now`, so that no transaction is open meanwhile and a retried request stores no second file.
+    """
+    return storage().put(images.convert_to_webp(file))
 
 
-def _show(user_id: int, seen: str | None, name: str | None) -> User:
-    """Whoever was overtaken looks again and replaces what is there now: each file is deleted by who replaced it."""
-    while not accounts.change_avatar(user_id, seen, name):
-        seen = _held(user_id).avatar
-    if seen:
-        drop(seen)
-    return _held(user_id)
+def _swap_avatar(user_id: int, previous: str | None, name: str | None) -> User:
+    """Set the avatar and return the user.
+
+    If a concurrent request has changed it, read the current one and retry. Each request deletes the file it replaced.
+    """
+    while not accounts.change_avatar(user_id, previous, name):
+        previous = _lock_user(user_id).avatar
+    if previous:
+        delete_later(previous)
+    return _lock_user(user_id)
 
 
-def _held(user_id: int) -> User:
-    user = accounts.held(user_id)
+def _lock_user(user_id: int) -> User:
+    user = accounts.lock_user(user_id)
     if user is None:
-        raise InvalidToken  # erased meanwhile
+        raise InvalidToken  # the user was erased meanwhile
     return user
 
 
-def _delete(name: str) -> None:
+def _delete_file(name: str) -> None:
     try:
         storage().delete([name])
-    except Later:
-        log.warning("picture_left", name=name)
+    except RetryableError:
+        log.warning("orphaned_image", name=name)

@@ -1,4 +1,4 @@
-"""Where pictures are kept: a folder of this machine or a bucket, by one way of asking. No answer takes long."""
+"""Store avatars in a local folder or an S3 bucket, through one interface and with short timeouts."""
 
 import re
 import threading
@@ -12,23 +12,23 @@ from typing import TYPE_CHECKING, Any, cast
 import structlog
 from flask import current_app
 
-from flaskauth.foundation import crypto
-from flaskauth.foundation.current import settings
-from flaskauth.foundation.errors import Overloaded, Unavailable
+from flaskauth.core import crypto
+from flaskauth.core.context import settings
+from flaskauth.core.errors import Overloaded, Unavailable
 from flaskauth.settings import Settings
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, LocalStore, RetryConfig, S3Config, S3Store
 
-KEY = "flaskauth.avatars"
+EXTENSION_KEY = "flaskauth.avatars"
 FOLDER = "avatars"
-NAME = re.compile(r"[A-Za-z0-9_-]{22}\.webp")
-CHUNK = 64 * 1024  # bytes
-AT_A_TIME = 1000  # names
+NAME_PATTERN = re.compile(r"[A-Za-z0-9_-]{22}\.webp")
+CHUNK_SIZE = 64 * 1024  # bytes
+LIST_PAGE_SIZE = 1000  # names
 
-# A bucket that does not answer must not take all threads of the server with it.
-MOST_AT_ONCE = 8
-LONGEST_WAIT = 0.5  # seconds
+# A bucket that does not respond must not block all threads of the server.
+MAX_CONCURRENT_CALLS = 8
+MAX_WAIT = 0.5  # seconds
 TIMEOUTS: "ClientConfig" = {"connect_timeout": "2s", "timeout": "4s"}
 RETRIES: "RetryConfig" = {"max_retries": 1, "retry_timeout": timedelta(seconds=5)}
 
@@ -36,98 +36,104 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
-class Stored:
-    """A picture that is there."""
+class StoredImage:
+    """An image in the storage; `size` is in bytes."""
 
     size: int
     chunks: Iterator[bytes]
 
 
 class Storage:
-    """The pictures, by their names."""
+    """The stored avatars, by name."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._turns = threading.BoundedSemaphore(MOST_AT_ONCE)
+        self._slots = threading.BoundedSemaphore(MAX_CONCURRENT_CALLS)
 
-    def put(self, picture: bytes) -> str:
-        """Keep a picture; its name, which nobody can guess.
+    def put(self, image: bytes) -> str:
+        """Store an image and return its name, which cannot be guessed.
 
         Raises:
             Unavailable, Overloaded
         """
-        name = f"{crypto.encode(crypto.random_bytes(16))}.webp"
-        with self._asked():
-            self._store.put(name, picture, use_multipart=False)
+        name = f"{crypto.base64url_encode(crypto.random_bytes(16))}.webp"
+        with self._store_call():
+            self._store.put(name, image, use_multipart=False)
         return name
 
-    def get(self, name: str) -> Stored | None:
-        """The picture of this name, if there is one.
+    def get(self, name: str) -> StoredImage | None:
+        """Return the image of this name, or None if there is none.
 
         Raises:
             Unavailable, Overloaded
         """
-        if not NAME.fullmatch(name):
+        if not NAME_PATTERN.fullmatch(name):
             return None
-        with self._asked(), suppress(FileNotFoundError):
-            found = self._store.get(name)
-            return Stored(found.meta["size"], (bytes(chunk) for chunk in found.stream(min_chunk_size=CHUNK)))
+        with self._store_call(), suppress(FileNotFoundError):
+            file = self._store.get(name)
+            return StoredImage(file.meta["size"], (bytes(chunk) for chunk in file.stream(min_chunk_size=CHUNK_SIZE)))
         return None
 
     def delete(self, names: Iterable[str]) -> None:
-        """Have these be gone, if they were there.
+        """Delete these images. Missing ones are ignored.
 
         Raises:
             Unavailable, Overloaded
         """
         for name in names:
-            if NAME.fullmatch(name):
-                with self._asked(), suppress(FileNotFoundError):
+            if NAME_PATTERN.fullmatch(name):
+                with self._store_call(), suppress(FileNotFoundError):
                     self._store.delete(name)
 
-    def older_than(self, moment: datetime) -> Iterator[list[str]]:
-        """The names of all pictures that were kept before, some at a time. What is not ours is not among them.
+    def older_than(self, cutoff: datetime) -> Iterator[list[str]]:
+        """Yield the names of all images stored before the cutoff, in batches. Files with other names are ignored.
 
         Raises:
             Unavailable, Overloaded
         """
-        with self._asked():
-            chunks = iter(self._store.list(chunk_size=AT_A_TIME))
-        while chunk := self._next(chunks):
-            yield [each["path"] for each in chunk if each["last_modified"] < moment and NAME.fullmatch(each["path"])]
+        with self._store_call():
+            chunks = iter(self._store.list(chunk_size=LIST_PAGE_SIZE))
+        while chunk := self._next_page(chunks):
+            yield [
+                file["path"]
+                for file in chunk
+                if file["last_modified"] < cutoff and NAME_PATTERN.fullmatch(file["path"])
+            ]
 
-    def _next(self, chunks: Iterator[Sequence[Any]]) -> Sequence[Any] | None:
-        with self._asked():
+    def _next_page(self, chunks: Iterator[Sequence[Any]]) -> Sequence[Any] | None:
+        with self._store_call():
             return next(chunks, None)
 
     @contextmanager
-    def _asked(self) -> Iterator[None]:
+    def _store_call(self) -> Iterator[None]:
         from obstore.exceptions import BaseError  # noqa: PLC0415 (loaded at first use)
 
-        if not self._turns.acquire(timeout=LONGEST_WAIT):
+        if not self._slots.acquire(timeout=MAX_WAIT):
             raise Overloaded
         try:
             yield
         except (BaseError, OSError, ValueError) as error:
-            log.warning("pictures_away", reason=str(error).partition("\n")[0][:200])
+            log.warning("storage_unavailable", reason=str(error).partition("\n")[0][:200])
             raise Unavailable from error
         finally:
-            self._turns.release()
+            self._slots.release()
 
     @cached_property
     def _store(self) -> "LocalStore | S3Store":
-        """Opened at first use, in the process that uses it: its threads do not outlive a fork."""
-        return _bucket(self._settings) if self._settings.aws_bucket else _folder(self._settings)
+        """The store, opened at first use in the process that uses it, because its threads do not survive a fork."""
+        return _open_s3_store(self._settings) if self._settings.aws_bucket else _open_local_store(self._settings)
 
 
 def storage() -> Storage:
-    """The running application's."""
-    found = current_app.extensions.get(KEY) or current_app.extensions.setdefault(KEY, Storage(settings()))
-    assert isinstance(found, Storage)
-    return found
+    """Return the storage of the current application."""
+    extension = current_app.extensions.get(EXTENSION_KEY) or current_app.extensions.setdefault(
+        EXTENSION_KEY, Storage(settings())
+    )
+    assert isinstance(extension, Storage)
+    return extension
 
 
-def _folder(settings: Settings) -> "LocalStore":
+def _open_local_store(settings: Settings) -> "LocalStore":
     from obstore.store import LocalStore  # noqa: PLC0415
 
     folder = settings.flaskauth_instance_path.absolute() / FOLDER
@@ -135,8 +141,8 @@ def _folder(settings: Settings) -> "LocalStore":
     return LocalStore(folder)
 
 
-def _bucket(settings: Settings) -> "S3Store":
-    """By the keys of the settings; without them by those that the machine has (environment, role)."""
+def _open_s3_store(settings: Settings) -> "S3Store":
+    """Open the bucket with the configured keys, or else with those of the machine (environment, role)."""
     from obstore.store import S3Store  # noqa: PLC0415
 
     secret = settings.aws_secret_key
@@ -145,7 +151,7 @@ def _bucket(settings: Settings) -> "S3Store":
         "secret_access_key": secret.get_secret_value() if secret else None,
         "region": settings.aws_region,
         "endpoint": settings.aws_endpoint_url,
-        "disable_bulk_delete": True,  # not every S3 has it
+        "disable_bulk_delete": True,  # not every S3-compatible service supports it
     }
     return S3Store(
         settings.aws_bucket,

@@ -1,1 +1,1 @@
-"""`flaskauth doctor`: looks at the whole installation, changes nothing, and says what is wrong and what to do."""
+"""`flaskauth doctor`: checks the installation without changing it, reports problems and suggests fixes."""

@@ -1,69 +1,76 @@
-"""Redis, over which Celery hears of work."""
-
-from typing import Any
+"""Check Redis, the broker of Celery."""
 
 from flask import current_app
 from pydantic import SecretStr
 from redis import Redis
 from redis.exceptions import AuthenticationError, RedisError
 
-from flaskauth.doctor.findings import Finding, Subject, counted, doubtful, each, fine, in_short, skipped, wrong
-from flaskauth.foundation.current import settings
-from flaskauth.foundation.queue import queue
+from flaskauth.core.context import settings
+from flaskauth.core.jobs.celery_app import get_celery
+from flaskauth.doctor.findings import (
+    CheckGroup,
+    Finding,
+    failed,
+    ok,
+    pluralize,
+    run_checks,
+    short_reason,
+    skipped,
+    warning,
+)
 
 TIMEOUT = 2  # seconds
-MANY = 100  # messages; with a worker at work there are few
-NONE = "none is set: the server's threads do its work"
+MAX_WAITING = 100  # messages; a running worker leaves few
+NOT_CONFIGURED = "REDIS_URL is not set: server threads do the work"
 
 
-def _broker() -> Finding:
+def _check_broker() -> Finding:
     url = settings().redis_url
     if url is None:
-        return fine(NONE)
+        return ok(NOT_CONFIGURED)
     try:
-        with _redis(url) as redis:
+        with _connect(url) as redis:
             memory = redis.info("memory")
     except AuthenticationError:
-        return wrong("Redis refuses the login", "Correct the name and password in REDIS_URL.")
+        return failed("Redis rejects the login", "Correct the name and password in REDIS_URL.")
     except (RedisError, OSError) as error:
-        return wrong(
-            f"Redis does not answer: {in_short(error)}",
-            "Start it, or correct REDIS_URL. Mail goes out meanwhile, from the server's threads.",
+        return failed(
+            f"Redis does not respond: {short_reason(error)}",
+            "Start it, or correct REDIS_URL. In the meantime, server threads send the mail.",
         )
-    return _judged(memory["maxmemory"], memory["maxmemory_policy"])
+    return _validate(memory["maxmemory"], memory["maxmemory_policy"])
 
 
-def _judged(most: int, policy: str) -> Finding:
-    if most and policy != "noeviction":
-        return doubtful(
-            f"Redis may forget messages and counted requests when its memory is full (maxmemory-policy {policy})",
-            "Set maxmemory-policy to noeviction, and give it memory enough.",
+def _validate(max_memory: int, policy: str) -> Finding:
+    if max_memory and policy != "noeviction":
+        return warning(
+            f"Redis can evict messages and request counters when its memory is full (maxmemory-policy {policy})",
+            "Set maxmemory-policy to noeviction, and provide enough memory.",
         )
-    return fine("answers, and forgets nothing")
+    return ok("Redis responds and does not evict messages")
 
 
-def _queue() -> Finding:
+def _check_queue() -> Finding:
     url = settings().redis_url
     if url is None:
-        return fine(NONE)
+        return ok(NOT_CONFIGURED)
     try:
-        with _redis(url) as redis:
-            waiting = int(str(redis.llen(queue(current_app).conf.task_default_queue)))
+        with _connect(url) as redis:
+            waiting = int(str(redis.llen(get_celery(current_app).conf.task_default_queue)))
     except (RedisError, OSError):
-        return skipped("of broker")
-    told = counted(waiting, "message waits", "messages wait")
-    if waiting > MANY:
-        return doubtful(
-            f"{told}: no worker takes them, or too few do",
-            "Start a worker, or more: celery -A flaskauth.celery worker --loglevel=INFO",
+        return skipped("broker failed")
+    summary = pluralize(waiting, "message waits", "messages wait")
+    if waiting > MAX_WAITING:
+        return warning(
+            f"{summary}: no worker runs, or too few",
+            "Start a worker, or more workers: celery -A flaskauth.celery worker --loglevel=INFO",
         )
-    return fine(told)
+    return ok(summary)
 
 
-def _redis(url: SecretStr) -> Redis:
-    options: dict[str, Any] = {"socket_timeout": TIMEOUT, "socket_connect_timeout": TIMEOUT}
-    return Redis.from_url(url.get_secret_value(), **options)
+def _connect(url: SecretStr) -> Redis:
+    return Redis.from_url(url.get_secret_value(), socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT)
 
 
-CHECKS = {"broker": _broker, "queue": _queue}
-SUBJECT = Subject(tuple(CHECKS), frozenset({"REDIS_URL"}), lambda: each(CHECKS))
+CHECKS = {"broker": _check_broker, "queue": _check_queue}
+GROUP = CheckGroup(tuple(CHECKS), frozenset({"REDIS_URL"}), lambda: run_checks(CHECKS))

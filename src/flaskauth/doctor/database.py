@@ -1,4 +1,4 @@
-"""The database, seen over a connection like those that the server makes."""
+"""Check the database over a connection with the options of the server."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -7,84 +7,96 @@ from pathlib import Path
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from flaskauth.doctor import server, stored, tables
-from flaskauth.doctor.findings import FAILED, OK, Finding, Subject, doubtful, each, fine, serious, wrong
-from flaskauth.foundation.complaints import in_words
-from flaskauth.foundation.current import settings
-from flaskauth.foundation.db import db
-from flaskauth.foundation.engine import is_sqlite
-from flaskauth.health import CLOCKS_APART, clocks_apart
-from flaskauth.migrations import is_current, is_newer, under_way
+from flaskauth.core.context import settings
+from flaskauth.core.db.engine import is_sqlite
+from flaskauth.core.db.error_messages import describe
+from flaskauth.core.db.session import db
+from flaskauth.doctor import server, stored_data, tables
+from flaskauth.doctor.findings import (
+    FAILED,
+    OK,
+    CheckGroup,
+    Finding,
+    failed,
+    failed_in_production,
+    ok,
+    run_checks,
+    warning,
+)
+from flaskauth.health import MAX_CLOCK_DIFFERENCE, clock_difference
+from flaskauth.migrations import is_current, is_newer, lock_owner
 
-NOTICEABLE = 2  # seconds
-OF_SERVER_AWAY = "Start it, or correct SQLALCHEMY_DATABASE_URI: host, name, password."
-GOES_ON = "flaskauth db upgrade waits for it, or goes on where it broke off."
-OF_FILE = "May this user write the file and its folder, and is the disk not full? Else take its backup."
+CLOCK_WARNING_SECONDS = 2
+SERVER_ADVICE = "Start it, or correct host, user and password in SQLALCHEMY_DATABASE_URI."
+MIGRATION_ADVICE = "Run flaskauth db upgrade: it waits for a running migration, or resumes an interrupted one."
+FILE_ADVICE = "Check the permissions of the file and its folder, and the disk space. Otherwise restore a backup."
 
 
-def _clock(connection: Connection) -> Finding:
+def _check_clock(connection: Connection) -> Finding:
     if is_sqlite(settings().database_url):
-        return fine("SQLite has this machine's clock")
-    apart = clocks_apart(connection)
-    told = f"this machine's and the database's clock are {apart.total_seconds():.1f} s apart"
-    if apart > CLOCKS_APART:
-        return wrong(f"{told}: this server is not ready", "Set both by NTP (chrony, systemd-timesyncd).")
-    if apart.total_seconds() > NOTICEABLE:
-        return doubtful(told, "Set both by NTP (chrony, systemd-timesyncd).")
-    return fine(told)
+        return ok("SQLite uses the clock of this machine")
+    difference = clock_difference(connection)
+    summary = f"the clocks of this machine and the database differ by {difference.total_seconds():.1f} s"
+    if difference > MAX_CLOCK_DIFFERENCE:
+        return failed(
+            f"{summary}: this server is not ready", "Configure NTP on both machines (chrony, systemd-timesyncd)."
+        )
+    if difference.total_seconds() > CLOCK_WARNING_SECONDS:
+        return warning(summary, "Configure NTP on both machines (chrony, systemd-timesyncd).")
+    return ok(summary)
 
 
-def _schema(connection: Connection) -> Finding:
-    if who := under_way(connection):
-        return doubtful(f"{who} is changing it, or died while it did", GOES_ON)
+def _check_schema(connection: Connection) -> Finding:
+    if owner := lock_owner(connection):
+        return warning(f"{owner} is running a migration, or was interrupted", MIGRATION_ADVICE)
     if is_current(connection):
-        return fine("at its newest revision")
+        return ok("at the expected revision")
     if is_newer(connection):
-        return fine("newer than this version, which serves on meanwhile")
-    return wrong("at another revision than this version wants", "flaskauth db upgrade")
+        return ok("newer than this version expects; the server still works")
+    return failed("not at the revision that this version expects", "Run flaskauth db upgrade.")
 
 
-OF_SERVER = {**server.CHECKS, "clock": _clock}
-SCHEMA = {"schema": _schema}
-OF_ROWS = {**tables.CHECKS, **stored.CHECKS}
+SERVER_CHECKS = {**server.CHECKS, "clock": _check_clock}
+SCHEMA_CHECKS = {"schema": _check_schema}
+ROW_CHECKS = {**tables.CHECKS, **stored_data.CHECKS}
 
 
-def look() -> Iterator[Finding]:
-    """What is found until something is missing that the rest needs."""
-    opened = _opened()
-    yield replace(opened, check="database")
-    if opened.state != OK:
+def check_database() -> Iterator[Finding]:
+    """Run the checks in order, and stop when a later check cannot work."""
+    connected = _check_connection()
+    yield replace(connected, check="database")
+    if connected.state != OK:
         return
     with db.engine.connect() as connection:
-        yield from each(OF_SERVER, connection)
-        [schema] = each(SCHEMA, connection)
+        yield from run_checks(SERVER_CHECKS, connection)
+        [schema] = run_checks(SCHEMA_CHECKS, connection)
         yield schema
         if schema.state != FAILED:
-            yield from each(OF_ROWS, connection)
+            yield from run_checks(ROW_CHECKS, connection)
 
 
-def _opened() -> Finding:
-    """Whether it answers, and is one that the server can work with."""
+def _check_connection() -> Finding:
+    """Check that the database responds and has a supported version."""
     url = settings().database_url
     if is_sqlite(url) and not (url.database and Path(url.database).exists()):
-        return _not_there_yet()
+        return _database_missing()
     try:
         with db.engine.connect() as connection:
             connection.execute(select(1))
-            return server.version(connection)
+            return server.check_version(connection)
     except SQLAlchemyError as error:
-        where = url.database if is_sqlite(url) else url.host
-        return wrong(f"{where}: {in_words(error)}", OF_FILE if is_sqlite(url) else OF_SERVER_AWAY)
+        target = url.database if is_sqlite(url) else url.host
+        return failed(f"{target}: {describe(error)}", FILE_ADVICE if is_sqlite(url) else SERVER_ADVICE)
 
 
-def _not_there_yet() -> Finding:
+def _database_missing() -> Finding:
     if settings().sqlalchemy_database_uri is None:
-        return serious("not there yet", "The first `flaskauth serve` makes it.")
-    return wrong("the file of SQLALCHEMY_DATABASE_URI is not there", "flaskauth db upgrade makes it.")
+        return failed_in_production("the database does not exist yet", "The first `flaskauth serve` creates it.")
+    return failed("the file in SQLALCHEMY_DATABASE_URI does not exist", "flaskauth db upgrade creates it.")
 
 
-SUBJECT = Subject(
-    ("database", *OF_SERVER, *SCHEMA, *OF_ROWS),
+GROUP = CheckGroup(
+    ("database", *SERVER_CHECKS, *SCHEMA_CHECKS, *ROW_CHECKS),
     frozenset({"SQLALCHEMY_DATABASE_URI", "FLASKAUTH_INSTANCE_PATH"}),
-    look,
+    check_database,
 )

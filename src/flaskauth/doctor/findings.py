@@ -1,75 +1,75 @@
-"""What a check found, and what to do about it."""
+"""Findings of checks, with advice."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import ParamSpec
 
-from flaskauth.foundation.current import settings
+from flaskauth.core.context import settings
 
 OK = "ok"
-WARNING = "warning"  # it works, and should not stay so
+WARNING = "warning"  # the server works, but this should be fixed
 FAILED = "failed"
-SKIPPED = "skipped"  # something else must be repaired first
+SKIPPED = "skipped"  # a different problem must be fixed first
 
 P = ParamSpec("P")
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found, in words that hold no secret; `check` is named by who asked."""
+    """The result of a check, without secrets. `run_checks` sets `check`."""
 
     state: str
-    found: str
+    detail: str
     advice: str = ""
     check: str = ""
 
 
 @dataclass(frozen=True)
-class Subject:
-    """What is looked at together, with its checks in the order in which they are told."""
+class CheckGroup:
+    """Checks that run on one thread, in the order of the report."""
 
     checks: tuple[str, ...]
-    needs: frozenset[str]  # settings without which nothing can be looked at
-    look: Callable[[], Iterator[Finding]]
+    required_settings: frozenset[str]  # the group is skipped if one of these is invalid
+    run: Callable[[], Iterator[Finding]]
 
 
-def fine(found: str) -> Finding:
-    return Finding(OK, found)
+def ok(detail: str) -> Finding:
+    return Finding(OK, detail)
 
 
-def doubtful(found: str, advice: str) -> Finding:
-    return Finding(WARNING, found, advice)
+def warning(detail: str, advice: str) -> Finding:
+    return Finding(WARNING, detail, advice)
 
 
-def wrong(found: str, advice: str) -> Finding:
-    return Finding(FAILED, found, advice)
+def failed(detail: str, advice: str) -> Finding:
+    return Finding(FAILED, detail, advice)
 
 
-def skipped(why: str) -> Finding:
-    return Finding(SKIPPED, f"not looked at, because {why}")
+def skipped(reason: str) -> Finding:
+    return Finding(SKIPPED, reason)
 
 
-def serious(found: str, advice: str) -> Finding:
-    """What must not be so in production; in development it is worth a word."""
-    return doubtful(found, advice) if settings().is_development else wrong(found, advice)
+def failed_in_production(detail: str, advice: str) -> Finding:
+    """Return a failed finding in production, and a warning in development."""
+    return warning(detail, advice) if settings().is_development else failed(detail, advice)
 
 
-def each(checks: Mapping[str, Callable[P, Finding]], *args: P.args, **kwargs: P.kwargs) -> Iterator[Finding]:
-    """What every check finds; one that cannot be made hides no other."""
+def run_checks(checks: Mapping[str, Callable[P, Finding]], *args: P.args, **kwargs: P.kwargs) -> Iterator[Finding]:
+    """Run every check. An exception in one check becomes its finding and does not stop the others."""
     for name, check in checks.items():
         try:
             yield replace(check(*args, **kwargs), check=name)
-        except Exception as error:  # noqa: BLE001 (whatever it is, the others are still to be told)
-            yield replace(unmade(error), check=name)
+        except Exception as error:  # noqa: BLE001 (a bug in one check must not hide the others)
+            yield replace(check_failed(error), check=name)
 
 
-def counted(number: int, one: str, more: str) -> str:
-    """A number with its noun: "1 process", "2 processes"."""
-    return f"{number} {one if number == 1 else more}"
+def pluralize(number: int, singular: str, plural: str) -> str:
+    """Return a number with its noun: "1 process", "2 processes"."""
+    return f"{number} {singular if number == 1 else plural}"
 
 
-def in_short(reason: object) -> str:
-    """The system's own words, such as "Connection refused", else its kind: what a library says may quote a secret."""
+def short_reason(reason: object) -> str:
+    """Return the message of the operating system, else the class of the error: library messages may contain secrets."""
     error = reason if isinstance(reason, BaseException) else None
     while error:
         if isinstance(error, OSError) and error.strerror:
@@ -78,6 +78,8 @@ def in_short(reason: object) -> str:
     return type(reason).__name__
 
 
-def unmade(error: Exception) -> Finding:
-    """A check that could not be made; the error's text may quote a statement or an address."""
-    return wrong(f"could not be looked at: {type(error).__name__}", "Repair what else is told, then run this again.")
+def check_failed(error: Exception) -> Finding:
+    """Return a finding without the text of the error, which may contain a statement or an address."""
+    return failed(
+        f"check failed with {type(error).__name__}", "Fix the other findings, then run flaskauth doctor again."
+    )

@@ -1,4 +1,4 @@
-"""How findings are told: a table for people, JSON for scripts, a code for both."""
+"""Output of the findings: a table, JSON, and the exit status."""
 
 import json
 from collections import Counter
@@ -9,15 +9,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from flaskauth.doctor.findings import FAILED, OK, SKIPPED, WARNING, Finding, counted
+from flaskauth.doctor.findings import FAILED, OK, SKIPPED, WARNING, Finding, pluralize
 
-COLOURS = {OK: "green", WARNING: "yellow", FAILED: "bold red", SKIPPED: "dim"}
+STYLES = {OK: "green", WARNING: "yellow", FAILED: "bold red", SKIPPED: "dim"}
 ORDER = (FAILED, WARNING, OK, SKIPPED)
-PIPE_WIDTH = 240  # columns; what reads a pipe wants whole lines
+PIPE_WIDTH = 240  # columns; output to a pipe should not be wrapped
 
 
 def console() -> Console:
-    """For tables: as wide as the terminal, and wide enough where there is none."""
+    """Return a console with the width of the terminal, or PIPE_WIDTH without a terminal."""
     out = Console()
     if not out.is_terminal:
         out.width = PIPE_WIDTH
@@ -26,47 +26,47 @@ def console() -> Console:
 
 @contextmanager
 def progress() -> Iterator[None]:
-    """A word to people who wait at a terminal."""
+    """Show a status line on standard error if that is a terminal."""
     terminal = Console(stderr=True)
     if not terminal.is_terminal:
         yield
         return
-    with terminal.status("Looking at everything; at most 20 seconds ..."):
+    with terminal.status("Checking the installation; at most 20 seconds ..."):
         yield
 
 
 def is_ok(findings: Sequence[Finding], *, strict: bool) -> bool:
-    """Whether nothing failed; in strict reading a warning is a failure."""
+    """Return True if no check failed. With `strict`, a warning counts as a failure."""
     return not {finding.state for finding in findings} & ({FAILED, WARNING} if strict else {FAILED})
 
 
-def as_json(findings: Sequence[Finding], *, ok: bool) -> str:
-    told = [
-        {"check": finding.check, "state": finding.state, "found": finding.found, "advice": finding.advice}
+def to_json(findings: Sequence[Finding], *, ok: bool) -> str:
+    rows = [
+        {"check": finding.check, "state": finding.state, "found": finding.detail, "advice": finding.advice}
         for finding in findings
     ]
-    return json.dumps({"ok": ok, "findings": told}, indent=2)
+    return json.dumps({"ok": ok, "findings": rows}, indent=2)
 
 
-def show(findings: Sequence[Finding]) -> None:
+def print_report(findings: Sequence[Finding]) -> None:
     table = Table(box=None, header_style="bold")
     for heading in ("Check", "State"):
         table.add_column(heading, no_wrap=True)
-    for heading in ("Found", "What to do"):
+    for heading in ("Finding", "Fix"):
         table.add_column(heading, overflow="fold")
     for finding in sorted(findings, key=lambda finding: ORDER.index(finding.state)):
         if finding.state == SKIPPED:
             continue
-        state = Text(finding.state, style=COLOURS[finding.state])
-        table.add_row(Text(finding.check), state, Text(finding.found), Text(finding.advice))
+        state = Text(finding.state, style=STYLES[finding.state])
+        table.add_row(Text(finding.check), state, Text(finding.detail), Text(finding.advice))
     out = console()
     out.print(table)
-    if left := [finding.check for finding in findings if finding.state == SKIPPED]:
-        out.print(f"\nNot looked at, until what failed is mended: {', '.join(left)}.", highlight=False)
+    if skipped := [finding.check for finding in findings if finding.state == SKIPPED]:
+        out.print(f"\nSkipped until the failed checks are fixed: {', '.join(skipped)}.", highlight=False)
     out.print(_summary(findings), highlight=False)
 
 
 def _summary(findings: Sequence[Finding]) -> str:
     count = Counter(finding.state for finding in findings)
-    warnings = counted(count[WARNING], "warning", "warnings")
-    return f"\n{count[FAILED]} failed, {warnings}, {count[SKIPPED]} not looked at, {count[OK]} fine."
+    warnings = pluralize(count[WARNING], "warning", "warnings")
+    return f"\n{count[FAILED]} failed, {warnings}, {count[SKIPPED]} skipped, {count[OK]} ok."

@@ -1,144 +1,147 @@
-"""How the database server is set up: what holds for every database on it."""
+"""Check the configuration of the database server."""
 
 import os
 import re
 
 from sqlalchemy import Connection, text
 
-from flaskauth.doctor.findings import Finding, counted, doubtful, fine, serious, wrong
-from flaskauth.foundation import engine
-from flaskauth.foundation.current import settings
+from flaskauth.core.context import settings
+from flaskauth.core.db import engine
+from flaskauth.doctor.findings import Finding, failed, failed_in_production, ok, pluralize, warning
 from flaskauth.settings import is_loopback
 
-OLDEST = {"MySQL": (8, 0), "MariaDB": (10, 6)}
-SAFE = {"innodb_flush_log_at_trx_commit": 1, "sync_binlog": 1}
-OVER_TLS = "Append ?ssl_ca=/path/of/its/authority.pem to SQLALCHEMY_DATABASE_URI."
-WAITS_TO_READ = 1  # a bit of wsrep_sync_wait
-RESERVE = 39  # connections: 8 for each of the four processes of the worker, the others for operators
+MIN_VERSIONS = {"MySQL": (8, 0), "MariaDB": (10, 6)}
+DURABLE_VALUES = {"innodb_flush_log_at_trx_commit": 1, "sync_binlog": 1}
+TLS_ADVICE = "Append ?ssl_ca=/path/of/its/authority.pem to SQLALCHEMY_DATABASE_URI."
+SYNC_WAIT_READ = 1  # bit of wsrep_sync_wait: reads wait
+RESERVED_CONNECTIONS = 39  # 8 for each of the four worker processes, 7 for operators
 
 
-def version(connection: Connection) -> Finding:
-    """Which one it is, how it is spoken to, and whether it is young enough."""
+def check_version(connection: Connection) -> Finding:
+    """Check the version of the database server."""
     if connection.dialect.name == "sqlite":
-        return fine(f"SQLite {_asked(connection, 'SELECT sqlite_version()')}")
-    told = str(_asked(connection, "SELECT VERSION()"))
-    name, found = "MariaDB" if "MariaDB" in told else "MySQL", re.search(r"(\d+)\.(\d+)\.\d+", told)
-    if found and (int(found[1]), int(found[2])) < OLDEST[name]:
-        return wrong(f"{name} {found[0]} is too old", f"{name} {'.'.join(map(str, OLDEST[name]))} or newer is needed.")
-    return fine(f"{name} {found[0] if found else told}, spoken to by {connection.dialect.driver}")
+        return ok(f"SQLite {_query(connection, 'SELECT sqlite_version()')}")
+    version_text = str(_query(connection, "SELECT VERSION()"))
+    name, version = "MariaDB" if "MariaDB" in version_text else "MySQL", re.search(r"(\d+)\.(\d+)\.\d+", version_text)
+    if version and (int(version[1]), int(version[2])) < MIN_VERSIONS[name]:
+        return failed(
+            f"{name} {version[0]} is too old", f"Install {name} {'.'.join(map(str, MIN_VERSIONS[name]))} or newer."
+        )
+    return ok(f"{name} {version[0] if version else version_text}, driver {connection.dialect.driver}")
 
 
-def session(connection: Connection) -> Finding:
-    """Whether our connections have what the engine asked for; a proxy between may lose it."""
+def check_session(connection: Connection) -> Finding:
+    """Check the session variables that the engine sets. A database proxy may lose them."""
     if connection.dialect.name == "sqlite":
-        return fine("as flaskauth asks for")
-    is_so = {
+        return ok("SQLite needs no session variables")
+    matches = {
         "isolation READ COMMITTED": connection.get_isolation_level() == "READ COMMITTED",
-        "time zone +00:00": _asked(connection, "SELECT @@session.time_zone") == "+00:00",
-        "character set utf8mb4": _asked(connection, "SELECT @@character_set_connection") == "utf8mb4",
-        f"sql_mode {engine.MODE}": set(engine.MODE.split(",")) <= _modes(connection),
+        "time zone +00:00": _query(connection, "SELECT @@session.time_zone") == "+00:00",
+        "character set utf8mb4": _query(connection, "SELECT @@character_set_connection") == "utf8mb4",
+        f"sql_mode {engine.SQL_MODE}": set(engine.SQL_MODE.split(",")) <= _sql_modes(connection),
     }
-    if lost := [what for what, kept in is_so.items() if not kept]:
-        return wrong(
-            f"our connections lack: {'; '.join(lost)}",
-            "Something between here and the database (ProxySQL, MaxScale) changes what they ask for: have it not.",
+    if missing := [name for name, is_set in matches.items() if not is_set]:
+        return failed(
+            f"connections do not have: {'; '.join(missing)}",
+            "Configure the database proxy (ProxySQL, MaxScale) to keep session variables.",
         )
-    return fine("READ COMMITTED, UTC, utf8mb4, strict")
+    return ok("READ COMMITTED, UTC, utf8mb4, strict")
 
 
-def _durability(connection: Connection) -> Finding:
+def _check_durability(connection: Connection) -> Finding:
     if connection.dialect.name == "sqlite":
-        return _durability_of_file(connection)
-    names = [name for name in SAFE if name != "sync_binlog" or _is_on(connection, "log_bin")]
-    values = {name: int(str(_asked(connection, f"SELECT @@global.{name}"))) for name in names}
-    if unsafe := [f"{name}={value}" for name, value in values.items() if value != SAFE[name]]:
-        return serious(
-            f"a power cut undoes what was answered ({', '.join(unsafe)}): used codes and spent guesses are good again",
-            f"Set {' and '.join(f'{name}={SAFE[name]}' for name in names)} in its configuration.",
+        return _check_sqlite_durability(connection)
+    names = [name for name in DURABLE_VALUES if name != "sync_binlog" or _is_enabled(connection, "log_bin")]
+    values = {name: int(str(_query(connection, f"SELECT @@global.{name}"))) for name in names}
+    if unsafe := [f"{name}={value}" for name, value in values.items() if value != DURABLE_VALUES[name]]:
+        return failed_in_production(
+            f"a power failure can undo acknowledged commits ({', '.join(unsafe)}):"
+            " used codes become valid again, and counted attempts are lost",
+            f"Set {' and '.join(f'{name}={DURABLE_VALUES[name]}' for name in names)} in the database configuration.",
         )
-    return fine("what was committed is on the disk")
+    return ok("commits are written to disk")
 
 
-def _durability_of_file(connection: Connection) -> Finding:
-    if _asked(connection, "PRAGMA synchronous") == 2 and _asked(connection, "PRAGMA journal_mode") == "wal":
-        return fine("what was committed is on the disk")
-    return serious("SQLite does not keep a write-ahead log here", "Put the file on a local disk, not on NFS.")
+def _check_sqlite_durability(connection: Connection) -> Finding:
+    if _query(connection, "PRAGMA synchronous") == 2 and _query(connection, "PRAGMA journal_mode") == "wal":
+        return ok("commits are written to disk")
+    return failed_in_production(
+        "SQLite does not use a write-ahead log", "Move the file to a local disk; NFS is not supported."
+    )
 
 
-def cluster(connection: Connection) -> Finding:
-    """Whether a node of a Galera cluster waits for what the others have committed before it reads."""
+def check_cluster(connection: Connection) -> Finding:
+    """Check that a Galera node waits for the commits of the other nodes before it reads."""
     if connection.dialect.name == "sqlite":
-        return fine("a file")
-    asked = text("SHOW SESSION VARIABLES WHERE Variable_name IN ('wsrep_on', 'wsrep_sync_wait')")
-    told = {str(name): str(value) for name, value in connection.execute(asked)}
-    if told.get("wsrep_on") != "ON":
-        return fine("one server, no node of a Galera cluster")
-    if not int(told["wsrep_sync_wait"]) & WAITS_TO_READ:
-        return doubtful(
-            f"a node reads before it has what another acknowledged (wsrep_sync_wait={told['wsrep_sync_wait']}): what"
-            " was ended there may be good here for a moment",
+        return ok("SQLite has no cluster")
+    query = text("SHOW SESSION VARIABLES WHERE Variable_name IN ('wsrep_on', 'wsrep_sync_wait')")
+    variables = {str(name): str(value) for name, value in connection.execute(query)}
+    if variables.get("wsrep_on") != "ON":
+        return ok("not a Galera node")
+    if not int(variables["wsrep_sync_wait"]) & SYNC_WAIT_READ:
+        return warning(
+            f"a node can read before it has other nodes' commits (wsrep_sync_wait={variables['wsrep_sync_wait']}):"
+            " sessions that were revoked there may stay valid here for a moment",
             "Set wsrep_sync_wait=7 in the configuration of each node.",
         )
-    return fine("a node that has what the others acknowledged before it reads")
+    return ok("the Galera node waits for the commits of the other nodes")
 
 
-def _writable(connection: Connection) -> Finding:
+def _check_writable(connection: Connection) -> Finding:
     if connection.dialect.name == "sqlite":
         is_writable = os.access(settings().database_url.database or "", os.W_OK)
-        return (
-            fine("can be written") if is_writable else wrong("this user may not write the file", "chown or chmod it.")
-        )
-    if any(_is_on(connection, name) for name in ("read_only", "innodb_read_only")):
-        return wrong("it is read-only", "Lead SQLALCHEMY_DATABASE_URI to the primary, or SET GLOBAL read_only=0.")
-    return fine("can be written")
+        return ok("writable") if is_writable else failed("this user cannot write to the file", "Run chown or chmod.")
+    if any(_is_enabled(connection, name) for name in ("read_only", "innodb_read_only")):
+        return failed("read-only", "Set SQLALCHEMY_DATABASE_URI to the primary, or run SET GLOBAL read_only=0.")
+    return ok("writable")
 
 
-def _connections(connection: Connection) -> Finding:
+def _check_connections(connection: Connection) -> Finding:
     if connection.dialect.name == "sqlite":
-        return fine("SQLite has no limit")
-    processes = counted(settings().web_concurrency, "process", "processes")
-    wanted = settings().web_concurrency * engine.most_connections(settings()) + RESERVE
-    limits = [int(str(_asked(connection, f"SELECT @@{name}"))) for name in ("max_connections", "max_user_connections")]
+        return ok("SQLite has no limit")
+    processes = pluralize(settings().web_concurrency, "process", "processes")
+    required = settings().web_concurrency * engine.max_connections(settings()) + RESERVED_CONNECTIONS
+    limits = [int(str(_query(connection, f"SELECT @@{name}"))) for name in ("max_connections", "max_user_connections")]
     allowed = min(limit for limit in limits if limit)
-    if wanted > allowed:
-        return wrong(
-            f"{processes} may want {wanted} connections, and {allowed} are given",
+    if required > allowed:
+        return failed(
+            f"{processes} can open {required} connections, but only {allowed} are allowed",
             "Raise max_connections (or max_user_connections), or lower WEB_CONCURRENCY or DATABASE_POOL_SIZE.",
         )
-    return fine(f"{processes} may want {wanted}, and {allowed} are given")
+    return ok(f"{processes} can open {required} connections, and {allowed} are allowed")
 
 
-def _encryption(connection: Connection) -> Finding:
+def _check_encryption(connection: Connection) -> Finding:
     url = settings().database_url
     if connection.dialect.name == "sqlite" or "unix_socket" in url.query or is_loopback(url.host or "localhost"):
-        return fine("on this machine")
+        return ok("not needed: the database is on this machine")
     cipher = connection.execute(text("SHOW SESSION STATUS LIKE 'Ssl_cipher'")).one()[1]
     if not cipher:
-        return doubtful("what it says and hears crosses the network in clear", OVER_TLS)
+        return warning("the connection to the database is not encrypted", TLS_ADVICE)
     if "ssl_ca" not in url.query:
-        return doubtful(f"over TLS ({cipher}), but it need not prove who it is", OVER_TLS)
-    return fine(f"over TLS ({cipher})")
+        return warning(f"TLS ({cipher}) without verification of the server certificate", TLS_ADVICE)
+    return ok(f"TLS ({cipher})")
 
 
-def _is_on(connection: Connection, name: str) -> bool:
-    """A switch; newer versions tell some of them in words."""
-    return str(_asked(connection, f"SELECT @@global.{name}")) not in {"0", "OFF"}
+def _is_enabled(connection: Connection, name: str) -> bool:
+    """Return True if a boolean variable is on. Versions return 1 or ON."""
+    return str(_query(connection, f"SELECT @@global.{name}")) not in {"0", "OFF"}
 
 
-def _modes(connection: Connection) -> set[str]:
-    return set(str(_asked(connection, "SELECT @@session.sql_mode")).split(","))
+def _sql_modes(connection: Connection) -> set[str]:
+    return set(str(_query(connection, "SELECT @@session.sql_mode")).split(","))
 
 
-def _asked(connection: Connection, statement: str) -> object:
-    found: object = connection.execute(text(statement)).scalar_one()
-    return found
+def _query(connection: Connection, statement: str) -> object:
+    value: object = connection.execute(text(statement)).scalar_one()
+    return value
 
 
 CHECKS = {
-    "session": session,
-    "durability": _durability,
-    "cluster": cluster,
-    "writable": _writable,
-    "connections": _connections,
-    "encryption": _encryption,
+    "session": check_session,
+    "durability": _check_durability,
+    "cluster": check_cluster,
+    "writable": _check_writable,
+    "connections": _check_connections,
+    "encryption": _check_encryption,
 }

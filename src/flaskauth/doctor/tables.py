@@ -1,38 +1,42 @@
-"""How the tables are stored: names that look alike must stay different, and work must be undone as a whole."""
+"""Check collation and storage engine: similar addresses must stay distinct, and transactions must roll back."""
 
 from sqlalchemy import Connection, text
 
-from flaskauth.doctor.findings import Finding, fine, wrong
-from flaskauth.foundation.columns import MYSQL, Base
+from flaskauth.core.db.types import MYSQL_TABLE_OPTIONS, Base
+from flaskauth.doctor.findings import Finding, failed, ok
 
-ENGINES = "SELECT table_name, engine FROM information_schema.tables WHERE table_schema = DATABASE()"
-COLLATIONS = (
+ENGINES_QUERY = "SELECT table_name, engine FROM information_schema.tables WHERE table_schema = DATABASE()"
+COLLATIONS_QUERY = (
     "SELECT table_name, table_collation FROM information_schema.tables WHERE table_schema = DATABASE()"
     " UNION SELECT CONCAT(table_name, '.', column_name), collation_name FROM information_schema.columns"
     " WHERE table_schema = DATABASE() AND collation_name IS NOT NULL"
 )
 
 
-def _tables(connection: Connection) -> Finding:
+def _check_tables(connection: Connection) -> Finding:
     if connection.dialect.name == "sqlite":
-        return fine("as they were made")
-    collation, kind = MYSQL["mysql_collate"], MYSQL["mysql_engine"]
-    if strays := _others(connection, COLLATIONS, collation):
-        return wrong(
-            f"not in {collation}: {', '.join(strays)}",
-            f"ALTER TABLE ... CONVERT TO CHARACTER SET {MYSQL['mysql_charset']} COLLATE {collation}, for each.",
+        return ok("SQLite has no collations or storage engines to check")
+    collation, storage_engine = MYSQL_TABLE_OPTIONS["mysql_collate"], MYSQL_TABLE_OPTIONS["mysql_engine"]
+    if mismatched := _find_mismatched(connection, COLLATIONS_QUERY, collation):
+        return failed(
+            f"collation is not {collation}: {', '.join(mismatched)}",
+            f"For each table: ALTER TABLE ... CONVERT TO CHARACTER SET {MYSQL_TABLE_OPTIONS['mysql_charset']}"
+            f" COLLATE {collation}",
         )
-    if strays := _others(connection, ENGINES, kind):
-        return wrong(f"not in {kind}: {', '.join(strays)}", f"ALTER TABLE ... ENGINE={kind}, for each.")
+    if mismatched := _find_mismatched(connection, ENGINES_QUERY, storage_engine):
+        return failed(
+            f"storage engine is not {storage_engine}: {', '.join(mismatched)}",
+            f"For each table: ALTER TABLE ... ENGINE={storage_engine}",
+        )
     default = connection.execute(text("SELECT @@collation_database")).scalar_one()
-    return fine(f"each of ours is {collation} and {kind}; the database's default, {default}, is for others")
+    return ok(f"all tables of flaskauth are {collation} and {storage_engine}; the database default is {default}")
 
 
-def _others(connection: Connection, statement: str, wanted: str) -> list[str]:
-    """The first few of our tables and columns that have another value."""
+def _find_mismatched(connection: Connection, statement: str, expected: str) -> list[str]:
+    """Return up to five tables and columns of flaskauth with a different value."""
     rows = connection.execute(text(statement))
-    ours = [name for name, value in rows if name.partition(".")[0] in Base.metadata.tables and value != wanted]
-    return sorted(ours)[:5] + (["..."] if len(ours) > 5 else [])
+    mismatched = [name for name, value in rows if name.partition(".")[0] in Base.metadata.tables and value != expected]
+    return sorted(mismatched)[:5] + (["..."] if len(mismatched) > 5 else [])
 
 
-CHECKS = {"tables": _tables}
+CHECKS = {"tables": _check_tables}

@@ -1,1 +1,1 @@
-"""Another address: proven by a code, told to the old one, which can take it back for 7 days."""
+"""Email change: verified by a code sent to the new address, and revertible for 7 days by a link to the old one."""

@@ -1,42 +1,41 @@
-"""/users/email, /users/email/verify."""
+"""The routes that request and confirm an email change."""
 
-from typing import Any
-
+from flaskauth.accounts.email_addresses import EmailAddress
 from flaskauth.accounts.models import User
+from flaskauth.core.errors import TooManyRequests
+from flaskauth.core.http.request import Blueprint, raises
+from flaskauth.core.http.request_limits import rate_limit
 from flaskauth.email_change import service
 from flaskauth.email_change.schemas import (
-    ChangeEmailReply,
     ChangeEmailRequest,
-    EmailChangedReply,
+    ChangeEmailResponse,
+    EmailChangedResponse,
     VerifyEmailRequest,
 )
-from flaskauth.email_change.service import WrongEmailCode
-from flaskauth.foundation.errors import TooManyRequests
-from flaskauth.foundation.http import Blueprint, refuses
-from flaskauth.foundation.limits import limited
-from flaskauth.sessions.guards import auth_required, fresh_auth_required, signed_in
+from flaskauth.email_change.service import InvalidEmailChangeCode
+from flaskauth.sessions.decorators import auth_required, current_auth, fresh_auth_required
 
 bp = Blueprint("email_change", __name__, tag="Account", url_prefix="/users")
 
 
 @bp.post("/email")
-@limited("10/minute")
+@rate_limit("10/minute")
 @fresh_auth_required
-@refuses(TooManyRequests)
+@raises(TooManyRequests)
 @bp.input(ChangeEmailRequest, arg_name="form")
-@bp.output(ChangeEmailReply)
-def change_email(user: User, form: dict[str, Any]) -> dict[str, Any]:
-    """Ask for another address. A code goes to it, and to the present one a mail that can take the change back."""
-    service.ask(user, form["email"])
+@bp.output(ChangeEmailResponse)
+def change_email(user: User, form: dict[str, EmailAddress]) -> dict[str, object]:
+    """Request a new email address. It receives a code; the current address receives a link that reverts the change."""
+    service.request_change(user, form["email"])
     return {}
 
 
 @bp.post("/email/verify")
-@limited("120/minute")
+@rate_limit("120/minute")
 @auth_required
-@refuses(WrongEmailCode)
+@raises(InvalidEmailChangeCode)
 @bp.input(VerifyEmailRequest, arg_name="form")
-@bp.output(EmailChangedReply)
-def verify_email(_user: User, form: dict[str, str]) -> dict[str, Any]:
-    """Prove the new address with the code from its mail; your other sessions end."""
-    return {"user": service.prove(signed_in(), form["otp"])}
+@bp.output(EmailChangedResponse)
+def verify_email(_user: User, form: dict[str, str]) -> dict[str, object]:
+    """Verify the new email address with the code from its mail. Your other sessions are revoked."""
+    return {"user": service.confirm_change(current_auth(), form["otp"])}

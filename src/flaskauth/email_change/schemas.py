@@ -1,22 +1,22 @@
-"""What the calls on changes of address hear and say."""
+"""Request and response schemas."""
 
 from flaskauth.accounts.schemas import EmailField, UserSchema
-from flaskauth.codes.schemas import CodeField
-from flaskauth.foundation.schemas import Form, Reply, fields, sentence
+from flaskauth.core.http.schemas import RequestSchema, ResponseSchema, fields, message_field
+from flaskauth.one_time_codes.schemas import CodeField
 
 
-class ChangeEmailRequest(Form):
+class ChangeEmailRequest(RequestSchema):
     email = EmailField(required=True)
 
 
-class ChangeEmailReply(Reply):
-    message = sentence("A code is on its way to the new address")
+class ChangeEmailResponse(ResponseSchema):
+    message = message_field("A code was sent to the new email address")
 
 
-class VerifyEmailRequest(Form):
+class VerifyEmailRequest(RequestSchema):
     otp = CodeField(required=True)
 
 
-class EmailChangedReply(Reply):
-    message = sentence("Your address was changed")
+class EmailChangedResponse(ResponseSchema):
+    message = message_field("Your email address was changed")
     user = fields.Nested(UserSchema, required=True)

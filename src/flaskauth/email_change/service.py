@@ -1,110 +1,115 @@
-"""Ask for another address, and prove it."""
+"""Request an email change and confirm it with the code."""
 
 from datetime import timedelta
 
 from sqlalchemy import select
 
-from flaskauth import audit
+from flaskauth import audit, mail
 from flaskauth.accounts import service as accounts
-from flaskauth.accounts.addresses import Address
-from flaskauth.accounts.models import AddressChange, User
-from flaskauth.codes import doors, links
-from flaskauth.codes import service as codes
-from flaskauth.codes.doors import Brought, WrongCode
-from flaskauth.codes.models import OneTimeCode
-from flaskauth.codes.service import Asked
-from flaskauth.email_change import emails
-from flaskauth.foundation import clock
-from flaskauth.foundation.db import at_once, db
-from flaskauth.foundation.errors import InvalidInput, TooManyRequests
-from flaskauth.foundation.http import network
-from flaskauth.mail import budget, outbox
-from flaskauth.mail.models import DROPPED, QUEUED, WITHHELD
+from flaskauth.accounts.email_addresses import EmailAddress
+from flaskauth.accounts.models import EmailChange, User
+from flaskauth.core import clock
+from flaskauth.core.db.session import commit_now, db
+from flaskauth.core.errors import TooManyRequests, ValidationFailed
+from flaskauth.core.http.request import client_network
+from flaskauth.mail import rate_limits as mail_limits
+from flaskauth.mail.models import DISCARDED, QUEUED, SUPPRESSED
+from flaskauth.one_time_codes import links, verification
+from flaskauth.one_time_codes import service as codes
+from flaskauth.one_time_codes.models import OneTimeCode
+from flaskauth.one_time_codes.service import CodeRequest
+from flaskauth.one_time_codes.verification import InvalidCode, SubmittedCode
+from flaskauth.rate_limits import service as rate_limits
+from flaskauth.rate_limits.service import RateLimit
 from flaskauth.sessions import service as sessions
-from flaskauth.sessions.guards import SignedIn
-from flaskauth.throttles import service as throttles
-from flaskauth.throttles.service import Allowance
+from flaskauth.sessions.decorators import AuthContext
 
 PURPOSE = "email"
-BY_PERSON = Allowance(5, timedelta(hours=1))
+USER_LIMIT = RateLimit(5, timedelta(hours=1))
 
 
-class WrongEmailCode(WrongCode):
-    """401 {"code": "wrong_code"}: wrong, used, expired, or the address is somebody's; nobody learns which."""
+class InvalidEmailChangeCode(InvalidCode):
+    """401 `invalid_code`: the same for a wrong, used or expired code and for an email address that is taken."""
 
-    code = "wrong_code"
-    message = "This code is wrong, was used, or has expired. Look at the newest mail, or ask for another code."
+    code = "invalid_code"
+    message = "The code is wrong, used or expired. Use the code of the newest mail or request a new one."
 
 
-def ask(user: User, email: Address) -> None:
-    """Mail a code to the new address, and to the present one a link that takes the change back.
+def request_change(user: User, email: EmailAddress) -> None:
+    """Mail a code to the new email address, and to the current one a link that reverts the change.
 
-    An address that somebody has or keeps is a decoy: same answer, same rows, and a code that nobody is sent.
+    If the new address is taken or reserved, the response and the rows are the same, but the code is a decoy and its
+    mail is discarded.
 
     Raises:
-        InvalidInput, TooManyRequests
+        ValidationFailed, TooManyRequests
     """
-    if email.key == user.address:
-        raise InvalidInput({"email": ["Is your address already."]})
-    spent = at_once(throttles.spend, throttles.key_of("address changes", user.id), BY_PERSON)
-    if not spent.granted:
-        raise TooManyRequests(retry_after=spent.retry_after)
+    if email.normalized == user.normalized_email:
+        raise ValidationFailed({"email": ["This is already your email address."]})
+    hit = commit_now(rate_limits.hit, rate_limits.counter_key("address changes", user.id), USER_LIMIT)
+    if not hit.is_allowed:
+        raise TooManyRequests(retry_after=hit.retry_after)
     code = _mail_code(user, email)
-    link = links.issue(links.UNDO, user.id, email=user.email, address=user.address)
-    outbox.put(emails.change_requested(user, email.typed, link, network()))
-    db.session.add(_row(code, user, email, link.id))
-    audit.record("address_change_requested", user_id=user.id)
+    link = links.issue(links.REVERT_EMAIL_CHANGE, user.id, email=user.email, normalized_email=user.normalized_email)
+    mail.notify("email_change/change_requested", user, link_id=link.id, new_address=email.original)
+    db.session.add(
+        EmailChange(
+            id=code.id,
+            user_id=user.id,
+            email=email.original,
+            normalized_email=email.normalized,
+            link_id=link.id,
+            created_at=clock.now(),
+        )
+    )
+    audit.record("email_change_requested", user_id=user.id)
 
 
-def prove(who: SignedIn, otp: str) -> User:
-    """The person with the new address, whose code this is; the other sessions end.
+def confirm_change(auth: AuthContext, otp: str) -> User:
+    """Set the new email address and return the user. Revoke the other sessions and notify the previous address.
 
     Raises:
-        WrongEmailCode, TooManyRequests
+        InvalidEmailChangeCode, TooManyRequests
     """
     try:
-        change = _redeemed(who.user, otp)
-    except WrongCode:
-        audit.record("wrong_code", purpose=PURPOSE, user_id=who.user.id)
-        raise WrongEmailCode from None
-    old_address, user = who.user.email, who.user
-    codes.end_everything(change.address)
+        change = _apply_change(auth.user, otp)
+    except InvalidCode:
+        audit.record("invalid_code", purpose=PURPOSE, user_id=auth.user.id)
+        raise InvalidEmailChangeCode from None
+    old_email, user = auth.user.email, auth.user
+    codes.revoke_for_email(change.normalized_email)
     db.session.refresh(user)
-    sessions.end_all(user.id, but=who.session)
-    audit.record("address_changed", user_id=user.id, session_id=who.session.id)
-    outbox.put(emails.address_changed(user, old_address, change.link_id, network()))
+    sessions.revoke_all_for(user.id, except_session=auth.session)
+    audit.record("email_changed", user_id=user.id, session_id=auth.session.id)
+    recipient = mail.EmailRecipient(old_email, user.locale)
+    mail.notify("email_change/email_changed", recipient, link_id=change.link_id, new_address=user.email)
     return user
 
 
-def _mail_code(user: User, email: Address) -> OneTimeCode:
-    here, holder = network(), accounts.holder(email.key)
-    is_decoy = holder is not None and holder.id != user.id
-    is_withheld = not budget.take(email.key, here, is_known=False)
-    asked = Asked(PURPOSE, email.key, here, ends_at=clock.now() + codes.LIFE)
-    code = codes.issue(asked, is_decoy=is_decoy, is_withheld=is_withheld)
-    state = WITHHELD if is_withheld else DROPPED if is_decoy else QUEUED
-    outbox.put(emails.prove_address(code, email.typed, user.locale), state)
+def _mail_code(user: User, email: EmailAddress) -> OneTimeCode:
+    current_network, owner = client_network(), accounts.get_email_owner(email.normalized)
+    is_decoy = owner is not None and owner.id != user.id
+    is_suppressed = not mail_limits.reserve(email.normalized, current_network, is_recognised=False)
+    request = CodeRequest(PURPOSE, email.normalized, current_network, expires_at=clock.now() + codes.CODE_LIFETIME)
+    code = codes.issue(request, is_decoy=is_decoy, is_suppressed=is_suppressed)
+    state = SUPPRESSED if is_suppressed else DISCARDED if is_decoy else QUEUED
+    recipient = mail.EmailRecipient(email.original, user.locale)
+    mail.notify("email_change/verify_email", recipient, code=code, state=state)
     return code
 
 
-def _row(code: OneTimeCode, user: User, email: Address, link_id: bytes) -> AddressChange:
-    return AddressChange(
-        id=code.id, user_id=user.id, email=email.typed, address=email.key, link_id=link_id, created_at=clock.now()
-    )
-
-
-def _redeemed(user: User, otp: str) -> AddressChange:
-    """The change whose code it is, made. A race for the address is lost like a wrong code."""
-    newest = select(AddressChange).where(AddressChange.user_id == user.id).order_by(AddressChange.created_at.desc())
+def _apply_change(user: User, otp: str) -> EmailChange:
+    """Consume the code and apply the user's newest change. Losing a race for the address is like a wrong code."""
+    newest = select(EmailChange).where(EmailChange.user_id == user.id).order_by(EmailChange.created_at.desc())
     change = db.session.scalars(newest.limit(1)).first()
     if change is None:
-        raise WrongCode
-    opened = doors.by_id(Brought(PURPOSE, otp, network()), change.id)
-    holder = accounts.holder(change.address)
-    if holder is not None and holder.id != user.id:
-        raise WrongCode
-    opened.redeem()
-    opened.give_back()
-    if not accounts.move(user, change):
-        raise WrongCode
+        raise InvalidCode
+    verified = verification.verify_by_id(SubmittedCode(PURPOSE, otp, client_network()), change.id)
+    owner = accounts.get_email_owner(change.normalized_email)
+    if owner is not None and owner.id != user.id:
+        raise InvalidCode
+    verified.consume()
+    verified.refund()
+    if not accounts.change_email(user, change):
+        raise InvalidCode
     return change

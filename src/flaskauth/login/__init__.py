@@ -1,1 +1,1 @@
-"""Sign-in by password; `finish` is the one door that every sign-in passes."""
+"""Login with a password. Every login ends in `service.complete_login`."""

@@ -1,34 +1,34 @@
 """/auth/login, /auth/reauthenticate."""
 
 from flaskauth.accounts.models import User
-from flaskauth.foundation.errors import Overloaded
-from flaskauth.foundation.http import Blueprint, public, refuses
-from flaskauth.foundation.limits import limited
+from flaskauth.core.errors import Overloaded
+from flaskauth.core.http.request import Blueprint, public, raises
+from flaskauth.core.http.request_limits import rate_limit
 from flaskauth.login import service
-from flaskauth.login.schemas import LoginReply, LoginRequest, ReauthenticateReply, ReauthenticateRequest
-from flaskauth.login.service import Credential, Fresh, Welcome, WrongCredentials
-from flaskauth.sessions.guards import auth_required, signed_in
+from flaskauth.login.schemas import LoginRequest, LoginResponse, ReauthenticateRequest, ReauthenticateResponse
+from flaskauth.login.service import FreshToken, InvalidCredentials, LoginData, LoginResult
+from flaskauth.sessions.decorators import auth_required, current_auth
 
 bp = Blueprint("login", __name__, tag="Sign-in", url_prefix="/auth")
 
 
 @bp.post("/login")
 @public
-@limited("30/minute; 300/hour")
-@refuses(WrongCredentials, Overloaded)
+@rate_limit("30/minute; 300/hour")
+@raises(InvalidCredentials, Overloaded)
 @bp.input(LoginRequest, arg_name="form")
-@bp.output(LoginReply)
-def login(form: Credential) -> Welcome:
-    """Sign in with a proven address and its password."""
+@bp.output(LoginResponse)
+def login(form: LoginData) -> LoginResult:
+    """Sign in with a verified email address and its password."""
     return service.sign_in(form)
 
 
 @bp.post("/reauthenticate")
-@limited("30/minute; 300/hour")
+@rate_limit("30/minute; 300/hour")
 @auth_required
-@refuses(WrongCredentials, Overloaded)
+@raises(InvalidCredentials, Overloaded)
 @bp.input(ReauthenticateRequest, arg_name="form")
-@bp.output(ReauthenticateReply)
-def reauthenticate(_user: User, form: dict[str, str]) -> Fresh:
-    """Give the password again; the new token may change what matters for 10 minutes."""
-    return service.reauthenticate(signed_in(), form["password"])
+@bp.output(ReauthenticateResponse)
+def reauthenticate(_user: User, form: dict[str, str]) -> FreshToken:
+    """Confirm the password. The new access token allows sensitive operations for 10 minutes."""
+    return service.reauthenticate(current_auth(), form["password"])

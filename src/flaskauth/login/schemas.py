@@ -1,34 +1,40 @@
-"""What sign-in hears and says."""
+"""Request and response bodies of login and reauthentication."""
 
 from flaskauth.accounts.schemas import EmailField, PasswordField, UserSchema
-from flaskauth.foundation.schemas import Form, Reply, Text, Time, fields, sentence
-from flaskauth.login.service import Credential
+from flaskauth.core.http.schemas import RequestSchema, ResponseSchema, StrictString, UTCTimestamp, fields, message_field
+from flaskauth.login.service import LoginData
 
 
-class LoginRequest(Form):
-    makes = Credential
+class LoginRequest(RequestSchema):
+    factory = LoginData
 
     email = EmailField(required=True)
     password = PasswordField(required=True)
-    device_token = Text(
-        metadata={"description": "From an earlier sign-in here; with it strangers cannot lock you out."}
+    device_token = StrictString(
+        metadata={
+            "description": "From an earlier sign-in on this device. Prevents attackers from locking the user out."
+        }
     )
 
 
-class LoginReply(Reply):
-    message = sentence("Login Successful, Welcome Back")
+class LoginResponse(ResponseSchema):
+    message = message_field("Login Successful, Welcome Back")
     token = fields.String(required=True, metadata={"description": "The access token, a JWT"})
-    refresh_token = fields.String(required=True, metadata={"description": "For POST /auth/refresh, once"})
-    expired_at = Time(required=True, metadata={"description": "When the refresh token ends if it is not used."})
-    device_token = fields.String(required=True, metadata={"description": "To send at the next sign-in from here"})
+    refresh_token = fields.String(required=True, metadata={"description": "Single-use token for POST /auth/refresh"})
+    expired_at = UTCTimestamp(
+        required=True, metadata={"description": "When the refresh token expires unless it is used."}
+    )
+    device_token = fields.String(
+        required=True, metadata={"description": "Send it with the next sign-in from this device."}
+    )
     user = fields.Nested(UserSchema, required=True)
 
 
-class ReauthenticateRequest(Form):
+class ReauthenticateRequest(RequestSchema):
     password = PasswordField(required=True)
 
 
-class ReauthenticateReply(Reply):
-    message = sentence("Thank you")
-    token = fields.String(required=True, metadata={"description": "An access token that is fresh"})
-    fresh_until = Time(required=True, metadata={"description": "When it stops being fresh"})
+class ReauthenticateResponse(ResponseSchema):
+    message = message_field("Password confirmed")
+    token = fields.String(required=True, metadata={"description": "An access token for sensitive operations"})
+    fresh_until = UTCTimestamp(required=True, metadata={"description": "When it no longer allows sensitive operations"})

@@ -1,166 +1,175 @@
-"""Sign in, and prove again that it is you."""
+"""Login with a password, and reauthentication."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, NoReturn
 
-from flaskauth import audit
+from flaskauth import audit, mail
 from flaskauth.accounts import service as accounts
-from flaskauth.accounts.addresses import Address
-from flaskauth.accounts.service import Credentials
-from flaskauth.codes import links
-from flaskauth.foundation import clock, hashing
-from flaskauth.foundation.db import at_once
-from flaskauth.foundation.errors import TooManyRequests, Unauthorized
-from flaskauth.foundation.http import network, user_agent
-from flaskauth.keys import service as keys
-from flaskauth.keys import tokens
-from flaskauth.keys.tokens import FRESH_FOR
-from flaskauth.login import budgets, emails
-from flaskauth.login.budgets import Asked, Try
-from flaskauth.mail import outbox
+from flaskauth.accounts.email_addresses import EmailAddress
+from flaskauth.accounts.service import StoredCredentials
+from flaskauth.core import clock
+from flaskauth.core.db.session import commit_now
+from flaskauth.core.errors import TooManyRequests, Unauthorized
+from flaskauth.core.http.request import client_network, user_agent
+from flaskauth.core.passwords import hashing
+from flaskauth.login import throttling
+from flaskauth.login.throttling import AttemptResult, LoginAttempt
+from flaskauth.one_time_codes import links
 from flaskauth.sessions import devices
 from flaskauth.sessions import service as sessions
+from flaskauth.sessions.decorators import AuthContext
 from flaskauth.sessions.device_names import device_name
-from flaskauth.sessions.guards import SignedIn
+from flaskauth.signing_keys import access_tokens
+from flaskauth.signing_keys import service as signing_keys
+from flaskauth.signing_keys.access_tokens import FRESH_LIFETIME
 
 
-class WrongCredentials(Unauthorized):
-    """401 {"code": "wrong_credentials"}: nobody learns whether it was the address, the password or the proof."""
+class InvalidCredentials(Unauthorized):
+    """401 `invalid_credentials`: the same for an unknown email address, a wrong password and an unverified account."""
 
-    code = "wrong_credentials"
+    code = "invalid_credentials"
     message = (
         "Login failed! Invalid email or password. If you have just registered, enter the code from the mail first."
     )
 
 
 @dataclass(frozen=True)
-class Credential:
-    """What somebody brings to sign in."""
+class LoginData:
+    """The body of a login request."""
 
-    email: Address
+    email: EmailAddress
     password: str
     device_token: str | None = None
 
 
 @dataclass(frozen=True)
-class Welcome:
-    """What a sign-in gives."""
+class LoginResult:
+    """The data of a successful login."""
 
     token: str
     refresh_token: str
     expired_at: datetime
     device_token: str
-    user: dict[str, Any]
+    user: dict[str, object]
 
 
 @dataclass(frozen=True)
-class Fresh:
-    """A token that may change what matters, and until when."""
+class FreshToken:
+    """An access token for sensitive operations, and the time until which it allows them."""
 
     token: str
     fresh_until: datetime
 
 
 @dataclass(frozen=True)
-class Right:
-    """A password that was right: whose, and what to give back once nothing more is to be hashed."""
+class VerifiedPassword:
+    """A correct password, with the rate-limit counters to refund after the last hash of the request."""
 
-    asked: Asked
-    stored: Credentials
-    tried: Try
+    attempt: LoginAttempt
+    credentials: StoredCredentials
+    result: AttemptResult
 
-    def give_back(self) -> None:
-        budgets.give_back(self.asked, self.tried)
-
-
-@hashing.queued
-def sign_in(brought: Credential) -> Welcome:
-    """A session for who brings the right password of a proven address.
-
-    Raises:
-        WrongCredentials, TooManyRequests, Overloaded
-    """
-    stored = accounts.credentials(brought.email.key)
-    known = devices.known(stored.user_id, network(), brought.device_token)
-    asked = Asked(brought.email.key, network(), known.device_id, is_known=bool(known))
-    stored = _up_to_date(demand_password(asked, stored, brought.password), brought.password)
-    device_token = brought.device_token if known.device_id else None
-    return finish(stored, known.device_id, device_token)
+    def refund(self) -> None:
+        """Refund the counted attempt, and reset the counters of consecutive failures."""
+        throttling.refund(self.attempt, self.result)
 
 
-def finish(stored: Credentials, device_id: int | None, device_token: str | None) -> Welcome:
-    """The one door that every sign-in passes: the account is still what was compared, the session begins.
+@hashing.reserves_hash_slot
+def sign_in(data: LoginData) -> LoginResult:
+    """Check the password and start a session.
 
     Raises:
-        WrongCredentials: meanwhile the account is gone or has another password.
-        Unavailable: nothing can sign its tokens yet.
+        InvalidCredentials, TooManyRequests, Overloaded
     """
-    keys.signer()  # before anything is written: a refusal is committed
-    if not accounts.let_in(stored):
-        raise WrongCredentials
-    user = stored.person
-    is_new = stored.has_signed_in and not device_id and not devices.is_seen(user.id, network(), user_agent())
-    device_id, device_token = devices.remember(user.id, device_id, device_token)
-    begun = sessions.start(user.id, device_id)
-    audit.record("sign_in", user_id=user.id, session_id=begun.session_id)
+    credentials = accounts.get_credentials(data.email.normalized)
+    device = devices.match(credentials.user_id, client_network(), data.device_token)
+    attempt = LoginAttempt(data.email.normalized, client_network(), device.device_id, is_recognised=bool(device))
+    credentials = _rehash_if_needed(check_password(attempt, credentials, data.password), data.password)
+    device_token = data.device_token if device.device_id else None
+    return complete_login(credentials, device.device_id, device_token)
+
+
+def complete_login(credentials: StoredCredentials, device_id: int | None, device_token: str | None) -> LoginResult:
+    """Record the login, start a session and return its tokens. Every login calls this function.
+
+    It mails the user if neither the device nor the network with this user agent was seen before.
+
+    Raises:
+        InvalidCredentials: the account was deleted or disabled, or its password changed since it was checked.
+        Unavailable: there is no signing key yet.
+    """
+    signing_keys.active_key()  # before any write, because an error response is committed
+    if not accounts.record_login(credentials):
+        raise InvalidCredentials
+    user = credentials.user_row
+    assert user is not None  # `record_login` found the account
+    is_new = (
+        credentials.has_logged_in
+        and not device_id
+        and not devices.has_been_seen(user.id, client_network(), user_agent())
+    )
+    device_id, device_token = devices.upsert(user.id, device_id, device_token)
+    token_pair = sessions.start(user.id, device_id)
+    audit.record("sign_in", user_id=user.id, session_id=token_pair.session_id)
     if is_new:
-        link = links.issue(links.DISOWN, user.id, session_id=begun.session_id)
-        outbox.put(emails.new_device(user, device_name(user_agent()), network(), link))
-    return Welcome(begun.token, begun.refresh_token, begun.expired_at, device_token, accounts.shown(user))
+        link = links.issue(links.REPORT_SIGN_IN, user.id, session_id=token_pair.session_id)
+        mail.notify("login/new_device", user, link_id=link.id, device=device_name(user_agent()))
+    return LoginResult(
+        token_pair.token, token_pair.refresh_token, token_pair.expired_at, device_token, accounts.public_fields(user)
+    )
 
 
-@hashing.queued
-def reauthenticate(who: SignedIn, password: str) -> Fresh:
-    """A fresh token for who is signed in and gives the password again.
+@hashing.reserves_hash_slot
+def reauthenticate(auth: AuthContext, password: str) -> FreshToken:
+    """Check the password of the current user again. Return a fresh access token.
 
     Raises:
-        WrongCredentials, TooManyRequests, Overloaded
+        InvalidCredentials, TooManyRequests, Overloaded
     """
-    user_id, session_id, auth_time = who.user.id, who.session.id, who.session.created_at
-    demand_password_of(who, password).give_back()
+    user_id, session_id, auth_time = auth.user.id, auth.session.id, auth.session.created_at
+    check_own_password(auth, password).refund()
     audit.record("reauthenticated", user_id=user_id, session_id=session_id)
-    return Fresh(tokens.issue(user_id, session_id, auth_time, fresh=True), clock.now() + FRESH_FOR)
+    return FreshToken(access_tokens.issue(user_id, session_id, auth_time, fresh=True), clock.now() + FRESH_LIFETIME)
 
 
-def demand_password(asked: Asked, stored: Credentials, password: str) -> Right:
-    """Compare the password, within the budgets that every call with a password shares.
+def check_password(attempt: LoginAttempt, credentials: StoredCredentials, password: str) -> VerifiedPassword:
+    """Verify a password within the attempt limits that all routes with a password share.
 
-    Raises:
-        WrongCredentials, TooManyRequests, Overloaded
-    """
-    tried = at_once(budgets.count, asked, budgets.is_flood())
-    is_right = tried.hashes and hashing.verify(password, stored.password if tried.compares else None)
-    if not is_right:
-        _fail(tried, stored)
-    return Right(asked, stored, tried)
-
-
-def demand_password_of(who: SignedIn, password: str) -> Right:
-    """Compare the password of who is signed in.
+    The attempt is counted and committed before the hash is computed. A failure is recorded in the audit log.
 
     Raises:
-        WrongCredentials, TooManyRequests, Overloaded
+        InvalidCredentials, TooManyRequests, Overloaded
     """
-    # The session's own device is known: whoever guesses from elsewhere cannot keep its owner from proving it.
-    asked = Asked(who.user.address, network(), who.session.device_id, is_known=True)
-    return demand_password(asked, Credentials(who.user.id, who.user.password), password)
+    result = commit_now(throttling.count_attempt, attempt, throttling.is_under_attack())
+    is_correct = result.should_hash and hashing.verify(
+        password, credentials.password_hash if result.should_compare else None
+    )
+    if not is_correct:
+        audit.record("sign_in_failed", user_id=credentials.user_id or None)
+        throttling.record_failure()
+        if result.is_locked_out:
+            raise TooManyRequests(retry_after=result.retry_after)
+        raise InvalidCredentials
+    return VerifiedPassword(attempt, credentials, result)
 
 
-def _up_to_date(right: Right, password: str) -> Credentials:
-    """What is stored now: a hash of an older kind gives way to one of today's."""
-    stored = right.stored
-    hashed = hashing.renewed(password, stored.password or "")
-    right.give_back()
-    if hashed is None:
-        return stored
-    accounts.change_password(stored, hashed)
-    return replace(stored, password=hashed)
+def check_own_password(auth: AuthContext, password: str) -> VerifiedPassword:
+    """Verify the password of the current user.
+
+    Raises:
+        InvalidCredentials, TooManyRequests, Overloaded
+    """
+    # The session's device is recognised, so an attacker's guesses from elsewhere cannot lock out its user.
+    attempt = LoginAttempt(auth.user.normalized_email, client_network(), auth.session.device_id, is_recognised=True)
+    return check_password(attempt, StoredCredentials(auth.user.id, auth.user.password_hash), password)
 
 
-def _fail(tried: Try, stored: Credentials) -> NoReturn:
-    audit.record("sign_in_failed", user_id=stored.user_id or None)
-    budgets.note_failure()
-    if tried.waits:
-        raise TooManyRequests(retry_after=tried.retry_after)
-    raise WrongCredentials
+def _rehash_if_needed(verified: VerifiedPassword, password: str) -> StoredCredentials:
+    """Replace a hash of an outdated scheme. Return the credentials that are stored now."""
+    credentials = verified.credentials
+    new_hash = hashing.rehash_if_needed(password, credentials.password_hash or "")
+    verified.refund()
+    if new_hash is None:
+        return credentials
+    accounts.change_password(credentials, new_hash)
+    return replace(credentials, password_hash=new_hash)

@@ -1,7 +1,7 @@
-"""Deliver what the outbox holds.
+"""Deliver the mails in the outbox.
 
-A mail is claimed by one conditional UPDATE, so that however many processes try, one of them sends it. While the mail
-server is talked to, no transaction is open. A process that dies leaves its claim behind; a minute later it is free.
+A mail is claimed by one conditional UPDATE, so that only one process sends it, however many try. No transaction is open
+while the server talks to the mail server. The claim of a process that dies expires after a minute.
 """
 
 import time
@@ -15,47 +15,53 @@ from flask import current_app
 from sqlalchemy import and_, bindparam, or_, select, update
 
 from flaskauth.audit import record
-from flaskauth.codes import links
-from flaskauth.codes import service as codes
-from flaskauth.foundation import clock, crypto
-from flaskauth.foundation.current import settings
-from flaskauth.foundation.db import transaction
-from flaskauth.foundation.prepared import Prepared
+from flaskauth.core import clock, crypto
+from flaskauth.core.context import settings
+from flaskauth.core.db.compiled import CompiledStatement, IdRow
+from flaskauth.core.db.session import transaction
 from flaskauth.mail import smtp
-from flaskauth.mail.models import DEAD, DROPPED, QUEUED, SENT, OutboxMail
+from flaskauth.mail.models import DISCARDED, FAILED, QUEUED, SENT, OutboxMail
 from flaskauth.mail.rendering import render
+from flaskauth.one_time_codes import links
+from flaskauth.one_time_codes import service as codes
 
 LEASE = timedelta(seconds=60)
-RESERVE = timedelta(seconds=15)  # of the lease, in which to write down what came of it
-FIRST_WAIT = timedelta(seconds=5)
-LONGEST_WAIT = timedelta(minutes=10)
-DOUBLINGS = 7
-MOST_UNSURE = 8  # tries, past which a message that may have arrived is not sent once more
-BATCH = 100
-AT_ONCE = 8
-SWEEP_SECONDS = 50.0
+LEASE_RESERVE = timedelta(seconds=15)  # part of the lease that is kept for recording the result
+FIRST_RETRY_DELAY = timedelta(seconds=5)
+MAX_RETRY_DELAY = timedelta(minutes=10)
+MAX_DOUBLINGS = 7
+MAX_UNCERTAIN_ATTEMPTS = 8  # after these, a message that may have arrived is not sent again
+BATCH_SIZE = 100
+CONCURRENCY = 8
+RUN_SECONDS = 50.0
 
 _IS_DUE = and_(
     OutboxMail.state == QUEUED,
-    OutboxMail.next_try_at <= bindparam("now"),
+    OutboxMail.next_attempt_at <= bindparam("now"),
     or_(OutboxMail.leased_until.is_(None), OutboxMail.leased_until <= bindparam("now")),
 )
-DUE = Prepared(select(OutboxMail.id).where(_IS_DUE).order_by(OutboxMail.next_try_at).limit(BATCH))
-CLAIM = Prepared(
+DUE_QUERY = CompiledStatement(
+    select(OutboxMail.id).where(_IS_DUE).order_by(OutboxMail.next_attempt_at).limit(BATCH_SIZE), IdRow
+)
+CLAIM = CompiledStatement(
     update(OutboxMail)
     .where(OutboxMail.id == bindparam("mail_id"), _IS_DUE)
-    .values(leased_until=bindparam("lease_end"), tries=OutboxMail.tries + 1)
+    .values(leased_until=bindparam("lease_end"), attempts=OutboxMail.attempts + 1)
 )
-MAIL = Prepared(select(*OutboxMail.__table__.columns).where(OutboxMail.id == bindparam("mail_id")))
-# Every claim counts a try, so the count names the claim: who lost it to another writes nothing.
-CONCLUDE = Prepared(
+MAIL_QUERY = CompiledStatement(
+    select(*OutboxMail.__table__.columns).where(OutboxMail.id == bindparam("mail_id")), OutboxMail
+)
+# Every claim increments `attempts`, so the value identifies the claim. A process that lost its claim writes nothing.
+RECORD_RESULT = CompiledStatement(
     update(OutboxMail)
-    .where(OutboxMail.id == bindparam("mail_id"), OutboxMail.state == QUEUED, OutboxMail.tries == bindparam("tried"))
+    .where(
+        OutboxMail.id == bindparam("mail_id"), OutboxMail.state == QUEUED, OutboxMail.attempts == bindparam("attempt")
+    )
     .values(
         state=bindparam("new_state"),
         last_error=bindparam("error"),
         leased_until=None,
-        next_try_at=bindparam("next_try"),
+        next_attempt_at=bindparam("next_attempt"),
         sent_at=bindparam("sent_now"),
     )
 )
@@ -64,18 +70,21 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What came of a try: the mail's new state and why; `next_try_at` where it is queued again."""
+class DeliveryResult:
+    """The mail's new state after an attempt, and the reason. `next_attempt_at` is set if the mail is queued again."""
 
     state: str
     error: str | None = None
-    code: int | None = None
-    next_try_at: datetime | None = None
+    smtp_code: int | None = None
+    next_attempt_at: datetime | None = None
 
 
 @dataclass(frozen=True)
-class Claimed:
-    """A mail that is this process's to send, with the code and the link as they read now; None for one that ended."""
+class ClaimedMail:
+    """A mail that this process has claimed.
+
+    `code` and `link` are the current ones: "" if the mail carries none, None if it is no longer valid.
+    """
 
     mail: OutboxMail
     code: str | None
@@ -83,99 +92,90 @@ class Claimed:
 
 
 def deliver(mail_id: int) -> None:
-    """Send one mail, if it is due and nobody else has it."""
+    """Send one mail if it is due and no other process has claimed it. Commits the claim, then the result."""
     claimed = transaction(lambda: _claim(mail_id))
     if claimed is not None:
-        outcome = _try(claimed)
-        transaction(lambda: _conclude(claimed.mail, outcome))
+        result = _attempt(claimed)
+        transaction(lambda: _record_result(claimed.mail, result))
 
 
-def sweep() -> None:
-    """Send everything that is due, the oldest first, some at a time, for most of a minute."""
-    end, within = time.monotonic() + SWEEP_SECONDS, current_app.app_context
+def deliver_due() -> None:
+    """Send all mails that are due, the oldest first, in batches, for at most RUN_SECONDS."""
+    end, app_context = time.monotonic() + RUN_SECONDS, current_app.app_context
 
-    def send(mail_id: int) -> None:
+    def deliver_in_thread(mail_id: int) -> None:
         if time.monotonic() < end:
-            with within():
+            with app_context():
                 deliver(mail_id)
 
-    # A mailbox in the database is no mail server that is waited for.
-    with ThreadPoolExecutor(1 if settings().has_mailbox else AT_ONCE) as threads:
-        while time.monotonic() < end and (due := transaction(_due_ids)):
-            list(threads.map(send, due))
+    # The development mailbox is in the database: there is no mail server to wait for.
+    with ThreadPoolExecutor(1 if settings().has_mailbox else CONCURRENCY) as executor:
+        while time.monotonic() < end and (due := transaction(lambda: DUE_QUERY.all(now=clock.now()))):
+            list(executor.map(deliver_in_thread, [row.id for row in due]))
 
 
-def _due_ids() -> list[int]:
-    return [row.id for row in DUE.all(now=clock.now())]
-
-
-def _claim(mail_id: int) -> Claimed | None:
+def _claim(mail_id: int) -> ClaimedMail | None:
     now = clock.now()
-    if not CLAIM.changed(mail_id=mail_id, now=now, lease_end=now + LEASE):
+    if not CLAIM.rowcount(mail_id=mail_id, now=now, lease_end=now + LEASE):
         return None
-    mail = OutboxMail(**MAIL.one(mail_id=mail_id)._asdict())
-    return Claimed(mail, _code(mail), _link(mail))
+    mail = MAIL_QUERY.one(mail_id=mail_id)
+    return ClaimedMail(
+        mail,
+        code="" if mail.code_id is None else codes.current_code(mail.code_id),
+        link="" if mail.link_id is None else links.current_url(mail.link_id),
+    )
 
 
-def _try(claimed: Claimed) -> Outcome:
+def _attempt(claimed: ClaimedMail) -> DeliveryResult:
     mail, code, link = claimed.mail, claimed.code, claimed.link
     if mail.expires_at <= clock.now():
-        return Outcome(DROPPED, "expired")
+        return DeliveryResult(DISCARDED, "expired")
     if code is None or link is None:
-        return Outcome(DROPPED, f"its {'code' if code is None else 'link'} ended")
+        return DeliveryResult(DISCARDED, f"its {'code' if code is None else 'link'} is no longer valid")
     try:
         message = render(mail, code, link)
-    except Exception:  # whatever is wrong with this mail must not keep the others
+    except Exception:  # an error in one mail must not stop the others
         log.exception("mail_cannot_be_rendered", mail_id=mail.id, template=mail.template)
-        return Outcome(DEAD, "cannot be rendered")
+        return DeliveryResult(FAILED, "cannot be rendered")
     return _send(mail, message)
 
 
-def _code(mail: OutboxMail) -> str | None:
-    return "" if mail.code_id is None else codes.reveal(mail.code_id)
-
-
-def _link(mail: OutboxMail) -> str | None:
-    return "" if mail.link_id is None else links.reveal(mail.link_id)
-
-
-def _send(mail: OutboxMail, message: EmailMessage) -> Outcome:
+def _send(mail: OutboxMail, message: EmailMessage) -> DeliveryResult:
     if settings().has_mailbox:
-        return Outcome(SENT)
+        return DeliveryResult(SENT)
     try:
-        smtp.send(message, mail.recipient, _seconds_left(mail))
-    except smtp.Rejected as error:
-        return Outcome(DEAD, str(error), error.code)
-    except smtp.Undelivered as error:
-        is_enough = error.may_have_arrived and mail.tries >= MOST_UNSURE
-        return Outcome(DEAD, str(error)) if is_enough else _later(mail, str(error))
-    return Outcome(SENT)
+        lease_end = (mail.leased_until or clock.now()) - LEASE_RESERVE
+        smtp.send(message, mail.recipient, timeout=max(0.0, (lease_end - clock.now()).total_seconds()))
+    except smtp.PermanentDeliveryError as error:
+        return DeliveryResult(FAILED, str(error), error.code)
+    except smtp.DeliveryError as error:
+        is_last_attempt = error.is_uncertain and mail.attempts >= MAX_UNCERTAIN_ATTEMPTS
+        return DeliveryResult(FAILED, str(error)) if is_last_attempt else _reschedule(mail, str(error))
+    return DeliveryResult(SENT)
 
 
-def _seconds_left(mail: OutboxMail) -> float:
-    end = (mail.leased_until or clock.now()) - RESERVE
-    return max(0.0, (end - clock.now()).total_seconds())
+def _reschedule(mail: OutboxMail, error: str) -> DeliveryResult:
+    """Double the delay after each attempt, up to half of the time until the mail expires. Then give up."""
+    remaining = mail.expires_at - clock.now()
+    delay = min(FIRST_RETRY_DELAY * 2 ** min(mail.attempts - 1, MAX_DOUBLINGS), MAX_RETRY_DELAY, remaining / 2)
+    if delay < FIRST_RETRY_DELAY:
+        return DeliveryResult(FAILED, error)
+    jitter = delay * crypto.random_number(1000) / 4000
+    return DeliveryResult(QUEUED, error, next_attempt_at=clock.now() + delay + jitter)
 
 
-def _later(mail: OutboxMail, error: str) -> Outcome:
-    """Wait twice as long each time, but try up to the end of the mail's use: at most half of what is left."""
-    left = mail.expires_at - clock.now()
-    wait = min(FIRST_WAIT * 2 ** min(mail.tries - 1, DOUBLINGS), LONGEST_WAIT, left / 2)
-    if wait < FIRST_WAIT:
-        return Outcome(DEAD, error)
-    jitter = wait * crypto.random_number(1000) / 4000
-    return Outcome(QUEUED, error, next_try_at=clock.now() + wait + jitter)
-
-
-def _conclude(mail: OutboxMail, outcome: Outcome) -> None:
-    said = {"new_state": outcome.state, "error": outcome.error, "next_try": outcome.next_try_at or mail.next_try_at}
-    sent_at = clock.now() if outcome.state == SENT else None
-    if CONCLUDE.changed(mail_id=mail.id, tried=mail.tries, sent_now=sent_at, **said):
-        _tell(mail, outcome)
-
-
-def _tell(mail: OutboxMail, outcome: Outcome) -> None:
-    tell = log.info if outcome.state == SENT else log.warning
-    tell("mail", state=outcome.state, mail_id=mail.id, template=mail.template, tries=mail.tries, error=outcome.error)
-    if outcome.code is not None:
-        record("mail_rejected", mail_id=mail.id, reply=outcome.code)
+def _record_result(mail: OutboxMail, result: DeliveryResult) -> None:
+    values = {
+        "new_state": result.state,
+        "error": result.error,
+        "next_attempt": result.next_attempt_at or mail.next_attempt_at,
+    }
+    sent_at = clock.now() if result.state == SENT else None
+    if not RECORD_RESULT.rowcount(mail_id=mail.id, attempt=mail.attempts, sent_now=sent_at, **values):
+        return
+    log_at_level = log.info if result.state == SENT else log.warning
+    log_at_level(
+        "mail", state=result.state, mail_id=mail.id, template=mail.template, attempts=mail.attempts, error=result.error
+    )
+    if result.smtp_code is not None:
+        record("mail_rejected", mail_id=mail.id, reply=result.smtp_code)

@@ -1,4 +1,4 @@
-"""Make the message: subject, text and HTML from a room's templates, with the code or link that no row holds."""
+"""Render a mail: subject, text and HTML from the package's templates, with the code or link that no row stores."""
 
 from collections.abc import Iterator
 from email.message import EmailMessage
@@ -10,84 +10,87 @@ from importlib.resources import files
 from css_inline import CSSInliner
 from jinja2 import BaseLoader, Environment, PackageLoader, PrefixLoader, StrictUndefined, select_autoescape
 
-from flaskauth.foundation.current import settings
-from flaskauth.mail.addresses import address, sender
-from flaskauth.mail.models import OutboxMail
-from flaskauth.mail.text import isolated, one_line
+from flaskauth.core.context import settings
+from flaskauth.mail.headers import sender_address, to_header_address
+from flaskauth.mail.models import DEFAULT_LOCALE, OutboxMail
+from flaskauth.mail.text import isolate, to_one_line
 
 PACKAGE = "flaskauth"
-FOLDER = "templates/mail"
-FALLBACK = "en"
-RIGHT_TO_LEFT = {"ar", "dv", "fa", "he", "ps", "ug", "ur", "yi"}
+TEMPLATE_FOLDER = "templates/mail"
+RTL_LANGUAGES = {"ar", "dv", "fa", "he", "ps", "ug", "ur", "yi"}
 
 
 def render(mail: OutboxMail, code: str, link: str = "") -> EmailMessage:
-    """The message, ready to be sent; the same row gives the same message each time."""
-    locale = _locale(mail.template, mail.locale)
-    context = {name: one_line(value) for name, value in mail.context.items()}
-    context |= {"app_name": one_line(settings().app_name), "code": code, "link": link}
-    context |= {"locale": locale, "direction": "rtl" if locale in RIGHT_TO_LEFT else "ltr"}
-    context["subject"] = one_line(_fill(mail.template, locale, ".subject.txt", context))
-    message = _envelope(mail)
+    """Return the message to send. Rendering the same row again returns the same message."""
+    locale = _select_locale(mail.template, mail.locale)
+    context = {name: to_one_line(value) for name, value in mail.context.items()}
+    context |= {"app_name": to_one_line(settings().app_name), "code": code, "link": link}
+    context |= {"locale": locale, "direction": "rtl" if locale in RTL_LANGUAGES else "ltr"}
+    context["subject"] = to_one_line(_render_template(mail.template, locale, ".subject.txt", context))
+    message = _build_envelope(mail)
     message["Subject"] = context["subject"]
-    message.set_content(_fill(mail.template, locale, ".txt", context))
-    message.add_alternative(_inliner().inline(_fill(mail.template, locale, ".html", context)), subtype="html")
-    message["Content-Language"] = locale  # the last, as setting content clears all fields of this kind
+    message.set_content(_render_template(mail.template, locale, ".txt", context))
+    message.add_alternative(
+        _css_inliner().inline(_render_template(mail.template, locale, ".html", context)), subtype="html"
+    )
+    message["Content-Language"] = locale  # set last: setting the content removes all Content-* fields
     return message
 
 
 @lru_cache(maxsize=1)
 def languages() -> tuple[str, ...]:
-    """The languages that mails are written in, English first: one for each folder of templates."""
-    folders = (files(PACKAGE).joinpath(room, FOLDER) for room in _rooms())
-    found = {entry.name for folder in folders for entry in folder.iterdir() if entry.is_dir()}
-    return (FALLBACK, *sorted(found - {FALLBACK}))
+    """Return the languages that have mail templates, English first. Each template folder is one language."""
+    folders = (files(PACKAGE).joinpath(package, TEMPLATE_FOLDER) for package in _packages_with_mail())
+    names = {entry.name for folder in folders for entry in folder.iterdir() if entry.is_dir()}
+    return (DEFAULT_LOCALE, *sorted(names - {DEFAULT_LOCALE}))
 
 
-def _envelope(mail: OutboxMail) -> EmailMessage:
-    to = address(mail.recipient)
-    # 7bit: bodies are encoded for every server; header fields are UTF-8 only where an address leaves no choice.
-    message = EmailMessage(SMTP.clone(cte_type="7bit", utf8=not (to.addr_spec + sender().addr_spec).isascii()))
-    message["From"] = sender()
+def _build_envelope(mail: OutboxMail) -> EmailMessage:
+    to = to_header_address(mail.recipient)
+    # 7bit bodies pass every server. Header fields are UTF-8 only if an address is not ASCII.
+    message = EmailMessage(SMTP.clone(cte_type="7bit", utf8=not (to.addr_spec + sender_address().addr_spec).isascii()))
+    message["From"] = sender_address()
     message["To"] = to
     message["Date"] = format_datetime(mail.created_at)
     message["Message-ID"] = mail.message_id
-    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no vacation notices in return
+    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: prevents automatic replies
     return message
 
 
-def _fill(template: str, locale: str, ending: str, context: dict[str, str]) -> str:
-    room, _, name = template.partition("/")
-    return _templates().get_template(f"{room}/{locale}/{name}{ending}").render(context)
+def _render_template(template: str, locale: str, suffix: str, context: dict[str, str]) -> str:
+    package, _, name = template.partition("/")
+    return _template_environment().get_template(f"{package}/{locale}/{name}{suffix}").render(context)
 
 
-def _locale(template: str, wanted: str) -> str:
-    """The language that the template is there in: "pt-BR", else "pt", else English."""
-    room, _, name = template.partition("/")
-    tag = wanted.lower()
-    choices = [f"{room}/{locale}/{name}.txt" for locale in (tag, tag.partition("-")[0], FALLBACK)]
-    return str(_templates().select_template(choices).name).split("/")[-2]
+def _select_locale(template: str, requested: str) -> str:
+    """Return the best language that the template exists in: "pt-BR", else "pt", else English."""
+    package, _, name = template.partition("/")
+    tag = requested.lower()
+    choices = [f"{package}/{locale}/{name}.txt" for locale in (tag, tag.partition("-")[0], DEFAULT_LOCALE)]
+    return str(_template_environment().select_template(choices).name).split("/")[-2]
 
 
 @lru_cache(maxsize=1)
-def _templates() -> Environment:
-    loaders: dict[str, BaseLoader] = {room: PackageLoader(PACKAGE, f"{room}/{FOLDER}") for room in _rooms()}
-    found = Environment(
+def _template_environment() -> Environment:
+    loaders: dict[str, BaseLoader] = {
+        package: PackageLoader(PACKAGE, f"{package}/{TEMPLATE_FOLDER}") for package in _packages_with_mail()
+    }
+    environment = Environment(
         loader=PrefixLoader(loaders),
         autoescape=select_autoescape(enabled_extensions=("html",), default=False),
         undefined=StrictUndefined,
     )
-    found.filters["isolated"] = isolated
-    return found
+    environment.filters["isolated"] = isolate
+    return environment
 
 
-def _rooms() -> Iterator[str]:
-    for room in files(PACKAGE).iterdir():
-        if room.joinpath(FOLDER).is_dir():
-            yield room.name
+def _packages_with_mail() -> Iterator[str]:
+    for package in files(PACKAGE).iterdir():
+        if package.joinpath(TEMPLATE_FOLDER).is_dir():
+            yield package.name
 
 
 @lru_cache(maxsize=1)
-def _inliner() -> CSSInliner:
-    """Style attributes for clients that drop style sheets; what only a sheet can say (dark mode) stays in one."""
+def _css_inliner() -> CSSInliner:
+    """Return an inliner for clients that ignore style sheets. @media rules (dark mode) stay in the style sheet."""
     return CSSInliner(load_remote_stylesheets=False, keep_at_rules=True)

@@ -1,15 +1,15 @@
-"""The mailbox of development: what would have been sent, to look at."""
+"""The development mailbox: a page that shows the mails that would have been sent."""
 
 from flask import Response, make_response, render_template, request, send_from_directory
 
-from flaskauth.foundation.current import settings
-from flaskauth.foundation.errors import NotFound
-from flaskauth.foundation.http import Blueprint, is_direct_from_here, public, refuses
+from flaskauth.core.context import settings
+from flaskauth.core.errors import NotFound
+from flaskauth.core.http.request import Blueprint, is_direct_local_request, public, raises
 from flaskauth.mail import service
-from flaskauth.mail.schemas import MailboxReply
+from flaskauth.mail.schemas import MailboxResponse
 
-# Styles stand in the mails themselves, which the page shows inside frames that inherit its policy.
-POLICY = (
+# Mails contain inline styles, and the frames that show them inherit the policy of the page.
+CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self'; img-src data:; "
     "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 )
@@ -18,37 +18,40 @@ bp = Blueprint("mailbox", __name__, tag="Development", template_folder="template
 
 
 @bp.before_request
-def only_for_this_machine() -> None:
-    """404 where mail is really sent, and for whoever is not on this machine or comes through a proxy."""
-    if not (settings().has_mailbox and is_direct_from_here()):
+def require_local_request() -> None:
+    """Respond with 404 if mail is sent by SMTP, or if the client is remote or behind a proxy."""
+    if not (settings().has_mailbox and is_direct_local_request()):
         raise NotFound
 
 
 @bp.get("/dev/mailbox")
 @public
 @bp.doc(hide=True)
-def page() -> Response:
-    """The mails of this server, to read."""
+def mailbox_page() -> Response:
+    """Show the mails of this server."""
     response = make_response(render_template("mailbox.html", app_name=settings().app_name, url=settings().public_url))
-    response.headers["Content-Security-Policy"] = POLICY
+    response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
     return response
 
 
 @bp.get("/dev/mailbox.json")
 @public
-@refuses(NotFound)
-@bp.output(MailboxReply)
-def mails() -> Response | tuple[dict[str, object], dict[str, str]]:
-    """The mails that were sent, newest first. Only in development without MAIL_SERVER, and only from this machine."""
-    tag = service.mailbox_tag()
-    if request.if_none_match.contains(tag):
+@raises(NotFound)
+@bp.output(MailboxResponse)
+def list_mails() -> Response | tuple[dict[str, object], dict[str, str]]:
+    """List the mails that were sent, newest first.
+
+    Only available in development without MAIL_SERVER, and only to clients on the same machine.
+    """
+    etag = service.mailbox_etag()
+    if request.if_none_match.contains(etag):
         return Response(status=304)
-    return {"mails": service.mailbox()}, {"ETag": f'"{tag}"'}
+    return {"mails": service.list_mailbox()}, {"ETag": f'"{etag}"'}
 
 
 @bp.get("/dev/mailbox/static/<path:name>")
 @public
 @bp.doc(hide=True)
-def asset(name: str) -> Response:
-    """The page's style and script."""
+def static_asset(name: str) -> Response:
+    """Return the style sheet or the script of the page."""
     return send_from_directory(bp.root_path + "/static", name)

@@ -1,19 +1,19 @@
-"""The shapes of the mailbox."""
+"""Response schemas of the development mailbox."""
 
-from flaskauth.foundation.schemas import Reply, Schema, Time, fields, sentence
+from flaskauth.core.http.schemas import ResponseSchema, Schema, UTCTimestamp, fields, message_field
 
 
-class LetterSchema(Schema):
+class MailboxMessageSchema(Schema):
     id = fields.Integer(required=True)
     to = fields.String(required=True, metadata={"example": "grace@example.com"})
     sender = fields.String(required=True, data_key="from")
     subject = fields.String(required=True)
     text = fields.String(required=True)
     html = fields.String(required=True)
-    sent_at = Time(required=True)
+    sent_at = UTCTimestamp(required=True)
     message_id = fields.String(required=True)
 
 
-class MailboxReply(Reply):
-    message = sentence("Mailbox")
-    mails = fields.List(fields.Nested(LetterSchema), required=True)
+class MailboxResponse(ResponseSchema):
+    message = message_field("Mailbox")
+    mails = fields.List(fields.Nested(MailboxMessageSchema), required=True)

@@ -1,4 +1,4 @@
-"""Look into the outbox, and clear it."""
+"""List, retry and delete the mails in the outbox."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,30 +7,30 @@ from email.message import EmailMessage
 
 from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
 
-from flaskauth.codes import links
-from flaskauth.codes import service as codes
-from flaskauth.foundation import clock, crypto
-from flaskauth.foundation.db import changed, db, delete_some
-from flaskauth.foundation.log import masked
-from flaskauth.mail.models import DEAD, DROPPED, QUEUED, SENT, WITHHELD, OutboxMail
+from flaskauth.core import clock, crypto
+from flaskauth.core.db.session import db, delete_batch, execute_count
+from flaskauth.core.observability.log import mask_email
+from flaskauth.mail.models import DISCARDED, FAILED, QUEUED, SENT, SUPPRESSED, OutboxMail
 from flaskauth.mail.rendering import render
+from flaskauth.one_time_codes import links
+from flaskauth.one_time_codes import service as codes
 
 MAILBOX_SIZE = 100
-KEPT = timedelta(days=7)
-DEAD_KEPT = timedelta(days=30)
+RETENTION = timedelta(days=7)
+FAILED_RETENTION = timedelta(days=30)
 
 
 @dataclass(frozen=True)
-class Listed:
-    """A mail as operators see it: whose it is only in outline, and never its code."""
+class MailSummary:
+    """A mail as operators see it: the recipient is masked, and the code is not included."""
 
     id: int
     template: str
     recipient: str
     state: str
-    tries: int
+    attempts: int
     created_at: datetime
-    next_try_at: datetime | None
+    next_attempt_at: datetime | None
     leased_until: datetime | None
     expires_at: datetime
     sent_at: datetime | None
@@ -39,8 +39,8 @@ class Listed:
 
 
 @dataclass(frozen=True)
-class Letter:
-    """A mail as its reader sees it."""
+class MailboxMessage:
+    """A mail as its recipient sees it."""
 
     id: int
     to: str
@@ -53,98 +53,101 @@ class Letter:
 
 
 @dataclass(frozen=True)
-class Correspondence:
-    """What was mailed to one person: to the address, however it was spelled, or with one of these codes or links."""
+class MailFilter:
+    """Select the mails of one user: sent to any spelling of the email address, or with one of the codes or links."""
 
-    address: str
-    spellings: Sequence[str]
+    normalized_email: str
+    emails: Sequence[str]
     code_ids: Sequence[bytes]
     link_ids: Sequence[bytes]
 
-    def holds(self) -> ColumnElement[bool]:
+    def condition(self) -> ColumnElement[bool]:
         return or_(
-            func.lower(OutboxMail.recipient) == self.address,
-            OutboxMail.recipient.in_(self.spellings),
+            func.lower(OutboxMail.recipient) == self.normalized_email,
+            OutboxMail.recipient.in_(self.emails),
             OutboxMail.code_id.in_(self.code_ids),
             OutboxMail.link_id.in_(self.link_ids),
         )
 
 
-def recent(limit: int, state: str | None = None) -> list[Listed]:
-    """The newest mails, of one state or of all."""
-    return [_listed(mail) for mail in _newest(limit, state)]
+def list_recent(limit: int, state: str | None = None) -> list[MailSummary]:
+    """Return the newest mails, optionally of one state only."""
+    return [_to_summary(mail) for mail in _newest_mails(limit, state)]
 
 
-def find(mail_id: int) -> Listed | None:
-    """One mail."""
+def get(mail_id: int) -> MailSummary | None:
     mail = db.session.get(OutboxMail, mail_id)
-    return _listed(mail) if mail else None
+    return _to_summary(mail) if mail else None
 
 
 def retry(mail_ids: Sequence[int]) -> set[int]:
-    """Have mails that are dead or wait tried again now; every dead one where none is named. None whose use is over.
+    """Requeue failed and queued mails for immediate delivery. Expired mails are not requeued.
 
-    Returns those that will be.
+    Args:
+        mail_ids: The mails to requeue; if empty, all failed mails.
+
+    Returns:
+        The ids of the requeued mails.
     """
     now = clock.now()
-    chosen = and_(OutboxMail.id.in_(mail_ids), _is_open()) if mail_ids else OutboxMail.state == DEAD
-    found = db.session.scalars(select(OutboxMail.id).where(chosen, OutboxMail.expires_at > now)).all()
-    again = update(OutboxMail).values(state=QUEUED, next_try_at=now)
-    return {mail_id for mail_id in found if changed(again.where(OutboxMail.id == mail_id, _is_open()))}
+    condition = and_(OutboxMail.id.in_(mail_ids), _is_retryable()) if mail_ids else OutboxMail.state == FAILED
+    due_ids = db.session.scalars(select(OutboxMail.id).where(condition, OutboxMail.expires_at > now)).all()
+    requeue = update(OutboxMail).values(state=QUEUED, next_attempt_at=now)
+    return {mail_id for mail_id in due_ids if execute_count(requeue.where(OutboxMail.id == mail_id, _is_retryable()))}
 
 
-def is_open(mail: Listed) -> bool:
-    """Whether it is neither sent nor given up as of no use."""
-    return mail.state in {QUEUED, DEAD}
+def is_retryable(mail: MailSummary) -> bool:
+    """Return True if the mail is queued or failed."""
+    return mail.state in {QUEUED, FAILED}
 
 
-def mailbox() -> list[Letter]:
-    """The mails that were sent, the newest first, each as it looks now."""
-    return [_letter(mail) for mail in _newest(MAILBOX_SIZE, SENT)]
+def list_mailbox() -> list[MailboxMessage]:
+    """Return the sent mails, the newest first, rendered again."""
+    return [_to_mailbox_message(mail) for mail in _newest_mails(MAILBOX_SIZE, SENT)]
 
 
-def mailbox_tag() -> str:
-    """Changes when the mailbox does."""
+def mailbox_etag() -> str:
+    """Return an entity tag that changes with the content of the mailbox."""
     newest = select(OutboxMail.id).where(OutboxMail.state == SENT).order_by(OutboxMail.created_at.desc())
     return crypto.digest(*db.session.scalars(newest.limit(MAILBOX_SIZE))).hex()[:16]
 
 
-def forget(mails: Correspondence) -> None:
-    """Delete what was mailed to somebody, and what is still to be sent."""
-    # Found by a plain read: a DELETE that looks through the table would wait for every mail that is being sent.
-    for mail_id in db.session.scalars(select(OutboxMail.id).where(mails.holds())).all():
-        changed(delete(OutboxMail).where(OutboxMail.id == mail_id))
+def delete_matching(mail_filter: MailFilter) -> None:
+    """Delete the matching mails, sent or not."""
+    # A plain SELECT finds them: a DELETE that scans the table would wait for every mail that is being sent.
+    for mail_id in db.session.scalars(select(OutboxMail.id).where(mail_filter.condition())).all():
+        execute_count(delete(OutboxMail).where(OutboxMail.id == mail_id))
 
 
 def purge() -> int:
-    """Delete what is over, some at a time; how many went.
+    """Delete one batch of old mails. Return the number of deleted rows.
 
-    Mails that were sent, dropped or withheld stay for 7 days, dead ones for 30; queued ones until they are either.
+    Sent, discarded and suppressed mails are kept for 7 days, failed ones for 30 days. Queued mails are never deleted.
     """
     now = clock.now()
-    over = and_(OutboxMail.state.in_((SENT, DROPPED, WITHHELD)), OutboxMail.created_at < now - KEPT)
-    dead = and_(OutboxMail.state == DEAD, OutboxMail.created_at < now - DEAD_KEPT)
-    return delete_some(OutboxMail.id, or_(over, dead))
+    finished = and_(OutboxMail.state.in_((SENT, DISCARDED, SUPPRESSED)), OutboxMail.created_at < now - RETENTION)
+    failed = and_(OutboxMail.state == FAILED, OutboxMail.created_at < now - FAILED_RETENTION)
+    return delete_batch(OutboxMail.id, or_(finished, failed))
 
 
-def _is_open() -> ColumnElement[bool]:
-    return OutboxMail.state.in_((QUEUED, DEAD))
+def _is_retryable() -> ColumnElement[bool]:
+    return OutboxMail.state.in_((QUEUED, FAILED))
 
 
-def _newest(limit: int, state: str | None) -> Sequence[OutboxMail]:
+def _newest_mails(limit: int, state: str | None) -> Sequence[OutboxMail]:
     newest = select(OutboxMail).order_by(OutboxMail.created_at.desc(), OutboxMail.id.desc()).limit(limit)
     return db.session.scalars(newest.where(OutboxMail.state == state) if state else newest).all()
 
 
-def _listed(mail: OutboxMail) -> Listed:
-    return Listed(
+def _to_summary(mail: OutboxMail) -> MailSummary:
+    return MailSummary(
         id=mail.id,
         template=mail.template,
-        recipient=masked(mail.recipient),
+        recipient=mask_email(mail.recipient),
         state=mail.state,
-        tries=mail.tries,
+        attempts=mail.attempts,
         created_at=mail.created_at,
-        next_try_at=mail.next_try_at if mail.state == QUEUED else None,
+        next_attempt_at=mail.next_attempt_at if mail.state == QUEUED else None,
         leased_until=mail.leased_until,
         expires_at=mail.expires_at,
         sent_at=mail.sent_at,
@@ -153,25 +156,24 @@ def _listed(mail: OutboxMail) -> Listed:
     )
 
 
-def _letter(mail: OutboxMail) -> Letter:
-    message = _rendered(mail)
-    return Letter(
+def _to_mailbox_message(mail: OutboxMail) -> MailboxMessage:
+    message = render(
+        mail,
+        code=codes.past_code(mail.code_id) if mail.code_id else "",
+        link=links.past_url(mail.link_id) if mail.link_id else "",
+    )
+    return MailboxMessage(
         id=mail.id,
         to=str(message["To"]),
         sender=str(message["From"]),
         subject=str(message["Subject"]),
-        text=_part(message, "plain"),
-        html=_part(message, "html"),
+        text=_body_part(message, "plain"),
+        html=_body_part(message, "html"),
         sent_at=mail.sent_at,
         message_id=mail.message_id,
     )
 
 
-def _rendered(mail: OutboxMail) -> EmailMessage:
-    code = codes.shown(mail.code_id) if mail.code_id else ""
-    return render(mail, code, links.shown(mail.link_id) if mail.link_id else "")
-
-
-def _part(message: EmailMessage, kind: str) -> str:
-    part = message.get_body((kind,))
+def _body_part(message: EmailMessage, subtype: str) -> str:
+    part = message.get_body((subtype,))
     return str(part.get_content()) if part else ""

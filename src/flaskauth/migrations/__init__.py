@@ -1,6 +1,6 @@
-"""The schema's history, inside the package: a wheel can migrate as well as a clone.
+"""Database migrations. They are part of the package, so an installed wheel can migrate.
 
-A server asks only where its database stands, so Alembic is imported by what walks from there.
+A server only reads the current revision, so Alembic is imported by the functions that need it.
 """
 
 from collections.abc import Callable
@@ -10,129 +10,129 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import URL, Connection, NullPool, column, create_engine, inspect, select, table
 
-from flaskauth.foundation.columns import Base
-from flaskauth.foundation.engine import is_sqlite
+from flaskauth.core.db.engine import is_sqlite
+from flaskauth.core.db.types import Base
 from flaskauth.migrations import lock
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
-    from flaskauth.migrations.planning import Step
+    from flaskauth.migrations.plan import Step
 
-FOLDER = Path(__file__).parent
-VERSIONS = "alembic_version"
-
-
-class CannotMigrate(Exception):
-    """Alembic's own words."""
+MIGRATIONS_DIR = Path(__file__).parent
+VERSION_TABLE = "alembic_version"
 
 
-def upgrade(database_url: URL, to: str = "head", told: Callable[[], object] = bool) -> None:
-    """Bring a database to a revision, the newest unless said; an empty one gets the schema, countries and regions.
+class MigrationError(Exception):
+    """An error of Alembic, with its message."""
 
-    `told` is called after each revision that was applied.
+
+def upgrade(database_url: URL, to: str = "head", on_revision: Callable[[], object] = bool) -> None:
+    """Upgrade a database to a revision, by default the newest. An empty one gets the schema, countries and regions.
+
+    `on_revision` is called after each revision that was applied.
 
     Raises:
-        CannotMigrate: there is no such revision.
+        MigrationError: the revision does not exist.
     """
     from alembic import command  # noqa: PLC0415
     from alembic.util import CommandError  # noqa: PLC0415
 
     try:
-        command.upgrade(_config(database_url, told), to)
+        command.upgrade(_config(database_url, on_revision), to)
     except CommandError as error:
-        raise CannotMigrate(str(error)) from None
+        raise MigrationError(str(error)) from None
 
 
-def revision(database_url: URL) -> str | None:
-    """Where a database stands; None where nothing was ever applied."""
+def current_revision(database_url: URL) -> str | None:
+    """Return the current revision of a database, or None if no revision was applied."""
     if is_sqlite(database_url) and not Path(database_url.database or "").exists():
         return None
     with create_engine(database_url, poolclass=NullPool).connect() as connection:
-        return _stands(connection)
+        return _read_revision(connection)
 
 
-def pending(database_url: URL, to: str = "head") -> int:
-    """How many revisions it takes to bring a database there."""
+def count_pending(database_url: URL, to: str = "head") -> int:
+    """Return the number of revisions between a database and the target revision."""
     from alembic.script import ScriptDirectory  # noqa: PLC0415
     from alembic.script.revision import RevisionError  # noqa: PLC0415
 
-    stands = revision(database_url) or "base"
+    current = current_revision(database_url) or "base"
     try:
-        return len(list(ScriptDirectory(str(FOLDER)).iterate_revisions(to, stands)))
+        return len(list(ScriptDirectory(str(MIGRATIONS_DIR)).iterate_revisions(to, current)))
     except RevisionError:
-        return 0  # what is wrong with it, the upgrade says in words
+        return 0  # the upgrade reports the error
 
 
-def plan(database_url: URL, to: str = "head") -> "list[Step]":
-    """What an upgrade would do; changes nothing.
+def plan_upgrade(database_url: URL, to: str = "head") -> "list[Step]":
+    """Return what an upgrade would do, without changing anything.
 
     Raises:
-        CannotMigrate: there is no such revision.
+        MigrationError: the revision does not exist.
     """
     from alembic.script.revision import RevisionError  # noqa: PLC0415
 
-    from flaskauth.migrations.planning import steps  # noqa: PLC0415
+    from flaskauth.migrations.plan import plan_steps  # noqa: PLC0415
 
     try:
-        return list(steps(_config(database_url), database_url, revision(database_url), to))
+        return list(plan_steps(_config(database_url), database_url, current_revision(database_url), to))
     except RevisionError as error:
-        raise CannotMigrate(str(error)) from None
+        raise MigrationError(str(error)) from None
 
 
 def downgrade(database_url: URL, to: str) -> None:
-    """Take a database back to a revision; "base" empties it."""
+    """Downgrade a database to a revision. "base" drops all tables."""
     from alembic import command  # noqa: PLC0415
 
     command.downgrade(_config(database_url), to)
 
 
 def is_current(connection: Connection) -> bool:
-    """Whether the database stands at the newest revision."""
-    return _stands(connection) == head()
+    """Return True if the database is at the newest revision."""
+    return _read_revision(connection) == head()
 
 
 def is_newer(connection: Connection) -> bool:
-    """Whether a later version has migrated it; what that added does not concern this one."""
-    return (_stands(connection) or "") > head()
+    """Return True if a newer version has migrated the database. This version ignores the additions."""
+    return (_read_revision(connection) or "") > head()
 
 
-def under_way(connection: Connection) -> str | None:
-    """Who is changing the schema now, or died while it did."""
-    return lock.under_way(connection, _stands(connection))
+def lock_owner(connection: Connection) -> str | None:
+    """Return the process that is migrating the database, or that died during a migration."""
+    return lock.find_owner(connection, _read_revision(connection))
 
 
-def is_yours(_thing: object, name: str | None, kind: str, _reflected: object, _compared: object) -> bool:
-    """For `include_object` of an Alembic of your own: your tables, and none of ours.
+def include_object(_object: object, name: str | None, object_type: str, _reflected: object, _compared: object) -> bool:
+    """Return False for the tables of this package. Pass it to Alembic as `include_object` in your own `env.py`.
 
-    Where `flaskauth` is imported, every table of ours is known by its model.
+    The tables are found by their models, so `flaskauth` must be imported.
     """
-    return kind != "table" or name not in _ours()
+    return object_type != "table" or name not in _own_tables()
 
 
 @cache
 def head() -> str:
-    """The newest revision: each is a file whose name begins with its number."""
-    return max(file.name.partition("_")[0] for file in FOLDER.glob("versions/[0-9]*.py"))
+    """Return the newest revision. The name of each file begins with its number."""
+    return max(file.name.partition("_")[0] for file in MIGRATIONS_DIR.glob("versions/[0-9]*.py"))
 
 
-def _stands(connection: Connection) -> str | None:
-    if not inspect(connection).has_table(VERSIONS):
+def _read_revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table(VERSION_TABLE):
         return None
-    found: str | None = connection.scalar(select(column("version_num")).select_from(table(VERSIONS)))
-    return found
+    revision: str | None = connection.scalar(select(column("version_num")).select_from(table(VERSION_TABLE)))
+    return revision
 
 
-def _ours() -> set[str]:
+def _own_tables() -> set[str]:
     models = (mapper.class_ for mapper in Base.registry.mappers)
-    return {VERSIONS, *(model.__tablename__ for model in models if model.__module__.startswith("flaskauth."))}
+    return {VERSION_TABLE, *(model.__tablename__ for model in models if model.__module__.startswith("flaskauth."))}
 
 
-def _config(database_url: URL, told: Callable[[], object] = bool) -> "Config":
+def _config(database_url: URL, on_revision: Callable[[], object] = bool) -> "Config":
     from alembic.config import Config  # noqa: PLC0415
 
     config = Config()
-    config.set_main_option("script_location", str(FOLDER))
+    config.set_main_option("script_location", str(MIGRATIONS_DIR))
     config.set_main_option("path_separator", "os")
-    config.attributes.update(database_url=database_url, told=told)
+    config.attributes.update(database_url=database_url, on_revision=on_revision)
     return config

@@ -1,32 +1,33 @@
-"""Alembic's entry: which database, and the tables of every room."""
+"""The environment of Alembic: the database and the models of all packages."""
 
 import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
 from alembic.util import CommandError
 from sqlalchemy import URL, Connection, Engine, create_engine
 
-import flaskauth  # noqa: F401 (every room's tables)
-from flaskauth.foundation.columns import Base
-from flaskauth.foundation.engine import Embedded, is_sqlite, server_options
-from flaskauth.migrations.lock import Lock, Lost
-from flaskauth.migrations.steps import Steps
+import flaskauth  # noqa: F401 (defines the models of all packages)
+from flaskauth.core.db.engine import SQLiteConnection, is_sqlite, mysql_connect_args
+from flaskauth.core.db.types import Base
+from flaskauth.migrations.lock import Lock, LockLost
+from flaskauth.migrations.steps import StatementRunner
 from flaskauth.settings import Settings, SettingsError
 
-PATIENCE = 3600  # seconds that a change of a large table may take
-IN_USE = "lock_wait_timeout = 1"  # seconds; see Steps
-MOVES = "destination_rev"  # what Alembic is told by upgrade, downgrade and stamp
+STATEMENT_TIMEOUT = 3600  # seconds, for a change of a large table
+LOCK_WAIT_TIMEOUT = "lock_wait_timeout = 1"  # seconds; see `StatementRunner`
+DESTINATION_OPTION = "destination_rev"  # set by the commands upgrade, downgrade and stamp
 
-_told: set[str] = set()
+_printed: set[str] = set()
 
 
 def run() -> None:
-    url = context.config.attributes.get("database_url") or _configured()
+    """Run the Alembic command that loads this module."""
+    url = context.config.attributes.get("database_url") or _configured_url()
     if context.is_offline_mode():
         context.configure(url=url, target_metadata=Base.metadata, literal_binds=True)
         with context.begin_transaction():
@@ -34,27 +35,27 @@ def run() -> None:
         return
     if is_sqlite(url) and url.database:
         Path(url.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _engine(url) as engine, _engine(url) as beside, engine.connect() as connection:
+    with _open_engine(url) as engine, _open_engine(url) as lock_engine, engine.connect() as connection:
         _configure(connection)
-        if MOVES in context.get_context().opts:
-            _move(connection, Lock(beside, _tell))
+        if DESTINATION_OPTION in context.get_context().opts:
+            _migrate(connection, Lock(lock_engine, _print_once))
         else:
-            _run()
+            _run_migrations()
 
 
-def _move(connection: Connection, lock: Lock) -> None:
-    """Go up or down, one at a time."""
+def _migrate(connection: Connection, lock: Lock) -> None:
+    """Run the migrations while holding the lock."""
     try:
-        with lock.held():
-            steps = Steps(lock, context.get_context().get_current_revision(), _tell)
-            steps.watch(connection.engine)
+        with lock.hold():
+            steps = StatementRunner(lock, context.get_context().get_current_revision(), _print_once)
+            steps.add_listeners(connection.engine)
             context.config.attributes["steps"] = steps
-            _run()
-    except Lost as error:
+            _run_migrations()
+    except LockLost as error:
         raise CommandError(str(error)) from None
 
 
-def _run() -> None:
+def _run_migrations() -> None:
     with context.begin_transaction():
         context.run_migrations()
 
@@ -65,51 +66,51 @@ def _configure(connection: Connection) -> None:
         target_metadata=Base.metadata,
         compare_type=True,
         render_as_batch=is_sqlite(connection.engine.url),
-        render_item=_render,
-        on_version_apply=lambda **step: _applied(step["heads"]),
+        render_item=_render_item,
+        on_version_apply=lambda **step: _on_version_applied(step["heads"]),
     )
 
 
-def _applied(heads: Collection[str]) -> None:
-    context.config.attributes["steps"].applied(next(iter(heads), None))
-    context.config.attributes.get("told", bool)()
+def _on_version_applied(heads: Collection[str]) -> None:
+    context.config.attributes["steps"].mark_applied(next(iter(heads), None))
+    context.config.attributes.get("on_revision", bool)()
 
 
 @contextmanager
-def _engine(url: URL) -> Iterator[Engine]:
-    engine = create_engine(url, pool_pre_ping=True, connect_args=_options(url))
+def _open_engine(url: URL) -> Iterator[Engine]:
+    engine = create_engine(url, pool_pre_ping=True, connect_args=_connect_args(url))
     try:
         yield engine
     finally:
         engine.dispose()
 
 
-def _options(url: URL) -> dict[str, Any]:
+def _connect_args(url: URL) -> dict[str, object]:
     if is_sqlite(url):
-        return {"factory": Embedded}
-    options = server_options(answer_timeout=PATIENCE)
-    return {**options, "init_command": f"{options['init_command']}, {IN_USE}"}
+        return {"factory": SQLiteConnection}
+    options = mysql_connect_args(read_timeout=STATEMENT_TIMEOUT)
+    return {**options, "init_command": f"{options['init_command']}, {LOCK_WAIT_TIMEOUT}"}
 
 
-def _tell(what: str) -> None:
-    if what not in _told:
-        _told.add(what)
-        sys.stderr.write(f"{what}\n")
+def _print_once(message: str) -> None:
+    if message not in _printed:
+        _printed.add(message)
+        sys.stderr.write(f"{message}\n")
 
 
-def _configured() -> URL:
+def _configured_url() -> URL:
     try:
         return Settings.load().database_url
     except SettingsError as error:
         raise CommandError(str(error)) from None
 
 
-def _render(kind: str, thing: Any, autogen_context: AutogenContext) -> str | Literal[False]:
-    """Write our column types by their own names in a new revision."""
-    if kind == "type" and type(thing).__module__ == "flaskauth.foundation.columns":
-        autogen_context.imports.add("from flaskauth.foundation import columns")
-        length = getattr(thing, "length", None)
-        return f"columns.{type(thing).__name__}({length or ''})"
+def _render_item(kind: str, item: object, autogen_context: AutogenContext) -> str | Literal[False]:
+    """Render the column types of this package by their names in a new revision."""
+    if kind == "type" and type(item).__module__ == "flaskauth.core.db.types":
+        autogen_context.imports.add("from flaskauth.core.db import types")
+        length = getattr(item, "length", None)
+        return f"types.{type(item).__name__}({length or ''})"
     return False
 
 

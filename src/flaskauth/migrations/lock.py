@@ -1,7 +1,7 @@
-"""Whoever changes the schema holds a row; the others wait for it.
+"""The lock of a migration: one row, which the migrating process owns while others wait.
 
-No clock is compared: the row has a count that its holder raises every second, and who waits takes it over once the
-count has stood still for 20 seconds of its own. A named lock would do on one server, and not on the nodes of a cluster.
+Clocks are not compared. The owner increments a counter every second; a waiting process takes the lock over when the
+counter has not changed for 20 seconds of its own time. `GET_LOCK` works on one server, but not across Galera nodes.
 """
 
 import os
@@ -16,18 +16,18 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.schema import CreateTable
 
-from flaskauth.foundation import crypto
-from flaskauth.foundation.columns import Base
-from flaskauth.foundation.complaints import of_driver
-from flaskauth.foundation.db import BROKEN_OFF, LOCKED
+from flaskauth.core import crypto
+from flaskauth.core.db.error_messages import driver_error
+from flaskauth.core.db.session import ABORTED_CODES, SQLITE_LOCKED
+from flaskauth.core.db.types import Base
 
-BEAT = 1.0  # seconds
-DEAD_AFTER = 20.0  # seconds without a beat
-BASE = "base"  # where an empty database stands
+BEAT_INTERVAL = 1.0  # seconds between heartbeats
+STALE_AFTER = 20.0  # seconds without a heartbeat
+BASE_REVISION = "base"  # the revision of an empty database
 
 
 class SchemaLock(Base):
-    """The row. No revision makes this table, because the first one needs it: its columns cannot change."""
+    """The lock row. The first migration needs this table, so no migration creates it, and its columns cannot change."""
 
     __tablename__ = "schema_locks"
 
@@ -35,123 +35,125 @@ class SchemaLock(Base):
     owner: Mapped[str | None] = mapped_column(String(255))
     beat: Mapped[int]
     left_from: Mapped[str | None] = mapped_column(String(32))
-    """Where the database stood when its last step began. If it still stands there, that step broke off."""
+    """The revision at the start of the last step. If it is still current, that step was interrupted."""
 
 
-TABLE = SchemaLock.__tablename__
-ROW = SchemaLock.id == 1
-HELD = select(SchemaLock.owner, SchemaLock.beat, SchemaLock.left_from).where(ROW)
+TABLE_NAME = SchemaLock.__tablename__
+IS_LOCK_ROW = SchemaLock.id == 1
+LOCK_QUERY = select(SchemaLock.owner, SchemaLock.beat, SchemaLock.left_from).where(IS_LOCK_ROW)
 
-Held = Row[str | None, int, str | None]
+LockRow = Row[str | None, int, str | None]
 
 
-class Lost(Exception):
-    """Another has taken the lock over."""
+class LockLost(Exception):
+    """A different process has taken over the lock."""
 
 
 class Lock:
-    """Held from a connection of its own, whose every statement is committed by itself."""
+    """The lock, held through its own connections in autocommit mode."""
 
-    def __init__(self, engine: Engine, told: Callable[[str], object]) -> None:
+    def __init__(self, engine: Engine, report: Callable[[str], object]) -> None:
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
-        self._told = told
-        self._me = f"{socket.gethostname()}, process {os.getpid()} ({crypto.random_bytes(4).hex()})"
-        self._ended = threading.Event()
+        self._report = report
+        self._owner = f"{socket.gethostname()}, process {os.getpid()} ({crypto.random_bytes(4).hex()})"
+        self._is_released = threading.Event()
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Wait for it, hold it, give it back."""
-        self._take()
-        beating = threading.Thread(target=self._beat, name="schema-lock", daemon=True)
-        beating.start()
+    def hold(self) -> Iterator[None]:
+        """Wait for the lock, keep it alive in a thread, and release it at the end."""
+        self._acquire()
+        heartbeat = threading.Thread(target=self._keep_alive, name="schema-lock", daemon=True)
+        heartbeat.start()
         try:
             yield
         finally:
-            self._ended.set()
-            beating.join()
-            with suppress(DBAPIError):  # what goes wrong here is no reason to say that the change did
-                self._change(SchemaLock.owner == self._me, owner=None)
+            self._is_released.set()
+            heartbeat.join()
+            with suppress(DBAPIError):  # a failed release does not make the migration fail
+                self._update_row(SchemaLock.owner == self._owner, owner=None)
 
-    def assert_mine(self) -> None:
-        """Whoever was held up for so long that another took over must change nothing any more.
+    def check_ownership(self) -> None:
+        """Check that this process still owns the lock: after a long pause it must not change the schema.
 
         Raises:
-            Lost: so it is.
+            LockLost: a different process has taken it over.
         """
-        if self._row().owner != self._me:
-            raise Lost(f"{self._row().owner or 'Somebody'} took over the change of the schema.")
+        if self._read_row().owner != self._owner:
+            raise LockLost(f"{self._read_row().owner or 'A different process'} has taken over the migration.")
 
-    def leaves(self, revision: str) -> None:
-        """Note where the database stands while it is brought to the next revision."""
-        self._change(SchemaLock.owner == self._me, left_from=revision)
+    def record_revision(self, revision: str) -> None:
+        """Store the current revision at the start of a step."""
+        self._update_row(SchemaLock.owner == self._owner, left_from=revision)
 
-    def broke_off_at(self) -> str | None:
-        _owner, _beat, left_from = self._row()
+    def interrupted_revision(self) -> str | None:
+        """Return the revision at which the last step started."""
+        _owner, _beat, left_from = self._read_row()
         return left_from
 
     def connect(self) -> Connection:
+        """Open a connection in autocommit mode."""
         return self._engine.connect()
 
-    def _take(self) -> None:
-        seen, since = None, time.monotonic()
+    def _acquire(self) -> None:
+        last_row, since = None, time.monotonic()
         while True:
-            with _races_lost():
-                self._make()
-                row = self._row()
-                if row != seen:
-                    self._tell(row)
-                    seen, since = row, time.monotonic()
-                if self._took(row, is_dead=time.monotonic() - since > DEAD_AFTER):
+            with _ignore_lost_races():
+                self._ensure_row()
+                row = self._read_row()
+                if row != last_row:
+                    self._report_owner(row)
+                    last_row, since = row, time.monotonic()
+                if self._try_acquire(row, is_stale=time.monotonic() - since > STALE_AFTER):
                     return
-            time.sleep(BEAT / 2)
+            time.sleep(BEAT_INTERVAL / 2)
 
-    def _took(self, row: Held, *, is_dead: bool) -> bool:
-        same = (SchemaLock.owner == row.owner) & (SchemaLock.beat == row.beat)
+    def _try_acquire(self, row: LockRow, *, is_stale: bool) -> bool:
+        unchanged = (SchemaLock.owner == row.owner) & (SchemaLock.beat == row.beat)
         free = SchemaLock.owner.is_(None)
-        return self._change(or_(free, same) if is_dead else free, owner=self._me, beat=SchemaLock.beat + 1)
+        return self._update_row(or_(free, unchanged) if is_stale else free, owner=self._owner, beat=SchemaLock.beat + 1)
 
-    def _tell(self, row: Held) -> None:
+    def _report_owner(self, row: LockRow) -> None:
         if row.owner:
-            self._told(f"{row.owner} is changing the schema. Waiting for it.")
+            self._report(f"{row.owner} is changing the schema. Waiting for it.")
 
-    def _beat(self) -> None:
-        while not self._ended.wait(BEAT):
-            with suppress(DBAPIError):  # a beat may be missed, 19 may
-                self._change(SchemaLock.owner == self._me, beat=SchemaLock.beat + 1)
+    def _keep_alive(self) -> None:
+        while not self._is_released.wait(BEAT_INTERVAL):
+            with suppress(DBAPIError):  # up to 19 heartbeats in a row may be missed
+                self._update_row(SchemaLock.owner == self._owner, beat=SchemaLock.beat + 1)
 
-    def _make(self) -> None:
+    def _ensure_row(self) -> None:
         with self._engine.connect() as connection:
-            if not inspect(connection).has_table(TABLE):
-                connection.execute(CreateTable(SchemaLock.metadata.tables[TABLE], if_not_exists=True))
-            if connection.execute(HELD).first() is None:
+            if not inspect(connection).has_table(TABLE_NAME):
+                connection.execute(CreateTable(SchemaLock.metadata.tables[TABLE_NAME], if_not_exists=True))
+            if connection.execute(LOCK_QUERY).first() is None:
                 with suppress(IntegrityError):
                     connection.execute(insert(SchemaLock).values(id=1, beat=0))
 
-    def _row(self) -> Held:
+    def _read_row(self) -> LockRow:
         with self._engine.connect() as connection:
-            return connection.execute(HELD).one()
+            return connection.execute(LOCK_QUERY).one()
 
-    def _change(self, where: ColumnElement[bool], **values: object) -> bool:
+    def _update_row(self, where: ColumnElement[bool], **values: object) -> bool:
         with self._engine.connect() as connection:
-            return connection.execute(update(SchemaLock).where(ROW, where).values(values)).rowcount == 1
+            return connection.execute(update(SchemaLock).where(IS_LOCK_ROW, where).values(values)).rowcount == 1
 
 
-def under_way(connection: Connection, stands: str | None) -> str | None:
-    """Who is changing the schema now, or died while it did; None where nobody is."""
-    if not inspect(connection).has_table(TABLE):
+def find_owner(connection: Connection, revision: str | None) -> str | None:
+    """Return the process that is migrating the database, or that died during a migration, or None."""
+    if not inspect(connection).has_table(TABLE_NAME):
         return None
-    row = connection.execute(HELD).first()
-    if row is None or (row.owner is None and row.left_from != (stands or BASE)):
+    row = connection.execute(LOCK_QUERY).first()
+    if row is None or (row.owner is None and row.left_from != (revision or BASE_REVISION)):
         return None
-    return row.owner or "somebody"
+    return row.owner or "an unknown process"
 
 
 @contextmanager
-def _races_lost() -> Iterator[None]:
-    """Deadlocks, and SQLite's other writers: come again."""
+def _ignore_lost_races() -> Iterator[None]:
+    """Suppress deadlocks, lock timeouts and SQLite's lock errors; the caller retries."""
     try:
         yield
     except OperationalError as error:
-        said = of_driver(error).args[0]
-        if said not in BROKEN_OFF and LOCKED not in str(said):
+        code = driver_error(error).args[0]
+        if code not in ABORTED_CODES and SQLITE_LOCKED not in str(code):
             raise

@@ -1,83 +1,87 @@
-"""How the statements of a migration are sent: by who holds the lock, past what is made, never in front of a queue.
+"""Execute the statements of a migration: only by the lock's owner, resumable, and without blocking other clients.
 
-MariaDB and MySQL commit each change of a table by itself. What was killed half way is therefore run again, and passes
-over what it finds made; but only in the step that broke off, because elsewhere a table that is there already is
-somebody else's.
+MariaDB and MySQL commit each DDL statement. An interrupted step is therefore run again and skips existing changes.
+Other steps skip nothing: a table that exists before them belongs to a different application.
 """
 
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from sqlalchemy import Engine, inspect
+from sqlalchemy.engine.default import DefaultExecutionContext
+from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.event import listen
 from sqlalchemy.exc import DBAPIError
 
-from flaskauth.foundation.complaints import of_driver
-from flaskauth.migrations.lock import BASE, Lock
-from flaskauth.migrations.repeating import is_made
+from flaskauth.core.db.error_messages import driver_error
+from flaskauth.migrations.idempotent import is_applied
+from flaskauth.migrations.lock import BASE_REVISION, Lock
 
-IN_USE = 1205  # a transaction holds the table, or a row
-PAUSE = 2.0  # seconds in which those who queued behind the change go on
-PATIENCE = 3600.0  # seconds
-READING = {"SELECT", "SHOW", "DESCRIBE", "PRAGMA", "SET"}
+LOCK_WAIT_TIMEOUT = 1205  # error code: a transaction holds a lock on the table or a row
+RETRY_PAUSE = 2.0  # seconds; clients that queued behind the DDL statement continue
+RETRY_WINDOW = 3600.0  # seconds
+READ_STATEMENTS = {"SELECT", "SHOW", "DESCRIBE", "PRAGMA", "SET"}
 
 
-class Steps:
-    """The statements of one run, revision by revision."""
+class StatementRunner:
+    """Executes the statements of one migration run."""
 
-    def __init__(self, lock: Lock, stands: str | None, told: Callable[[str], object]) -> None:
+    def __init__(self, lock: Lock, revision: str | None, report: Callable[[str], object]) -> None:
         self._lock = lock
-        self._stands = stands or BASE
-        self._told = told
-        self._is_begun = False
-        self._is_repeated = lock.broke_off_at() == self._stands
+        self._revision = revision or BASE_REVISION
+        self._report = report
+        self._has_started = False
+        self._is_resumed = lock.interrupted_revision() == self._revision
 
-    def watch(self, engine: Engine) -> None:
-        listen(engine, "before_cursor_execute", self._begin)
-        listen(engine, "do_execute", self._send)
+    def add_listeners(self, engine: Engine) -> None:
+        """Control all statements of the engine."""
+        listen(engine, "before_cursor_execute", self._before_statement)
+        listen(engine, "do_execute", self._execute_ddl)
 
-    def applied(self, stands: str | None) -> None:
-        """A step is done, and the next one leaves from there."""
-        self._stands, self._is_begun, self._is_repeated = stands or BASE, False, False
+    def mark_applied(self, revision: str | None) -> None:
+        """Record that a step is complete. The next one starts at this revision."""
+        self._revision, self._has_started, self._is_resumed = revision or BASE_REVISION, False, False
 
-    def _begin(self, _connection: object, _cursor: object, statement: str, *_more: object) -> None:
-        if statement.split(None, 1)[0].upper() in READING:
+    def _before_statement(self, _connection: object, _cursor: object, statement: str, *_more: object) -> None:
+        if statement.split(None, 1)[0].upper() in READ_STATEMENTS:
             return
-        self._lock.assert_mine()
-        if not self._is_begun:
-            self._lock.leaves(self._stands)
-            self._is_begun = True
+        self._lock.check_ownership()
+        if not self._has_started:
+            self._lock.record_revision(self._revision)
+            self._has_started = True
 
-    def _send(self, cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
-        """Whether it is dealt with; what is no change of the schema, SQLAlchemy sends itself."""
+    def _execute_ddl(
+        self, cursor: DBAPICursor, statement: str, parameters: Sequence[object], context: DefaultExecutionContext
+    ) -> bool:
+        """Execute a DDL statement and return True. Other statements are left to SQLAlchemy."""
         if not context.isddl:
             return False
-        change, end = context.compiled.statement, time.monotonic() + PATIENCE
+        assert context.compiled is not None
+        operation, deadline = context.compiled.statement, time.monotonic() + RETRY_WINDOW
         while True:
             try:
-                if not self._is_made(change):
+                if not self._is_already_applied(operation):
                     cursor.execute(statement, parameters)
             except (context.dialect.loaded_dbapi.Error, DBAPIError) as error:
-                if not self._comes_again(of_driver(error), change) or time.monotonic() > end:
+                if not self._should_retry(driver_error(error), operation) or time.monotonic() > deadline:
                     raise
             else:
                 return True
 
-    def _comes_again(self, error: BaseException, change: object) -> bool:
-        """Whether to try once more.
+    def _should_retry(self, error: BaseException, operation: object) -> bool:
+        """Return True if the statement should be retried or is applied. Pause after a lock timeout.
 
-        Behind a change that waits for a table, everybody else who wants that table waits too. So it gives up after a
-        second, lets them go on, and comes again.
+        While DDL waits for a table, all other clients of the table queue behind it. So it gives up after one second,
+        lets them continue, and tries again.
         """
-        if error.args[:1] == (IN_USE,):
-            self._told("A transaction holds a table that is to be changed. Waiting for it; servers go on meanwhile.")
-            time.sleep(PAUSE)
+        if error.args[:1] == (LOCK_WAIT_TIMEOUT,):
+            self._report("A transaction holds a table that must be changed. Waiting for it; servers continue to run.")
+            time.sleep(RETRY_PAUSE)
             return True
-        return self._is_made(change)  # the server went on with the statement of one that was killed
+        return self._is_already_applied(operation)  # the server has completed the statement of a killed process
 
-    def _is_made(self, change: object) -> bool:
-        if not self._is_repeated:
+    def _is_already_applied(self, operation: object) -> bool:
+        if not self._is_resumed:
             return False
         with self._lock.connect() as connection:
-            return is_made(change, inspect(connection))
+            return is_applied(operation, inspect(connection))

@@ -1,1 +1,1 @@
-"""Passwords: a new one for who forgot it, by a code from the mail, and for who is signed in."""
+"""Passwords: reset with a mailed code, and change with the current password."""

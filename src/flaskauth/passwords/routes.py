@@ -1,56 +1,55 @@
 """/auth/forgot-password, /auth/reset-password, /auth/change-password."""
 
-from typing import Any
-
+from flaskauth.accounts.email_addresses import EmailAddress
 from flaskauth.accounts.models import User
-from flaskauth.accounts.passwords import WeakPassword
-from flaskauth.foundation.errors import Overloaded
-from flaskauth.foundation.http import Blueprint, public, refuses
-from flaskauth.foundation.limits import limited
-from flaskauth.login.service import WrongCredentials
+from flaskauth.accounts.password_policy import WeakPassword
+from flaskauth.core.errors import Overloaded
+from flaskauth.core.http.request import Blueprint, public, raises
+from flaskauth.core.http.request_limits import rate_limit
+from flaskauth.login.service import InvalidCredentials
 from flaskauth.passwords import service
 from flaskauth.passwords.schemas import (
     ChangePasswordRequest,
-    ForgotPasswordReply,
     ForgotPasswordRequest,
-    PasswordChangedReply,
+    ForgotPasswordResponse,
+    PasswordChangedResponse,
     ResetPasswordRequest,
 )
-from flaskauth.passwords.service import Reset, WrongResetCode
-from flaskauth.sessions.guards import auth_required, signed_in
+from flaskauth.passwords.service import InvalidResetCode, PasswordResetData
+from flaskauth.sessions.decorators import auth_required, current_auth
 
 bp = Blueprint("passwords", __name__, tag="Passwords", url_prefix="/auth")
 
 
 @bp.post("/forgot-password")
 @public
-@limited("10/minute")
+@rate_limit("10/minute")
 @bp.input(ForgotPasswordRequest, arg_name="form")
-@bp.output(ForgotPasswordReply)
-def forgot_password(form: dict[str, Any]) -> dict[str, Any]:
-    """Have a code mailed that sets a new password; the answer is the same whether the address has an account or not."""
-    return {"reset_id": service.forgot(form["email"])}
+@bp.output(ForgotPasswordResponse)
+def forgot_password(form: dict[str, EmailAddress]) -> dict[str, object]:
+    """Request a password reset code by mail. The response does not reveal whether the email address has an account."""
+    return {"reset_id": service.request_reset(form["email"])}
 
 
 @bp.post("/reset-password")
 @public
-@limited("120/minute")
-@refuses(WrongResetCode, WeakPassword, Overloaded)
+@rate_limit("120/minute")
+@raises(InvalidResetCode, WeakPassword, Overloaded)
 @bp.input(ResetPasswordRequest, arg_name="form")
-@bp.output(PasswordChangedReply)
-def reset_password(form: Reset) -> dict[str, Any]:
-    """Set a new password with the code from the mail, by the reset's id or by the address; every session ends."""
-    service.reset(form)
+@bp.output(PasswordChangedResponse)
+def reset_password(form: PasswordResetData) -> dict[str, object]:
+    """Set a new password with the mailed code, by reset_id or email address. All sessions are revoked."""
+    service.reset_password(form)
     return {}
 
 
 @bp.post("/change-password")
-@limited("30/minute; 300/hour")
+@rate_limit("30/minute; 300/hour")
 @auth_required
-@refuses(WrongCredentials, WeakPassword, Overloaded)
+@raises(InvalidCredentials, WeakPassword, Overloaded)
 @bp.input(ChangePasswordRequest, arg_name="form")
-@bp.output(PasswordChangedReply)
-def change_password(_user: User, form: dict[str, str]) -> dict[str, Any]:
-    """Set a new password with the one that you have; all sessions but this one end."""
-    service.change(signed_in(), form["current_password"], form["password"])
+@bp.output(PasswordChangedResponse)
+def change_password(_user: User, form: dict[str, str]) -> dict[str, object]:
+    """Change the password with the current one. All other sessions are revoked."""
+    service.change_password(current_auth(), form["current_password"], form["password"])
     return {}

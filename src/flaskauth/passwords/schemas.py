@@ -1,44 +1,44 @@
-"""What the calls on passwords hear and say."""
+"""Request and response bodies of password reset and change."""
 
-from typing import Any
+from collections.abc import Mapping
 
 from marshmallow import ValidationError
 
 from flaskauth.accounts.schemas import EmailField, PasswordField
-from flaskauth.codes.schemas import CodeField, DoorField
-from flaskauth.foundation.schemas import Form, Reply, sentence, validates_schema
-from flaskauth.passwords.service import Reset
+from flaskauth.core.http.schemas import RequestSchema, ResponseSchema, message_field, validates_schema
+from flaskauth.one_time_codes.schemas import CodeField, VerificationIdField
+from flaskauth.passwords.service import PasswordResetData
 
-RESET = "Of this reset"
+RESET_ID_DESCRIPTION = "Identifies this password reset"
 
 
-class ForgotPasswordRequest(Form):
+class ForgotPasswordRequest(RequestSchema):
     email = EmailField(required=True)
 
 
-class ForgotPasswordReply(Reply):
-    message = sentence("If this address has an account, a code is on its way")
-    reset_id = DoorField(RESET, required=True)
+class ForgotPasswordResponse(ResponseSchema):
+    message = message_field("If this email address has an account, a reset code will be sent")
+    reset_id = VerificationIdField(RESET_ID_DESCRIPTION, required=True)
 
 
-class ResetPasswordRequest(Form):
-    makes = Reset
+class ResetPasswordRequest(RequestSchema):
+    factory = PasswordResetData
 
     otp = CodeField(required=True)
     password = PasswordField(required=True)
-    reset_id = DoorField(RESET)
+    reset_id = VerificationIdField(RESET_ID_DESCRIPTION)
     email = EmailField()
 
     @validates_schema
-    def choose_one_door(self, data: dict[str, Any], **_kwargs: Any) -> None:
+    def validate_one_identifier(self, data: Mapping[str, object], **_kwargs: object) -> None:
         if ("reset_id" in data) == ("email" in data):
             raise ValidationError("Send reset_id or email.", "reset_id")
 
 
-class ChangePasswordRequest(Form):
+class ChangePasswordRequest(RequestSchema):
     current_password = PasswordField(required=True)
     password = PasswordField(required=True)
 
 
-class PasswordChangedReply(Reply):
-    message = sentence("Your password was changed")
+class PasswordChangedResponse(ResponseSchema):
+    message = message_field("Your password was changed")

@@ -1,150 +1,160 @@
-"""Ask for a new password, set it with the code from the mail, change it while signed in."""
+"""Request a password reset, complete it with the mailed code, and change a password."""
 
 from dataclasses import dataclass
 
-from flaskauth import audit
-from flaskauth.accounts import passwords
+from flaskauth import audit, mail
+from flaskauth.accounts import password_policy
 from flaskauth.accounts import service as accounts
-from flaskauth.accounts.addresses import Address
+from flaskauth.accounts.email_addresses import EmailAddress
 from flaskauth.accounts.models import User
-from flaskauth.accounts.passwords import WeakPassword
-from flaskauth.codes import doors
-from flaskauth.codes import service as codes
-from flaskauth.codes.doors import Brought, Opened, WrongCode
-from flaskauth.codes.service import Asked
-from flaskauth.foundation import clock, hashing
-from flaskauth.foundation.errors import Problem
-from flaskauth.foundation.http import network
-from flaskauth.login import budgets
+from flaskauth.accounts.password_policy import WeakPassword
+from flaskauth.core import clock
+from flaskauth.core.errors import APIError
+from flaskauth.core.http.request import client_network
+from flaskauth.core.passwords import hashing
 from flaskauth.login import service as login
-from flaskauth.login.service import WrongCredentials
-from flaskauth.mail import outbox
-from flaskauth.mail.models import DROPPED, QUEUED, WITHHELD
-from flaskauth.passwords import emails
+from flaskauth.login import throttling
+from flaskauth.login.service import InvalidCredentials
+from flaskauth.mail.models import DISCARDED, QUEUED, SUPPRESSED
+from flaskauth.one_time_codes import service as codes
+from flaskauth.one_time_codes import verification
+from flaskauth.one_time_codes.service import CodeRequest
+from flaskauth.one_time_codes.verification import InvalidCode, SubmittedCode, VerifiedCode
 from flaskauth.sessions import devices
 from flaskauth.sessions import service as sessions
-from flaskauth.sessions.guards import SignedIn
+from flaskauth.sessions.decorators import AuthContext
 from flaskauth.sessions.models import Session
 
 PURPOSE = "reset"
 
 
-class WrongResetCode(WrongCode):
-    """401 {"code": "wrong_code"}: wrong, used, expired or never mailed; nobody learns which."""
+class InvalidResetCode(InvalidCode):
+    """401 `invalid_code`: the same for a code that is wrong, used, expired or was never mailed."""
 
-    code = "wrong_code"
-    message = "This code is wrong, was used, or has expired. Look at the newest mail, or ask for another code."
+    code = "invalid_code"
+    message = "The code is wrong, used or expired. Use the code of the newest mail or request a new one."
 
 
 @dataclass(frozen=True)
-class Reset:
-    """A code, the door it is brought to, and the password that shall be."""
+class PasswordResetData:
+    """A submitted code with the reset's id or an email address, and the new password."""
 
     otp: str
     password: str
     reset_id: bytes | None = None
-    email: Address | None = None
+    email: EmailAddress | None = None
 
 
-def forgot(email: Address) -> bytes:
-    """Mail a code to the owner of an address; the id of the reset. For nobody it is a decoy, at the same cost."""
-    owner, here = accounts.owner(email.key), network()
+def request_reset(email: EmailAddress) -> bytes:
+    """Mail a reset code to the owner of an email address. Return the id of the reset.
+
+    Without an owner, the code is a decoy and the mail is stored but not sent, so both cases do the same work.
+    """
+    owner, network = accounts.get_mail_recipient(email.normalized), client_network()
     user_id = owner.id if owner else 0
-    is_withheld = not devices.take_mail(email.key, user_id, here)
-    asked = Asked(PURPOSE, email.key, here, ends_at=clock.now() + codes.LIFE)
-    code = codes.issue(asked, is_decoy=owner is None, is_withheld=is_withheld)
-    to, locale = (owner.email, owner.locale) if owner else (email.typed, "en")
-    state = WITHHELD if is_withheld else QUEUED if owner else DROPPED
-    outbox.put(emails.reset_code(code, to, locale), state)
+    is_suppressed = not devices.reserve_mail(email.normalized, user_id, network)
+    request = CodeRequest(PURPOSE, email.normalized, network, expires_at=clock.now() + codes.CODE_LIFETIME)
+    code = codes.issue(request, is_decoy=owner is None, is_suppressed=is_suppressed)
+    state = SUPPRESSED if is_suppressed else QUEUED if owner else DISCARDED
+    recipient = owner or mail.EmailRecipient(email.original)
+    mail.notify("passwords/reset_code", recipient, code=code, state=state)
     audit.record("reset_requested", user_id=user_id or None)
     return code.id
 
 
-@hashing.queued
-def reset(form: Reset) -> None:
-    """Set a new password with the code from the mail; whatever the old one opened has ended.
+@hashing.reserves_hash_slot
+def reset_password(form: PasswordResetData) -> None:
+    """Set a new password with the mailed code, revoke all sessions and pending codes, and notify the user.
 
-    The password that was forgotten may be chosen again: to refuse it would tell it to whoever reads the mail.
+    The previous password is accepted: to reject it would reveal it to an attacker who can read the user's mail.
 
     Raises:
-        WrongResetCode, TooManyRequests, WeakPassword, Overloaded
+        InvalidResetCode, TooManyRequests, WeakPassword, Overloaded
     """
     try:
-        user = _redeem(form)
-    except WrongCode:
-        audit.record("wrong_code", purpose=PURPOSE)
-        raise WrongResetCode from None
-    budgets.clear(user.address, network())
+        user = _apply_reset(form)
+    except InvalidCode:
+        audit.record("invalid_code", purpose=PURPOSE)
+        raise InvalidResetCode from None
+    throttling.reset(user.normalized_email, client_network())
     audit.record("password_reset", user_id=user.id)
-    _end_the_old(user)
+    _revoke_access(user)
 
 
-@hashing.queued
-def change(who: SignedIn, current: str, password: str) -> None:
-    """Set a new password for who is signed in and gives the old one; the other sessions end.
+@hashing.reserves_hash_slot
+def change_password(auth: AuthContext, current_password: str, password: str) -> None:
+    """Replace the current password of the user, revoke the other sessions, and notify the user.
 
-    The same password again is refused: whoever changes it expects the old one to open nothing any more.
+    The same password is rejected, because after a change the user expects the previous one to be invalid.
 
     Raises:
-        WrongCredentials, TooManyRequests, WeakPassword, Overloaded
+        InvalidCredentials, TooManyRequests, WeakPassword, Overloaded
     """
-    right = login.demand_password_of(who, current)
+    verified = login.check_own_password(auth, current_password)
     try:
-        _demand_other(password, current)
-        hashed = _hashed(password, who.user)
-    except Problem:
-        right.give_back()
+        _require_different(password, current_password)
+        password_hash = _validate_and_hash(password, auth.user)
+    except APIError:
+        verified.refund()
         raise
-    right.give_back()
-    if not accounts.change_password(right.stored, hashed):
-        raise WrongCredentials  # somebody else was first
-    audit.record("password_changed", user_id=who.user.id, session_id=who.session.id)
-    _end_the_old(who.user, but=who.session)
+    verified.refund()
+    if not accounts.change_password(verified.credentials, password_hash):
+        raise InvalidCredentials  # a concurrent request changed the password first
+    audit.record("password_changed", user_id=auth.user.id, session_id=auth.session.id)
+    _revoke_access(auth.user, except_session=auth.session)
 
 
-def _redeem(form: Reset) -> User:
-    """The person whose code it was, with the new password. A weak one leaves the code and its try unspent."""
-    opened = _bring(form)
-    user = accounts.find(opened.address)
+def _apply_reset(form: PasswordResetData) -> User:
+    """Verify the code and store the new password. Return the user.
+
+    A weak password consumes neither the code nor an attempt.
+    """
+    verified = _verify_code(form)
+    user = accounts.find_by_email(verified.normalized_email)
     if user is None:
-        raise WrongCode
+        raise InvalidCode
     user_id = user.id
     try:
-        hashed = _hashed(form.password, user)
-    except Problem:
-        opened.give_back()
+        password_hash = _validate_and_hash(form.password, user)
+    except APIError:
+        verified.refund()
         raise
-    opened.give_back()
-    opened.redeem()
-    if not accounts.reset_password(user_id, opened.address, hashed):
-        raise WrongCode
+    verified.refund()
+    verified.consume()
+    if not accounts.reset_password(user_id, verified.normalized_email, password_hash):
+        raise InvalidCode
     return user
 
 
-def _bring(form: Reset) -> Opened:
-    brought = Brought(PURPOSE, form.otp, network())
+def _verify_code(form: PasswordResetData) -> VerifiedCode:
+    submitted = SubmittedCode(PURPOSE, form.otp, client_network())
     if form.reset_id is not None:
-        return doors.by_id(brought, form.reset_id)
+        return verification.verify_by_id(submitted, form.reset_id)
     assert form.email
-    # All resets of an address lead to one account: a second one, whoever asked for it, contests nothing.
-    return doors.by_address(brought, form.email.key)
+    # All resets of an email address are for one account, so several pending ones are not ambiguous.
+    return verification.verify_by_email(submitted, form.email.normalized)
 
 
-def _hashed(password: str, user: User) -> str:
-    """The hash of an acceptable password; no transaction is open meanwhile."""
-    about = (user.first_name, user.last_name, *passwords.words_of_address(user.address))
-    passwords.demand_strong(password, about)
+def _validate_and_hash(password: str, user: User) -> str:
+    """Validate a password and return its hash. No transaction is open meanwhile.
+
+    Raises:
+        WeakPassword, Overloaded
+    """
+    password_policy.validate_password(
+        password, first_name=user.first_name, last_name=user.last_name, normalized_email=user.normalized_email
+    )
     return hashing.hash_password(password)
 
 
-def _demand_other(password: str, current: str) -> None:
-    if hashing.normal(password) == hashing.normal(current):
-        raise WeakPassword("Is the one that you have now.")
+def _require_different(password: str, current_password: str) -> None:
+    if hashing.normalize(password) == hashing.normalize(current_password):
+        raise WeakPassword("Must differ from the current password.")
 
 
-def _end_the_old(user: User, but: Session | None = None) -> None:
-    """Nothing that the old password opened goes on, no code that waits sets another, and the owner is told."""
-    codes.end_all(PURPOSE, user.address)
-    accounts.end_address_changes(user.id)
-    sessions.end_all(user.id, but)
-    outbox.put(emails.password_changed(user, network()))
+def _revoke_access(user: User, except_session: Session | None = None) -> None:
+    """Revoke reset codes, pending email changes, sessions and devices, and notify the user of the new password."""
+    codes.revoke_for_purpose(PURPOSE, user.normalized_email)
+    accounts.cancel_email_changes(user.id)
+    sessions.revoke_all_for(user.id, except_session)
+    mail.notify("passwords/password_changed", user)

@@ -1,1 +1,1 @@
-"""Look after one's account: see it, edit it."""
+"""The current user's profile, activity and data export."""

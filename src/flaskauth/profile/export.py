@@ -1,7 +1,7 @@
-"""Write down everything that is held about a person, page by page.
+"""Export all stored data of a user, page by page.
 
-The answer is sent while it is read, so a trail of a hundred thousand events needs no more memory than one of ten. Each
-page is a short transaction of its own: by then the request's has ended, and none is open while a slow reader takes it.
+The response is streamed while the rows are read, so its size does not affect the memory use. Each page is read in a
+short transaction of its own: the request's transaction has ended, and none is open while a slow client reads.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,95 +16,99 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from flaskauth import audit
 from flaskauth.accounts import service as accounts
-from flaskauth.accounts.models import AddressChange, User
+from flaskauth.accounts.models import EmailChange, User
 from flaskauth.audit.models import AuditEvent
-from flaskauth.codes import links
-from flaskauth.codes import service as codes
-from flaskauth.codes.models import Link, OneTimeCode
-from flaskauth.foundation.db import db, transaction
-from flaskauth.foundation.errors import TooManyRequests
-from flaskauth.foundation.schemas import Schema
+from flaskauth.core.db.session import db, transaction
+from flaskauth.core.errors import TooManyRequests
+from flaskauth.core.http.schemas import Schema
 from flaskauth.mail.models import OutboxMail
-from flaskauth.mail.service import Correspondence
-from flaskauth.profile import account
-from flaskauth.profile.account import AccountReply
-from flaskauth.sessions.guards import SignedIn
+from flaskauth.mail.service import MailFilter
+from flaskauth.one_time_codes import links
+from flaskauth.one_time_codes import service as codes
+from flaskauth.one_time_codes.models import EmailLink, OneTimeCode
+from flaskauth.profile import export_schemas
+from flaskauth.profile.export_schemas import AccountExportResponse
+from flaskauth.rate_limits import service as rate_limits
+from flaskauth.rate_limits.service import RateLimit
+from flaskauth.sessions.decorators import AuthContext
 from flaskauth.sessions.models import Device, Session
-from flaskauth.throttles import service as throttles
-from flaskauth.throttles.service import Allowance
 
-PAGE = 500  # rows
-EXPORTS = Allowance(5, timedelta(hours=1))
+PAGE_SIZE = 500  # rows
+EXPORT_LIMIT = RateLimit(5, timedelta(hours=1))
 
 
 @dataclass(frozen=True)
-class Part:
-    """The rows of one table that are a person's, and how each is told."""
+class ExportSection:
+    """The user's rows of one table, and the schema that serializes them."""
 
     name: str
     key: InstrumentedAttribute[Any]
-    mine: ColumnElement[bool]
-    told: Schema
+    condition: ColumnElement[bool]
+    schema: Schema
 
 
-def export(who: SignedIn) -> Iterator[bytes]:
-    """Everything that is held about who asks, as pieces of one JSON object.
+def export(auth: AuthContext) -> Iterator[bytes]:
+    """Return the chunks of one JSON object with all stored data of the user. Record an audit event.
 
     Raises:
         TooManyRequests
     """
-    spending = throttles.spend(throttles.key_of("export", who.user.id), EXPORTS)
-    if not spending.granted:
-        raise TooManyRequests(retry_after=spending.retry_after)
-    audit.record("account_exported", user_id=who.user.id, session_id=who.session.id)
-    head = AccountReply(only=("status", "success", "message", "profile")).dump({"profile": who.user})
-    return _written(head, _parts(who.user))
+    hit = rate_limits.hit(rate_limits.counter_key("export", auth.user.id), EXPORT_LIMIT)
+    if not hit.is_allowed:
+        raise TooManyRequests(retry_after=hit.retry_after)
+    audit.record("account_exported", user_id=auth.user.id, session_id=auth.session.id)
+    head = AccountExportResponse(only=("status", "success", "message", "profile")).dump({"profile": auth.user})
+    return _write_json(head, _sections(auth.user))
 
 
-def _parts(user: User) -> list[Part]:
+def _sections(user: User) -> list[ExportSection]:
     return [
-        Part("sessions", Session.id, Session.user_id == user.id, account.HeldSessionSchema()),
-        Part("devices", Device.id, Device.user_id == user.id, account.DeviceSchema()),
-        Part("events", AuditEvent.id, AuditEvent.user_id == user.id, account.HeldEventSchema()),
-        Part("mails", OutboxMail.id, _correspondence(user).holds(), account.HeldMailSchema()),
-        Part("address_changes", AddressChange.id, AddressChange.user_id == user.id, account.AddressChangeSchema()),
-        Part("codes", OneTimeCode.id, codes.of_address(user.address), account.CodeSchema()),
-        Part("links", Link.id, Link.user_id == user.id, account.LinkSchema()),
+        ExportSection("sessions", Session.id, Session.user_id == user.id, export_schemas.ExportedSessionSchema()),
+        ExportSection("devices", Device.id, Device.user_id == user.id, export_schemas.ExportedDeviceSchema()),
+        ExportSection("events", AuditEvent.id, AuditEvent.user_id == user.id, export_schemas.ExportedEventSchema()),
+        ExportSection("mails", OutboxMail.id, _mail_filter(user).condition(), export_schemas.ExportedMailSchema()),
+        ExportSection(
+            "email_changes", EmailChange.id, EmailChange.user_id == user.id, export_schemas.ExportedEmailChangeSchema()
+        ),
+        ExportSection(
+            "codes", OneTimeCode.id, codes.email_condition(user.normalized_email), export_schemas.ExportedCodeSchema()
+        ),
+        ExportSection("links", EmailLink.id, EmailLink.user_id == user.id, export_schemas.ExportedLinkSchema()),
     ]
 
 
-def _correspondence(user: User) -> Correspondence:
-    return Correspondence(
-        address=user.address,
-        spellings=(user.email,),
-        code_ids=db.session.scalars(accounts.address_change_ids(user.id)).all(),
-        link_ids=db.session.scalars(links.ids(user.id)).all(),
+def _mail_filter(user: User) -> MailFilter:
+    return MailFilter(
+        normalized_email=user.normalized_email,
+        emails=(user.email,),
+        code_ids=db.session.scalars(accounts.email_change_ids(user.id)).all(),
+        link_ids=db.session.scalars(links.ids_for_user(user.id)).all(),
     )
 
 
-def _written(head: dict[str, Any], parts: Sequence[Part]) -> Iterator[bytes]:
+def _write_json(head: dict[str, object], sections: Sequence[ExportSection]) -> Iterator[bytes]:
     yield orjson.dumps(head)[:-1]
-    for part in parts:
-        yield f',"{part.name}":['.encode()
-        yield from _listed(part)
+    for section in sections:
+        yield f',"{section.name}":['.encode()
+        yield from _write_rows(section)
         yield b"]"
     yield b"}"
 
 
-def _listed(part: Part) -> Iterator[bytes]:
-    """The rows, with commas between, a page at a time; each page begins after the last key of the one before."""
-    last, comma = None, b""
-    while page := transaction(partial(_page, part, last)):
-        last, told = page
-        yield comma + orjson.dumps(told)[1:-1]
+def _write_rows(section: ExportSection) -> Iterator[bytes]:
+    """Yield the rows as JSON with commas between them, one page at a time (keyset pagination)."""
+    last_key, comma = None, b""
+    while page := transaction(partial(_read_page, section, last_key)):
+        last_key, rows = page
+        yield comma + orjson.dumps(rows)[1:-1]
         comma = b","
-        if len(told) < PAGE:
+        if len(rows) < PAGE_SIZE:
             return
 
 
-def _page(part: Part, last: object) -> tuple[object, list[dict[str, Any]]] | None:
-    rows = select(part.key.class_).where(part.mine).order_by(part.key).limit(PAGE)
-    found = db.session.scalars(rows.where(part.key > last) if last is not None else rows).all()
-    if not found:
+def _read_page(section: ExportSection, last_key: object) -> tuple[object, list[dict[str, object]]] | None:
+    statement = select(section.key.class_).where(section.condition).order_by(section.key).limit(PAGE_SIZE)
+    rows = db.session.scalars(statement.where(section.key > last_key) if last_key is not None else statement).all()
+    if not rows:
         return None
-    return getattr(found[-1], part.key.key), part.told.dump(found, many=True)
+    return getattr(rows[-1], section.key.key), section.schema.dump(rows, many=True)

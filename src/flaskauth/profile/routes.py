@@ -1,74 +1,75 @@
-"""/users/profile, /users/edit, /users/activity, /users/export."""
-
-from typing import Any
+"""The routes of the current user's profile, activity and data export."""
 
 from flask import Response
 from marshmallow import RAISE
 
 from flaskauth.accounts.models import User
-from flaskauth.accounts.service import shown
-from flaskauth.foundation.http import Blueprint, Environ, streamed
-from flaskauth.foundation.limits import limited
+from flaskauth.accounts.service import public_fields
+from flaskauth.core.http.request import Blueprint, Environ, stream_with_app_context
+from flaskauth.core.http.request_limits import rate_limit
 from flaskauth.profile import export, service
-from flaskauth.profile.account import AccountReply
-from flaskauth.profile.schemas import ActivityQuery, ActivityReply, EditReply, EditRequest, ProfileReply
-from flaskauth.profile.service import Activity
-from flaskauth.sessions.guards import (
+from flaskauth.profile.export_schemas import AccountExportResponse
+from flaskauth.profile.schemas import ActivityQuery, ActivityResponse, EditRequest, EditResponse, ProfileResponse
+from flaskauth.profile.service import ActivityPage, ProfileChanges
+from flaskauth.sessions.decorators import (
+    SessionUserRow,
+    allow_pending_deletion,
     auth_required,
-    auth_to_read,
+    auth_required_readonly,
+    bearer_token,
+    current_auth,
     fresh_auth_required,
-    open_while_closing,
-    reader,
-    signed_in,
-    token_in,
+    load_public_user,
 )
 
-PROFILE = ProfileReply()
+PROFILE_SCHEMA = ProfileResponse()
 
 bp = Blueprint("profile", __name__, tag="Profile", url_prefix="/users")
 
 
 @bp.get("/profile")
-@auth_to_read
-@open_while_closing
-@bp.output(ProfileReply)
-def profile(user: Any) -> dict[str, Any]:
-    """Who you are."""
-    return {"user": shown(user)}
+@auth_required_readonly
+@allow_pending_deletion
+@bp.output(ProfileResponse)
+def profile(user: SessionUserRow) -> dict[str, object]:
+    """Get the current user's profile."""
+    return {"user": public_fields(user)}
 
 
-def profile_at_once(environ: Environ) -> Any:
-    """What `profile` says where a request brings nothing but an access token."""
-    return None if environ.get("CONTENT_LENGTH") else PROFILE.dump({"user": shown(reader(token_in(environ)))})
+def profile_fast_path(environ: Environ) -> object:
+    """Return the response body of `profile`, or None if the request has a body and needs the full request handling."""
+    if environ.get("CONTENT_LENGTH"):
+        return None
+    return PROFILE_SCHEMA.dump({"user": public_fields(load_public_user(bearer_token(environ)))})
 
 
 @bp.post("/edit")
-@limited("120/minute")
+@rate_limit("120/minute")
 @auth_required
 @bp.input(EditRequest, arg_name="form")
-@bp.output(EditReply)
-def edit(user: User, form: dict[str, Any]) -> dict[str, Any]:
-    """Change names, country or language."""
+@bp.output(EditResponse)
+def edit(user: User, form: ProfileChanges) -> dict[str, object]:
+    """Change your names, country or language."""
     return {"user": service.edit(user, form)}
 
 
 @bp.get("/activity")
-@limited("600/minute")
+@rate_limit("600/minute")
 @auth_required
 @bp.input(ActivityQuery, location="query", arg_name="query", unknown=RAISE)
-@bp.output(ActivityReply)
-def activity(user: User, query: dict[str, int]) -> Activity:
-    """What happened to your account, the newest first."""
-    return service.activity(user.id, **query)
+@bp.output(ActivityResponse)
+def activity(user: User, query: dict[str, int]) -> ActivityPage:
+    """List the events of your account, newest first."""
+    return service.list_activity(user.id, **query)
 
 
 @bp.get("/export")
-@limited("30/minute")
+@rate_limit("30/minute")
 @fresh_auth_required
-@open_while_closing
-@bp.output(AccountReply)
+@allow_pending_deletion
+@bp.output(AccountExportResponse)
 def export_account(_user: User) -> Response:
-    """Everything held about you, as a file; nothing that opens a door is in it."""
-    account = streamed(export.export(signed_in()))
+    """Download all data stored about you as a JSON file. It contains no credentials."""
+    account = stream_with_app_context(export.export(current_auth()))
     disposition = {"Content-Disposition": 'attachment; filename="account.json"'}
     return Response(account, mimetype="application/json", headers=disposition)

@@ -1,52 +1,60 @@
-"""What the profile hears and says."""
-
-from typing import Any
+"""Request and response schemas."""
 
 from marshmallow import ValidationError
 
-from flaskauth.accounts.schemas import LocaleField, NameField, UserSchema, country_code
-from flaskauth.foundation.schemas import Digits, Form, Reply, Schema, Time, Whole, fields, sentence, validates_schema
+from flaskauth.accounts.schemas import LocaleField, NameField, UserSchema, country_code_field
+from flaskauth.core.http.schemas import (
+    QueryInteger,
+    RequestSchema,
+    ResponseSchema,
+    Schema,
+    StrictInteger,
+    UTCTimestamp,
+    fields,
+    message_field,
+    validates_schema,
+)
 
 
-class ProfileReply(Reply):
-    message = sentence("Profile Details")
+class ProfileResponse(ResponseSchema):
+    message = message_field("Profile Details")
     user = fields.Nested(UserSchema, required=True)
 
 
-class EditRequest(Form):
+class EditRequest(RequestSchema):
     first_name = NameField("Grace")
     last_name = NameField("Hopper")
-    country_id = Whole(metadata={"example": 566, "description": "ISO 3166-1 number"})
-    country = country_code()
+    country_id = StrictInteger(metadata={"example": 566, "description": "ISO 3166-1 number"})
+    country = country_code_field()
     locale = LocaleField()
 
     @validates_schema
-    def name_one_country(self, data: dict[str, Any], **_kwargs: Any) -> None:
+    def validate_country(self, data: dict[str, object], **_kwargs: object) -> None:
         if "country_id" in data and "country" in data:
             raise ValidationError("Send country_id or country, not both.", "country_id")
 
 
-class EditReply(Reply):
-    message = sentence("Profile Updated")
+class EditResponse(ResponseSchema):
+    message = message_field("Profile Updated")
     user = fields.Nested(UserSchema, required=True)
 
 
-class ActivityQuery(Form):
-    cursor = Digits(metadata={"description": "`next` of the page before"})
-    limit = Digits(least=1, most=100, load_default=20, metadata={"description": "How many events"})
+class ActivityQuery(RequestSchema):
+    cursor = QueryInteger(metadata={"description": "`next` of the previous page"})
+    limit = QueryInteger(minimum=1, maximum=100, load_default=20, metadata={"description": "Maximum number of events"})
 
 
 class EventSchema(Schema):
     id = fields.Integer(required=True)
     name = fields.String(required=True)
-    at = Time(required=True)
+    at = UTCTimestamp(required=True)
     ip = fields.String(required=True, allow_none=True)
     device = fields.String(required=True, allow_none=True)
     session_id = fields.Integer(required=True, allow_none=True)
 
 
-class ActivityReply(Reply):
-    message = sentence("Activity")
+class ActivityResponse(ResponseSchema):
+    message = message_field("Activity")
     events = fields.List(fields.Nested(EventSchema), required=True)
     next = fields.Integer(
         required=True, allow_none=True, metadata={"description": "The cursor of the next page; null on the last"}

@@ -1,41 +1,49 @@
-"""Change what a person says of themselves, and tell what happened to the account."""
+"""Edit the profile and list the events of the account."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
 from flaskauth import audit
 from flaskauth.accounts import service as accounts
 from flaskauth.accounts.models import User
-from flaskauth.audit import service as trail
+from flaskauth.audit import service as audit_log
 from flaskauth.audit.models import AuditEvent
 
 
+class ProfileChanges(TypedDict, total=False):
+    first_name: str
+    last_name: str
+    country_id: int | None
+    country: str
+    locale: str
+
+
 @dataclass(frozen=True)
-class Activity:
-    """Some events, the newest first, and where the next page begins, if there is one."""
+class ActivityPage:
+    """Events, the newest first, and the cursor of the next page; None on the last page."""
 
     events: Sequence[AuditEvent]
     next: int | None
 
 
-def edit(user: User, form: dict[str, Any]) -> User:
-    """The person with names, country or language changed.
+def edit(user: User, form: ProfileChanges) -> User:
+    """Change the user's names, country or language. Record an audit event and return the user.
 
     Raises:
-        InvalidInput: there is no such country.
+        ValidationFailed: there is no such country.
     """
-    changes = dict(form)
+    changes = form.copy()
     if "country" in changes or "country_id" in changes:
-        changes["country_id"] = accounts.country_id(changes.pop("country", None), changes.get("country_id"))
+        changes["country_id"] = accounts.resolve_country_id(changes.pop("country", None), changes.get("country_id"))
     if changes:
         accounts.edit(user, **changes)
         audit.record("profile_edited", user_id=user.id)
     return user
 
 
-def activity(user_id: int, limit: int, cursor: int | None = None) -> Activity:
-    """What happened to the account, before the cursor; one event more is read to see whether it goes on."""
-    found = trail.of_person(user_id, cursor, limit + 1)
-    events = found[:limit]
-    return Activity(events, events[-1].id if len(found) > limit else None)
+def list_activity(user_id: int, limit: int, cursor: int | None = None) -> ActivityPage:
+    """Return a page of events older than the cursor. One more row is read to detect whether there is a next page."""
+    rows = audit_log.events_for_user(user_id, cursor, limit + 1)
+    events = rows[:limit]
+    return ActivityPage(events, events[-1].id if len(rows) > limit else None)

@@ -1,1 +1,1 @@
-"""Joining: an attempt with a password of its own, a code by mail, and then an account."""
+"""Registration: a pending registration, a one-time code by mail, then an account."""

@@ -1,56 +1,54 @@
 """/auth/register, /auth/verify, /auth/resend."""
 
 import math
-from typing import Any
 
-from flaskauth.accounts.passwords import WeakPassword
-from flaskauth.codes.doors import VerificationContested, WrongCode
-from flaskauth.foundation.errors import Overloaded
-from flaskauth.foundation.http import Blueprint, public, refuses
-from flaskauth.foundation.limits import limited
+from flaskauth.accounts.password_policy import WeakPassword
+from flaskauth.core.errors import Overloaded
+from flaskauth.core.http.request import Blueprint, public, raises
+from flaskauth.core.http.request_limits import rate_limit
+from flaskauth.one_time_codes.verification import InvalidCode, VerificationAmbiguous
 from flaskauth.registration import service
 from flaskauth.registration.schemas import (
-    RegisterReply,
     RegisterRequest,
-    ResendReply,
+    RegisterResponse,
     ResendRequest,
-    VerifyReply,
+    ResendResponse,
     VerifyRequest,
+    VerifyResponse,
 )
-from flaskauth.registration.service import Joining, Proof
+from flaskauth.registration.service import RegistrationData, ResendData, VerificationData
 
 bp = Blueprint("registration", __name__, tag="Registration", url_prefix="/auth")
 
 
 @bp.post("/register")
 @public
-@limited("10/minute")
-@refuses(WeakPassword, Overloaded)
+@rate_limit("10/minute")
+@raises(WeakPassword, Overloaded)
 @bp.input(RegisterRequest, arg_name="form")
-@bp.output(RegisterReply)
-def register(form: Joining) -> dict[str, Any]:
-    """Ask to join; a code goes to the address, and the account exists once it is proven."""
+@bp.output(RegisterResponse)
+def register(form: RegistrationData) -> dict[str, object]:
+    """Register an account. A one-time code is mailed; the account exists once the email address is verified."""
     return {"verification_id": service.register(form)}
 
 
 @bp.post("/verify")
 @public
-@limited("120/minute")
-@refuses(WrongCode, VerificationContested)
+@rate_limit("120/minute")
+@raises(InvalidCode, VerificationAmbiguous)
 @bp.input(VerifyRequest, arg_name="form")
-@bp.output(VerifyReply)
-def verify(form: Proof) -> dict[str, Any]:
-    """Prove the address with the code from the mail, by the attempt's id, by the address, or with the code alone."""
+@bp.output(VerifyResponse)
+def verify(form: VerificationData) -> dict[str, object]:
+    """Verify the email address with the mailed code, by verification_id, by email address, or by the code alone."""
     service.verify(form)
     return {}
 
 
 @bp.post("/resend")
 @public
-@limited("60/minute")
+@rate_limit("60/minute")
 @bp.input(ResendRequest, arg_name="form")
-@bp.output(ResendReply)
-def resend(form: dict[str, Any]) -> dict[str, Any]:
-    """Ask for the code again; the answer is the same whether there is anything to send or not."""
-    wait = service.resend(form.get("verification_id"), form.get("email"))
-    return {"retry_after": max(1, math.ceil(wait))}
+@bp.output(ResendResponse)
+def resend(form: ResendData) -> dict[str, object]:
+    """Request the code again. The response is the same whether or not there is a code to send."""
+    return {"retry_after": max(1, math.ceil(service.resend(form)))}

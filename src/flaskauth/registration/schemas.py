@@ -1,62 +1,66 @@
-"""What joining hears and says."""
+"""Request and response bodies of registration."""
 
-from typing import Any
+from collections.abc import Mapping
 
 from marshmallow import ValidationError
 
-from flaskauth.accounts.schemas import EmailField, LocaleField, NameField, PasswordField, country_code
-from flaskauth.codes.schemas import CodeField, DoorField
-from flaskauth.foundation.http import preferred_language
-from flaskauth.foundation.schemas import Form, Reply, fields, sentence, validates_schema
+from flaskauth.accounts.schemas import EmailField, LocaleField, NameField, PasswordField, country_code_field
+from flaskauth.core.http.request import preferred_language
+from flaskauth.core.http.schemas import RequestSchema, ResponseSchema, fields, message_field, validates_schema
 from flaskauth.mail.rendering import languages
-from flaskauth.registration.service import Joining, Proof
+from flaskauth.one_time_codes.schemas import CodeField, VerificationIdField
+from flaskauth.registration.service import RegistrationData, ResendData, VerificationData
 
-ATTEMPT = "Of this attempt to join"
+VERIFICATION_ID_DESCRIPTION = "Identifies this pending registration"
 
 
-class RegisterRequest(Form):
-    makes = Joining
+class RegisterRequest(RequestSchema):
+    factory = RegistrationData
 
     email = EmailField(required=True)
     password = PasswordField(required=True)
     first_name = NameField("Grace", required=True)
     last_name = NameField("Hopper", required=True)
-    country = country_code()
+    country = country_code_field()
     locale = LocaleField(load_default=lambda: preferred_language(languages()))
 
 
-class RegisterReply(Reply):
-    message = sentence("Registration Successful, check your email for OTP code to verify your account")
-    verification_id = DoorField(ATTEMPT, required=True)
+class RegisterResponse(ResponseSchema):
+    message = message_field("Registration Successful, check your email for OTP code to verify your account")
+    verification_id = VerificationIdField(VERIFICATION_ID_DESCRIPTION, required=True)
 
 
-class VerifyRequest(Form):
-    makes = Proof
+class VerifyRequest(RequestSchema):
+    factory = VerificationData
 
     otp = CodeField(required=True)
-    verification_id = DoorField(ATTEMPT)
+    verification_id = VerificationIdField(VERIFICATION_ID_DESCRIPTION)
     email = EmailField()
 
     @validates_schema
-    def choose_one_door(self, data: dict[str, Any], **_kwargs: Any) -> None:
+    def validate_one_identifier(self, data: Mapping[str, object], **_kwargs: object) -> None:
         if "verification_id" in data and "email" in data:
             raise ValidationError("Send verification_id or email, not both.", "verification_id")
 
 
-class VerifyReply(Reply):
-    message = sentence("Verification Successful! Login to your account")
+class VerifyResponse(ResponseSchema):
+    message = message_field("Verification Successful! Login to your account")
 
 
-class ResendRequest(Form):
-    verification_id = DoorField(ATTEMPT)
+class ResendRequest(RequestSchema):
+    factory = ResendData
+
+    verification_id = VerificationIdField(VERIFICATION_ID_DESCRIPTION)
     email = EmailField()
 
     @validates_schema
-    def choose_one_door(self, data: dict[str, Any], **_kwargs: Any) -> None:
+    def validate_one_identifier(self, data: Mapping[str, object], **_kwargs: object) -> None:
         if ("verification_id" in data) == ("email" in data):
             raise ValidationError("Send verification_id or email.", "verification_id")
 
 
-class ResendReply(Reply):
-    message = sentence("If a code is due, it is on its way")
-    retry_after = fields.Integer(required=True, metadata={"description": "Seconds until it may be asked for again."})
+class ResendResponse(ResponseSchema):
+    message = message_field("If a resend is due, the code will be sent by email")
+    retry_after = fields.Integer(
+        required=True, metadata={"description": "Seconds until the code may be requested again."}
+    )

@@ -1,30 +1,31 @@
-"""Open an attempt to join, mail its code, and make the account once the address is proven."""
+"""Create a pending registration, mail its code, and create the account once the email address is verified."""
 
 from dataclasses import dataclass
 
 from flaskauth import audit
-from flaskauth.accounts import passwords
+from flaskauth.accounts import password_policy
 from flaskauth.accounts import service as accounts
-from flaskauth.accounts.addresses import Address
+from flaskauth.accounts.email_addresses import EmailAddress
 from flaskauth.accounts.models import User
-from flaskauth.codes import doors
-from flaskauth.codes import service as codes
-from flaskauth.codes.doors import Brought, Opened, WrongCode
-from flaskauth.foundation import crypto, hashing
-from flaskauth.foundation.db import db
-from flaskauth.foundation.http import network
-from flaskauth.registration import attempts
-from flaskauth.registration.attempts import PURPOSE, Attempt
+from flaskauth.core import crypto
+from flaskauth.core.db.session import db
+from flaskauth.core.http.request import client_network
+from flaskauth.core.passwords import hashing
+from flaskauth.one_time_codes import service as codes
+from flaskauth.one_time_codes import verification
+from flaskauth.one_time_codes.verification import InvalidCode, SubmittedCode, VerifiedCode
+from flaskauth.registration import pending
 from flaskauth.registration.models import Registration
+from flaskauth.registration.pending import PURPOSE, NewRegistration
 
-FIRST_WAIT = codes.FIRST_RESEND.total_seconds()
+FIRST_RESEND_SECONDS = codes.FIRST_RESEND_DELAY.total_seconds()
 
 
 @dataclass(frozen=True)
-class Joining:
-    """What somebody sends to join."""
+class RegistrationData:
+    """The body of a registration request."""
 
-    email: Address
+    email: EmailAddress
     password: str
     first_name: str
     last_name: str
@@ -33,96 +34,112 @@ class Joining:
 
 
 @dataclass(frozen=True)
-class Proof:
-    """A code, and the door it is brought to: an attempt, an address, or none."""
+class VerificationData:
+    """A submitted code with the id or email address that identifies it. Both may be missing."""
 
     otp: str
     verification_id: bytes | None = None
-    email: Address | None = None
+    email: EmailAddress | None = None
 
 
-@hashing.queued
-def register(form: Joining) -> bytes:
-    """Open an attempt to join and mail its code; the attempt's id.
+@dataclass(frozen=True)
+class ResendData:
+    """The id of a pending registration, or an email address."""
 
-    Where the address has an account, the attempt is a decoy and the mail tells the owner. Both write the same rows and
-    cost one hash, so nobody learns who is registered. The same password again is the same attempt (a double click).
+    verification_id: bytes | None = None
+    email: EmailAddress | None = None
+
+
+@hashing.reserves_hash_slot
+def register(form: RegistrationData) -> bytes:
+    """Create a pending registration and mail its code. Return the registration's id.
+
+    If the email address has an account, the registration is a decoy and the mail notifies the owner. Both cases write
+    the same rows and compute one hash, so the response does not reveal which addresses are registered. A repeated
+    request with the same password returns the same registration (a double click).
 
     Raises:
-        WeakPassword, InvalidInput, Overloaded
+        WeakPassword, ValidationFailed, Overloaded
     """
-    country_id = accounts.country_id(form.country)
-    about = (form.first_name, form.last_name, *passwords.words_of_address(form.email.key))
-    passwords.demand_strong(form.password, about)
-    # One salt for all attempts of an address: one hash then tells that the same password came twice.
-    salt = crypto.mac("registration salt", form.email.key)[:16]
-    hashed = hashing.hash_password(form.password, salt)
-    attempts.close_spent(form.email.key)
-    owner = accounts.holder(form.email.key)
-    same = attempts.find_same(form.email.key, hashed, owner)
-    if same:
-        attempts.mail_again(same, by_its_id=True)
-        return same.id
-    names = {"first_name": form.first_name, "last_name": form.last_name}
-    asked = Attempt(form.email, hashed, {**names, "country_id": country_id, "locale": form.locale})
-    return attempts.open_new(asked, owner)
+    country_id = accounts.resolve_country_id(form.country)
+    normalized_email = form.email.normalized
+    password_policy.validate_password(
+        form.password, first_name=form.first_name, last_name=form.last_name, normalized_email=normalized_email
+    )
+    # All registrations of an email address share one salt, so a single hash reveals a repeated password.
+    salt = crypto.mac("registration salt", normalized_email)[:16]
+    password_hash = hashing.hash_password(form.password, salt)
+    pending.close_exhausted(normalized_email)
+    owner = accounts.get_email_owner(normalized_email)
+    duplicate = pending.find_duplicate(normalized_email, password_hash, owner)
+    if duplicate:
+        pending.resend(duplicate, is_by_id=True)
+        return duplicate.id
+    new = NewRegistration(form.email, password_hash, form.first_name, form.last_name, country_id, form.locale)
+    return pending.create(new, owner)
 
 
-def verify(proof: Proof) -> User:
-    """The account of whoever proves the address: made from the attempt whose code it is; the others end as decoys.
+def verify(data: VerificationData) -> User:
+    """Create and return the account of the pending registration that the code belongs to.
+
+    The code is used up and its attempt refunded. Other pending registrations of the email address become decoys: their
+    codes are no longer accepted. The new account, or an invalid code, is recorded in the audit log.
 
     Raises:
-        WrongCode, TooManyRequests, VerificationContested
+        InvalidCode, TooManyRequests, VerificationAmbiguous
     """
     try:
-        opened = _bring(proof)
-        attempt = db.session.get_one(Registration, opened.code_id)
-        _demand_free(attempt.address)
-        opened.redeem()
-        opened.give_back()
-    except WrongCode:
-        audit.record("wrong_code", purpose=PURPOSE)
+        verified = _verify_code(data)
+        registration = db.session.get_one(Registration, verified.code_id)
+        _require_available(registration.normalized_email)
+        verified.consume()
+        verified.refund()
+    except InvalidCode:
+        audit.record("invalid_code", purpose=PURPOSE)
         raise
-    codes.end_all(PURPOSE, attempt.address)
-    attempts.close(attempt.id)
-    return _join(attempt)
-
-
-def resend(verification_id: bytes | None, email: Address | None) -> float:
-    """Mail the code again when that is due; the seconds until it is due next. By address nothing can be learnt."""
-    if verification_id is not None:
-        code = codes.find(PURPOSE, verification_id)
-        attempts.mail_again(code, by_its_id=True)
-        return codes.seconds_to_next_mail(code) if code and not code.is_over else FIRST_WAIT
-    newest = codes.newest(PURPOSE, email.key, network()) if email else None
-    attempts.mail_again(newest, by_its_id=False)
-    return FIRST_WAIT
-
-
-def _bring(proof: Proof) -> Opened:
-    brought = Brought(PURPOSE, proof.otp, network())
-    if proof.verification_id is not None:
-        return doors.by_id(brought, proof.verification_id)
-    opened = doors.by_address(brought, proof.email.key) if proof.email else doors.alone(brought)
-    doors.demand_uncontested(PURPOSE, opened)
-    return opened
-
-
-def _demand_free(address: str) -> None:
-    """A race for one address is lost like a wrong code."""
-    if accounts.holder(address):
-        raise WrongCode
-
-
-def _join(attempt: Registration) -> User:
+    codes.revoke_for_purpose(PURPOSE, registration.normalized_email)
+    pending.close(registration.id)
     user = accounts.create(
-        email=attempt.email,
-        address=attempt.address,
-        password=attempt.password,
-        first_name=attempt.first_name,
-        last_name=attempt.last_name,
-        country_id=attempt.country_id,
-        locale=attempt.locale,
+        email=registration.email,
+        normalized_email=registration.normalized_email,
+        password_hash=registration.password_hash,
+        first_name=registration.first_name,
+        last_name=registration.last_name,
+        country_id=registration.country_id,
+        locale=registration.locale,
     )
     audit.record("account_created", user_id=user.id)
     return user
+
+
+def resend(data: ResendData) -> float:
+    """Mail the code again if a resend is due. Return the seconds until the next resend.
+
+    By email address the result is constant, so that it does not reveal whether a registration is pending.
+    """
+    if data.verification_id is not None:
+        code = codes.find(PURPOSE, data.verification_id)
+        pending.resend(code, is_by_id=True)
+        return codes.resend_available_in(code) if code and not code.is_closed else FIRST_RESEND_SECONDS
+    newest = codes.find_newest(PURPOSE, data.email.normalized, client_network()) if data.email else None
+    pending.resend(newest, is_by_id=False)
+    return FIRST_RESEND_SECONDS
+
+
+def _verify_code(data: VerificationData) -> VerifiedCode:
+    submitted = SubmittedCode(PURPOSE, data.otp, client_network())
+    if data.verification_id is not None:
+        return verification.verify_by_id(submitted, data.verification_id)
+    verified = (
+        verification.verify_by_email(submitted, data.email.normalized)
+        if data.email
+        else verification.verify_by_code(submitted)
+    )
+    verification.require_single_candidate(PURPOSE, verified)
+    return verified
+
+
+def _require_available(normalized_email: str) -> None:
+    """Raise InvalidCode if the email address has an owner by now: losing that race looks like a wrong code."""
+    if accounts.get_email_owner(normalized_email):
+        raise InvalidCode

@@ -1,1 +1,1 @@
-"""Sessions: opened by a sign-in, carried on by refresh tokens, ended at once; and the guards of every route."""
+"""Sessions and refresh tokens, recognised devices, and the decorators that authenticate routes."""

@@ -1,4 +1,4 @@
-"""What a device is called to people: its browser and system, as its user agent names them."""
+"""Display names of devices: browser and operating system, from the user agent."""
 
 import re
 from functools import lru_cache
@@ -7,25 +7,25 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ua_parser import Parser
 
-# Of what a stranger may call a browser, nothing that could pass for a link goes into a mail.
-PLAIN = re.compile(r"[\w +-]{1,40}(\.[\w +-]{1,10})?")
+# An attacker controls the user agent, so nothing that looks like a link may go into a mail.
+SAFE_NAME = re.compile(r"[\w +-]{1,40}(\.[\w +-]{1,10})?")
 
 
 @lru_cache(maxsize=1024)
 def device_name(user_agent: str) -> str:
-    """Such as "Firefox (Linux)"; "" where nothing is known."""
-    found = _reader().parse(user_agent)
-    browser, system = (_plain(part.family) if part else "" for part in (found.user_agent, found.os))
+    """Return a name such as "Firefox (Linux)", or "" for an unrecognised user agent."""
+    parsed = _load_parser().parse(user_agent)
+    browser, system = (_sanitize(part.family) if part else "" for part in (parsed.user_agent, parsed.os))
     return f"{browser} ({system})" if browser and system else browser or system
 
 
-def _plain(name: str) -> str:
-    return name if PLAIN.fullmatch(name) and "www." not in name.lower() else ""
+def _sanitize(name: str) -> str:
+    return name if SAFE_NAME.fullmatch(name) and "www." not in name.lower() else ""
 
 
 @lru_cache(maxsize=1)
-def _reader() -> "Parser":
-    """Made at first use, and without the models of telephones, which are more than half of its tables."""
+def _load_parser() -> "Parser":
+    """Return the parser, loaded at first use, without the phone models, which are more than half of its tables."""
     from ua_parser import Parser  # noqa: PLC0415
     from ua_parser.loaders import load_builtins  # noqa: PLC0415
     from ua_parser.regex import Resolver  # noqa: PLC0415

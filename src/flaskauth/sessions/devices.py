@@ -1,103 +1,112 @@
-"""Known devices and networks: what lets an owner in while strangers are made to wait."""
+"""Recognised devices and networks: they let the user sign in while unrecognised clients are locked out."""
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import NamedTuple
 
 from sqlalchemy import bindparam, delete, exists, select, update
 
-from flaskauth.foundation import clock, crypto
-from flaskauth.foundation.db import changed, delete_some
-from flaskauth.foundation.ids import new_id
-from flaskauth.foundation.prepared import Prepared, add
-from flaskauth.mail import budget
+from flaskauth.core import clock, crypto
+from flaskauth.core.db.compiled import CompiledStatement, IdRow, insert_row
+from flaskauth.core.db.session import delete_batch, execute_count
+from flaskauth.core.ids import new_id
+from flaskauth.mail import rate_limits as mail_limits
 from flaskauth.sessions.models import Device, Session
 
-KNOWN_DEVICE = timedelta(days=180)
-KNOWN_NETWORK = timedelta(days=30)
-MOST_DEVICES = 50
-
-_OF_PERSON = Device.user_id == bindparam("user_id")
-USE = Prepared(
-    update(Device).where(Device.id == bindparam("device_id"), _OF_PERSON).values(last_used_at=bindparam("now"))
-)
-OLDEST = Prepared(
-    select(Device.id).where(_OF_PERSON).order_by(Device.last_used_at.desc(), Device.id.desc()).offset(MOST_DEVICES)
-)
-_VISITS = select(Session.id).where(Session.user_id == bindparam("user_id"), Session.network == bindparam("network"))
-_VISITED = _VISITS.where(Session.created_at > bindparam("visited_since"))
-_DEVICE = select(Device.id).where(
-    Device.token_digest == bindparam("digest"), _OF_PERSON, Device.last_used_at > bindparam("used_since")
-)
-VISITED = Prepared(_VISITED.limit(1))
-KNOWN = Prepared(select(_DEVICE.scalar_subquery().label("device_id"), exists(_VISITED).label("network")))
-SEEN = Prepared(_VISITS.where(Session.device == bindparam("device")).limit(1))
+DEVICE_RECOGNITION_PERIOD = timedelta(days=180)
+NETWORK_RECOGNITION_PERIOD = timedelta(days=30)
+MAX_DEVICES = 50
 
 
-@dataclass(frozen=True)
-class Known:
-    """What is known of who asks: a device of this person, a network of this person, both or neither."""
-
+class MatchRow(NamedTuple):
     device_id: int | None
     network: bool
 
+
+_FOR_USER = Device.user_id == bindparam("user_id")
+TOUCH_DEVICE = CompiledStatement(
+    update(Device).where(Device.id == bindparam("device_id"), _FOR_USER).values(last_used_at=bindparam("now"))
+)
+EXCESS_DEVICES = CompiledStatement(
+    select(Device.id).where(_FOR_USER).order_by(Device.last_used_at.desc(), Device.id.desc()).offset(MAX_DEVICES), IdRow
+)
+_NETWORK_SESSIONS = select(Session.id).where(
+    Session.user_id == bindparam("user_id"), Session.network == bindparam("network")
+)
+_RECENT_NETWORK_SESSIONS = _NETWORK_SESSIONS.where(Session.created_at > bindparam("visited_since"))
+_MATCHING_DEVICE = select(Device.id).where(
+    Device.token_digest == bindparam("digest"), _FOR_USER, Device.last_used_at > bindparam("used_since")
+)
+NETWORK_QUERY = CompiledStatement(_RECENT_NETWORK_SESSIONS.limit(1), IdRow)
+MATCH_QUERY = CompiledStatement(
+    select(_MATCHING_DEVICE.scalar_subquery().label("device_id"), exists(_RECENT_NETWORK_SESSIONS).label("network")),
+    MatchRow,
+)
+USER_AGENT_QUERY = CompiledStatement(
+    _NETWORK_SESSIONS.where(Session.user_agent == bindparam("user_agent")).limit(1), IdRow
+)
+
+
+@dataclass(frozen=True)
+class DeviceMatch:
+    """A recognised device, a recognised network, both or neither. It is true if either is recognised."""
+
+    device_id: int | None
+    is_network_recognised: bool
+
     def __bool__(self) -> bool:
-        return self.device_id is not None or self.network
+        return self.device_id is not None or self.is_network_recognised
 
 
-def known(user_id: int, network: str, device_token: str | None) -> Known:
-    """What this person (0 for nobody) is known by; nobody costs the same reads."""
+def match(user_id: int, network: str, device_token: str | None) -> DeviceMatch:
+    """Return how the user is recognised. For user id 0 (no user) it runs the same query and matches nothing."""
     now = clock.now()
-    row: Any = KNOWN.first(
+    row = MATCH_QUERY.one(
         user_id=user_id,
         network=network,
         digest=_digest(device_token or ""),
-        used_since=now - KNOWN_DEVICE,
-        visited_since=now - KNOWN_NETWORK,
+        used_since=now - DEVICE_RECOGNITION_PERIOD,
+        visited_since=now - NETWORK_RECOGNITION_PERIOD,
     )
-    return Known(row.device_id, row.network)
+    return DeviceMatch(row.device_id, row.network)
 
 
-def is_known_network(user_id: int, network: str) -> bool:
-    """Whether the person signed in from this network within 30 days."""
-    return VISITED.first(user_id=user_id, network=network, visited_since=clock.now() - KNOWN_NETWORK) is not None
+def has_been_seen(user_id: int, network: str, user_agent: str) -> bool:
+    """Return True if the user has signed in from this network with this user agent before."""
+    return USER_AGENT_QUERY.first(user_id=user_id, network=network, user_agent=user_agent) is not None
 
 
-def is_seen(user_id: int, network: str, user_agent: str) -> bool:
-    """Whether the person signed in from here by a device that calls itself the same."""
-    return SEEN.first(user_id=user_id, network=network, device=user_agent) is not None
+def reserve_mail(normalized_email: str, user_id: int, network: str) -> bool:
+    """Count a mail against the rate limits of an email address. Return True if it may be sent.
+
+    The limits are higher if the user (0 for no user) has signed in from this network within 30 days.
+    """
+    visited_since = clock.now() - NETWORK_RECOGNITION_PERIOD
+    is_recognised = NETWORK_QUERY.first(user_id=user_id, network=network, visited_since=visited_since) is not None
+    return mail_limits.reserve(normalized_email, network, is_recognised=is_recognised)
 
 
-def take_mail(address: str, user_id: int, network: str) -> bool:
-    """Whether one more mail may go to this address, whose person (0 for nobody) may be known where it is asked for."""
-    return budget.take(address, network, is_known=is_known_network(user_id, network))
-
-
-def remember(user_id: int, device_id: int | None, device_token: str | None) -> tuple[int, str]:
-    """The device's id and token: the known one's, used again, or a new one's."""
+def upsert(user_id: int, device_id: int | None, device_token: str | None) -> tuple[int, str]:
+    """Update a recognised device, or insert a new one and delete the oldest above 50. Return the id and token."""
     now = clock.now()
-    if device_id and device_token and USE.changed(device_id=device_id, user_id=user_id, now=now):
+    if device_id and device_token and TOUCH_DEVICE.rowcount(device_id=device_id, user_id=user_id, now=now):
         return device_id, device_token
-    token = crypto.encode(crypto.random_bytes(32))
-    made = Device(id=new_id(), user_id=user_id, token_digest=_digest(token), created_at=now, last_used_at=now)
-    add(made)
-    _forget_oldest(user_id)
-    return made.id, token
+    token = crypto.base64url_encode(crypto.random_bytes(32))
+    device = Device(id=new_id(), user_id=user_id, token_digest=_digest(token), created_at=now, last_used_at=now)
+    insert_row(device)
+    if excess := EXCESS_DEVICES.all(user_id=user_id):
+        execute_count(delete(Device).where(Device.id.in_([old_device.id for old_device in excess])))
+    return device.id, token
 
 
-def forget_all(user_id: int, but: int | None = None) -> None:
-    """Make every device of the person unknown, but perhaps one."""
-    changed(delete(Device).where(Device.user_id == user_id, Device.id != (but or 0)))
+def delete_for_user(user_id: int, except_device_id: int | None = None) -> None:
+    """Delete the devices of a user, except one if given."""
+    execute_count(delete(Device).where(Device.user_id == user_id, Device.id != (except_device_id or 0)))
 
 
 def purge() -> int:
-    """Delete devices that were not used for 180 days, some at a time; how many went."""
-    return delete_some(Device.id, Device.last_used_at < clock.now() - KNOWN_DEVICE)
-
-
-def _forget_oldest(user_id: int) -> None:
-    if old := OLDEST.all(user_id=user_id):
-        changed(delete(Device).where(Device.id.in_([device.id for device in old])))
+    """Delete one batch of devices that were not used for 180 days. Return the number of deleted rows."""
+    return delete_batch(Device.id, Device.last_used_at < clock.now() - DEVICE_RECOGNITION_PERIOD)
 
 
 def _digest(token: str) -> bytes:

@@ -1,48 +1,48 @@
-"""Refresh tokens: derived from the session's nonce and a key that is not in the database, never stored."""
+"""Refresh tokens: derived from the session's nonce and a key outside the database, never stored."""
 
 from dataclasses import dataclass
 
-from flaskauth.foundation import crypto
-from flaskauth.foundation.ids import LARGEST
+from flaskauth.core import crypto
+from flaskauth.core.ids import MAX_SAFE_INTEGER
 
-LONGEST = 128  # characters
-MOST_GENERATIONS = 2**31 - 1
+MAX_LENGTH = 128  # characters
+MAX_GENERATION = 2**31 - 1
 
 
 @dataclass(frozen=True)
-class Presented:
-    """A token as somebody presents it."""
+class ParsedRefreshToken:
+    """The parts of a submitted refresh token, not verified yet."""
 
     session_id: int
     generation: int
     mac: bytes
 
-    def is_genuine(self, nonce: bytes) -> bool:
-        """Whether it was made here, under the secret in use or a fallback."""
-        macs = crypto.macs("refresh token", self.session_id, self.generation, nonce)
-        return any([crypto.same(self.mac, mac) for mac in macs])
+    def has_valid_mac(self, nonce: bytes) -> bool:
+        """Return True if the MAC is valid under the current secret key or a fallback."""
+        macs = crypto.macs_all_keys("refresh token", self.session_id, self.generation, nonce)
+        return any([crypto.compare_digest(self.mac, mac) for mac in macs])
 
 
 def derive(session_id: int, generation: int, nonce: bytes) -> str:
-    """The token of a generation: <session id>.<generation>.<MAC>."""
+    """Return the token of a generation: <session id>.<generation>.<MAC>."""
     mac = crypto.mac("refresh token", session_id, generation, nonce)
-    return f"{session_id}.{generation}.{crypto.encode(mac)}"
+    return f"{session_id}.{generation}.{crypto.base64url_encode(mac)}"
 
 
-def parse(token: str) -> Presented | None:
-    """The parts of a token, or None when it cannot be one."""
-    parts = token.split(".") if len(token) <= LONGEST else []
+def parse(token: str) -> ParsedRefreshToken | None:
+    """Return the parts of a token, or None if it is malformed."""
+    parts = token.split(".") if len(token) <= MAX_LENGTH else []
     if len(parts) != 3:
         return None
     session_id, generation, mac = (
-        _number(parts[0], LARGEST),
-        _number(parts[1], MOST_GENERATIONS),
-        crypto.decode(parts[2]),
+        _parse_number(parts[0], MAX_SAFE_INTEGER),
+        _parse_number(parts[1], MAX_GENERATION),
+        crypto.base64url_decode(parts[2]),
     )
-    return Presented(session_id, generation, mac) if session_id and generation and mac else None
+    return ParsedRefreshToken(session_id, generation, mac) if session_id and generation and mac else None
 
 
-def _number(text: str, most: int) -> int:
-    """A positive number written in its one way; 0 for anything else."""
+def _parse_number(text: str, maximum: int) -> int:
+    """Return a positive number in canonical decimal form, or 0 for any other text."""
     number = int(text) if text.isascii() and text.isdigit() and len(text) <= 16 else 0
-    return number if str(number) == text and number <= most else 0
+    return number if str(number) == text and number <= maximum else 0

@@ -1,65 +1,63 @@
 """/auth/refresh, /auth/logout, /auth/sessions."""
 
-from typing import Any
-
 from flask import Response, request
 
 from flaskauth.accounts.models import User
-from flaskauth.foundation.errors import NotFound
-from flaskauth.foundation.http import Blueprint, Environ, moment_in, public, refuses
-from flaskauth.foundation.limits import limited, spend
-from flaskauth.foundation.shortcuts import only_field
+from flaskauth.core.errors import NotFound
+from flaskauth.core.http.fast_path import build_field_reader
+from flaskauth.core.http.request import Blueprint, Environ, public, raises, request_time
+from flaskauth.core.http.request_limits import count_request, rate_limit
 from flaskauth.sessions import service
-from flaskauth.sessions.device_names import device_name
-from flaskauth.sessions.guards import (
+from flaskauth.sessions.decorators import (
     TokenRequired,
     auth_required,
-    bearer,
+    bearer_claims,
+    current_auth,
     fresh_auth_required,
-    signed_in,
     token_optional,
 )
+from flaskauth.sessions.device_names import device_name
 from flaskauth.sessions.models import Session
-from flaskauth.sessions.schemas import LogoutRequest, RefreshReply, RefreshRequest, SessionsReply, SignedOutReply
-from flaskauth.sessions.service import SignedOut, Tokens
+from flaskauth.sessions.schemas import LogoutRequest, LogoutResponse, RefreshRequest, RefreshResponse, SessionsResponse
+from flaskauth.sessions.service import InvalidRefreshToken, TokenPair
 
-REFRESHED = RefreshReply()
-_refresh_token = only_field("refresh_token")
+REFRESH_SCHEMA = RefreshResponse()
+_refresh_token = build_field_reader("refresh_token")
 
 bp = Blueprint("sessions", __name__, tag="Sessions", url_prefix="/auth")
 
 
 @bp.post("/refresh")
 @public
-@limited("600/minute")
-@refuses(SignedOut)
+@rate_limit("600/minute")
+@raises(InvalidRefreshToken)
 @bp.input(RefreshRequest, arg_name="form")
-@bp.output(RefreshReply)
-def refresh(form: dict[str, str]) -> Tokens:
-    """Trade a refresh token for the next one and a new access token."""
-    return service.refresh(form["refresh_token"], moment_in(request.environ))
+@bp.output(RefreshResponse)
+def refresh(form: dict[str, str]) -> TokenPair:
+    """Rotate the refresh token. Return the next one and a new access token."""
+    return service.refresh(form["refresh_token"], request_time(request.environ))
 
 
-def refresh_at_once(environ: Environ) -> Any:
-    """What `refresh` says to the first who brings a refresh token, and nothing else."""
+def refresh_fast_path(environ: Environ) -> object:
+    """Return the response body of `refresh` for the first use of a token, or None to take the normal path."""
     token = _refresh_token(environ)
     if token is None:
         return None
-    spend(refresh, environ)
-    traded = service.trade(token, moment_in(environ))
-    return REFRESHED.dump(traded) if traded else None
+    count_request(refresh, environ)
+    token_pair = service.rotate(token, request_time(environ))
+    return REFRESH_SCHEMA.dump(token_pair) if token_pair else None
 
 
 @bp.post("/logout")
-@limited("600/minute")
+@rate_limit("600/minute")
 @token_optional
-@refuses(TokenRequired)
+@raises(TokenRequired)
 @bp.input(LogoutRequest, arg_name="form")
-@bp.output(SignedOutReply)
-def logout(form: dict[str, str]) -> dict[str, Any]:
-    """End this session, named by the access token or by its refresh token; its access tokens end too."""
+@bp.output(LogoutResponse)
+def logout(form: dict[str, str]) -> dict[str, object]:
+    """Sign out. Revokes the session of the access token or refresh token, with all its access tokens."""
     if "Authorization" in request.headers:
-        claims = bearer()
+        claims = bearer_claims()
         service.sign_out(claims.session_id, claims.user_id)
     elif "refresh_token" in form:
         service.sign_out_by_token(form["refresh_token"])
@@ -70,44 +68,44 @@ def logout(form: dict[str, str]) -> dict[str, Any]:
 
 @bp.after_request
 def clear_site_data(response: Response) -> Response:
-    """Have browsers forget what belonged to the session (ASVS 14.3.1)."""
+    """Tell browsers to delete the data of the session (ASVS 14.3.1)."""
     if request.endpoint == "sessions.logout" and response.status_code == 200:
         response.headers["Clear-Site-Data"] = '"cache", "cookies", "storage"'
     return response
 
 
 @bp.get("/sessions")
-@limited("600/minute")
+@rate_limit("600/minute")
 @auth_required
-@bp.output(SessionsReply)
-def sessions(user: User) -> dict[str, Any]:
-    """The sessions that are open now, newest first."""
-    current = signed_in().session.id
-    return {"sessions": [_shown(session, current) for session in service.live(user.id)]}
+@bp.output(SessionsResponse)
+def list_sessions(user: User) -> dict[str, object]:
+    """List the active sessions of the current user, newest first."""
+    current_id = current_auth().session.id
+    return {"sessions": [_to_dict(session, current_id) for session in service.active_sessions(user.id)]}
 
 
 @bp.delete("/sessions/<int:session_id>")
-@limited("600/minute")
+@rate_limit("600/minute")
 @fresh_auth_required
-@refuses(NotFound)
-@bp.output(SignedOutReply)
-def end_session(user: User, session_id: int) -> dict[str, Any]:
-    """End one of your sessions."""
-    service.end_one(user.id, session_id)
+@raises(NotFound)
+@bp.output(LogoutResponse)
+def revoke_session(user: User, session_id: int) -> dict[str, object]:
+    """Revoke one session of the current user."""
+    service.revoke_own(user.id, session_id)
     return {}
 
 
 @bp.delete("/sessions")
-@limited("600/minute")
+@rate_limit("600/minute")
 @fresh_auth_required
-@bp.output(SignedOutReply)
-def end_other_sessions(user: User) -> dict[str, Any]:
-    """End all your sessions but this one; other devices become unknown."""
-    service.end_others(user.id, but=signed_in().session)
+@bp.output(LogoutResponse)
+def revoke_other_sessions(user: User) -> dict[str, object]:
+    """Revoke all other sessions of the current user. Other devices are no longer recognised."""
+    service.revoke_others(user.id, current_session=current_auth().session)
     return {}
 
 
-def _shown(session: Session, current: int) -> dict[str, Any]:
+def _to_dict(session: Session, current_id: int) -> dict[str, object]:
     names = ("id", "ip", "created_at", "last_used_at", "expired_at")
-    about = {name: getattr(session, name) for name in names}
-    return {"current": session.id == current, "device": device_name(session.device), **about}
+    fields = {name: getattr(session, name) for name in names}
+    return {"current": session.id == current_id, "device": device_name(session.user_agent), **fields}

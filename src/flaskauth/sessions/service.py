@@ -1,70 +1,89 @@
-"""Open, carry on, list and end sessions."""
+"""Start, refresh, list and revoke sessions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, or_, select, update
 
-from flaskauth import audit
+from flaskauth import audit, mail
 from flaskauth.accounts.models import User
-from flaskauth.foundation import clock, crypto
-from flaskauth.foundation.current import settings
-from flaskauth.foundation.db import changed, db, delete_some
-from flaskauth.foundation.errors import NotFound, Unauthorized
-from flaskauth.foundation.http import client_ip, network, user_agent
-from flaskauth.foundation.ids import LARGEST, new_id
-from flaskauth.foundation.prepared import Alone, Prepared, add
-from flaskauth.keys import service as keys
-from flaskauth.keys import tokens
-from flaskauth.mail import outbox
-from flaskauth.sessions import devices, emails, refresh_tokens
+from flaskauth.core import clock, crypto
+from flaskauth.core.context import settings
+from flaskauth.core.db.compiled import CompiledStatement, IdRow, insert_row
+from flaskauth.core.db.session import db, delete_batch, execute_count
+from flaskauth.core.errors import NotFound, Unauthorized
+from flaskauth.core.http.request import client_ip, client_network, user_agent
+from flaskauth.core.ids import MAX_SAFE_INTEGER, new_id
+from flaskauth.sessions import devices, refresh_tokens
+from flaskauth.sessions.device_names import device_name
 from flaskauth.sessions.models import Session
-from flaskauth.sessions.refresh_tokens import Presented
+from flaskauth.sessions.refresh_tokens import ParsedRefreshToken
+from flaskauth.signing_keys import access_tokens
+from flaskauth.signing_keys import service as signing_keys
 
-MOST_SESSIONS = 20
-KEPT = timedelta(days=30)  # as long as a network stays known by it
+MAX_SESSIONS = 20
+RETENTION = timedelta(days=30)  # networks are recognised by the sessions of 30 days
 
-STORED = Alone(
+
+class SessionRow(NamedTuple):
+    """The columns of a session that its tokens depend on."""
+
+    id: int
+    user_id: int
+    nonce: bytes
+    generation: int
+    created_at: datetime
+    idle_expires_at: datetime
+    expires_at: datetime
+
+
+SESSION_QUERY = CompiledStatement(
     select(
         *(Session.id, Session.user_id, Session.nonce, Session.generation),
-        *(Session.created_at, Session.idle_ends_at, Session.ends_at),
-    ).where(Session.id == bindparam("session_id"))
+        *(Session.created_at, Session.idle_expires_at, Session.expires_at),
+    ).where(Session.id == bindparam("session_id")),
+    SessionRow,
+    autocommit=True,
 )
-_CURRENT = update(Session).where(
+_CURRENT_GENERATION = update(Session).where(
     Session.id == bindparam("session_id"),
-    Session.generation == bindparam("presented"),
-    Session.ended_at.is_(None),
-    Session.idle_ends_at > bindparam("now"),
-    Session.ends_at > bindparam("now"),
+    Session.generation == bindparam("current_generation"),
+    Session.revoked_at.is_(None),
+    Session.idle_expires_at > bindparam("now"),
+    Session.expires_at > bindparam("now"),
 )
-_USED: dict[str, Any] = {"last_used_at": bindparam("now"), "idle_ends_at": bindparam("idle_end")}
-OLDEST = Prepared(
+_USE_VALUES: dict[str, Any] = {"last_used_at": bindparam("now"), "idle_expires_at": bindparam("idle_expiry")}
+EXCESS_SESSIONS = CompiledStatement(
     select(Session.id)
     .where(
         Session.user_id == bindparam("user_id"),
-        Session.ended_at.is_(None),
-        Session.idle_ends_at > bindparam("now"),
-        Session.ends_at > bindparam("now"),
+        Session.revoked_at.is_(None),
+        Session.idle_expires_at > bindparam("now"),
+        Session.expires_at > bindparam("now"),
     )
     .order_by(Session.created_at.desc())
-    .offset(MOST_SESSIONS)
+    .offset(MAX_SESSIONS),
+    IdRow,
 )
-USE = Alone(_CURRENT.values(_USED))
-TRADE = Alone(_CURRENT.values({**_USED, "generation": Session.generation + 1, "traded_at": bindparam("now")}))
+EXTEND = CompiledStatement(_CURRENT_GENERATION.values(_USE_VALUES), autocommit=True)
+ROTATE = CompiledStatement(
+    _CURRENT_GENERATION.values({**_USE_VALUES, "generation": Session.generation + 1, "rotated_at": bindparam("now")}),
+    autocommit=True,
+)
 
 
-class SignedOut(Unauthorized):
-    """401 {"code": "signed_out"}: the refresh token is not, or no longer, good."""
+class InvalidRefreshToken(Unauthorized):
+    """401 `invalid_refresh_token`: the refresh token is malformed, forged, expired or revoked."""
 
-    code = "signed_out"
+    code = "invalid_refresh_token"
     message = "Token expired, please login"
 
 
 @dataclass(frozen=True)
-class Tokens:
-    """What a person carries away."""
+class TokenPair:
+    """An access token and a refresh token of a session."""
 
     token: str
     refresh_token: str
@@ -73,8 +92,8 @@ class Tokens:
     session_id: int
 
 
-def start(user_id: int, device_id: int) -> Tokens:
-    """A new session, and its first tokens; the oldest of more than 20 ends."""
+def start(user_id: int, device_id: int) -> TokenPair:
+    """Insert a session and return its first tokens. Revoke the oldest sessions above 20."""
     now = clock.now()
     session = Session(
         id=new_id(),
@@ -82,165 +101,182 @@ def start(user_id: int, device_id: int) -> Tokens:
         device_id=device_id,
         nonce=crypto.random_bytes(32),
         generation=1,
-        network=network(),
+        network=client_network(),
         ip=client_ip(),
-        device=user_agent(),
+        user_agent=user_agent(),
         created_at=now,
         last_used_at=now,
-        idle_ends_at=_idle_end(now),
-        ends_at=now + timedelta(minutes=settings().refresh_token_duration),
+        idle_expires_at=_idle_expiry(now),
+        expires_at=now + timedelta(minutes=settings().refresh_token_duration),
     )
-    add(session)
-    _end_oldest(user_id)
-    return _tokens(session, fresh=True)
+    insert_row(session)
+    _evict_oldest(user_id)
+    return _build_tokens(session, fresh=True)
 
 
-def refresh(token: str, moment: datetime) -> Tokens:
-    """The next tokens. The generation just traded gets the same successor again for a while, so that two tabs, or an
-    answer lost on the way, sign nobody out; anything older ends the session.
+def refresh(token: str, request_time: datetime) -> TokenPair:
+    """Return the next tokens of a session.
 
-    Arguments:
-        moment: of the request; one that is run again, as the database's answer was lost, knows its own trade by it.
+    The previous generation gets the same successor again within the reuse interval, so two tabs or a lost response do
+    not sign the user out. An older generation revokes the session (RFC 9700 section 4.14.2).
 
-    Raises:
-        SignedOut
-        Unavailable: nothing can sign yet.
-    """
-    return trade(token, moment) or _again(token, moment)
-
-
-def trade(token: str, moment: datetime) -> Tokens | None:
-    """The next tokens for the first who brings this one; None where it was traded before, or its session has ended.
+    Args:
+        request_time: identifies the request. A retried request recognises its own rotation by it.
 
     Raises:
-        SignedOut: it is nobody's.
-        Unavailable: nothing can sign yet.
+        InvalidRefreshToken
+        Unavailable: there is no signing key yet.
     """
-    presented = refresh_tokens.parse(token)
-    stored = STORED.first(session_id=presented.session_id) if presented else None
-    if not presented or not stored or not presented.is_genuine(stored.nonce):
-        raise SignedOut
-    keys.signer()  # before the trade: without its answer the token would be spent
-    generation, idle_end = presented.generation + settings().refresh_rotation, _idle_end(moment)
-    is_first = _carry_on(presented, moment, idle_end)
-    return _tokens(stored._replace(generation=generation, idle_ends_at=idle_end)) if is_first else None
+    return rotate(token, request_time) or _replay(token, request_time)
 
 
-def end(session_id: int) -> bool:
-    """End a session now; whether it was live."""
-    live = update(Session).where(Session.id == session_id, Session.ended_at.is_(None))
-    return changed(live.values(ended_at=clock.now())) == 1
+def rotate(token: str, request_time: datetime) -> TokenPair | None:
+    """Return the next tokens for the first use of a refresh token, or None if it was used or its session has ended.
+
+    Raises:
+        InvalidRefreshToken: the token is malformed or forged.
+        Unavailable: there is no signing key yet.
+    """
+    parsed = refresh_tokens.parse(token)
+    row = SESSION_QUERY.first(session_id=parsed.session_id) if parsed else None
+    if not parsed or not row or not parsed.has_valid_mac(row.nonce):
+        raise InvalidRefreshToken
+    signing_keys.active_key()  # before the rotation, which would consume the token without a response
+    generation, idle_expires_at = parsed.generation + settings().refresh_token_rotation, _idle_expiry(request_time)
+    is_first = _advance_generation(parsed, request_time, idle_expires_at)
+    return _build_tokens(row._replace(generation=generation, idle_expires_at=idle_expires_at)) if is_first else None
+
+
+def revoke(session_id: int) -> bool:
+    """Revoke a session. Return True if it was not revoked before."""
+    active = update(Session).where(Session.id == session_id, Session.revoked_at.is_(None))
+    return execute_count(active.values(revoked_at=clock.now())) == 1
 
 
 def sign_out(session_id: int, user_id: int) -> None:
-    """End one's own session; ending it twice is as good."""
-    if end(session_id):
+    """Revoke the user's own session and record it. A second call does nothing."""
+    if revoke(session_id):
         audit.record("signed_out", user_id=user_id, session_id=session_id)
 
 
 def sign_out_by_token(token: str) -> None:
-    """End the session of a refresh token, of any generation; a token that is not ours touches nothing (RFC 7009)."""
-    presented = refresh_tokens.parse(token)
-    session = db.session.get(Session, presented.session_id) if presented else None
-    if presented and session and presented.is_genuine(session.nonce):
+    """Revoke the session of a refresh token of any generation. An invalid token is ignored (RFC 7009 section 2.2)."""
+    parsed = refresh_tokens.parse(token)
+    session = db.session.get(Session, parsed.session_id) if parsed else None
+    if parsed and session and parsed.has_valid_mac(session.nonce):
         sign_out(session.id, session.user_id)
 
 
-def live(user_id: int) -> Sequence[Session]:
-    """The person's live sessions, newest first."""
+def active_sessions(user_id: int) -> Sequence[Session]:
+    """Return the active sessions of a user, newest first."""
     now = clock.now()
-    rows = select(Session).where(Session.user_id == user_id, Session.ended_at.is_(None), Session.ends_at > now)
-    return db.session.scalars(rows.where(Session.idle_ends_at > now).order_by(Session.created_at.desc())).all()
+    rows = select(Session).where(Session.user_id == user_id, Session.revoked_at.is_(None), Session.expires_at > now)
+    return db.session.scalars(rows.where(Session.idle_expires_at > now).order_by(Session.created_at.desc())).all()
 
 
-def end_one(user_id: int, session_id: int) -> None:
-    """End one of the person's own sessions.
+def revoke_own(user_id: int, session_id: int) -> None:
+    """Revoke one of the user's own sessions and record it.
 
     Raises:
-        NotFound: it is not there, has ended, or is somebody else's.
+        NotFound: the session does not exist, is revoked, or belongs to a different user.
     """
-    # SQLite's driver raises on integers past 64 bits, so the range is looked at first.
-    session = db.session.get(Session, session_id) if session_id <= LARGEST else None
-    if not session or session.user_id != user_id or not end(session_id):
+    # SQLite's driver raises an exception for integers above 64 bits, so the range is checked first.
+    session = db.session.get(Session, session_id) if session_id <= MAX_SAFE_INTEGER else None
+    if not session or session.user_id != user_id or not revoke(session_id):
         raise NotFound
     audit.record("signed_out", user_id=user_id, session_id=session_id)
 
 
-def end_all(user_id: int, but: Session | None = None) -> int:
-    """End all sessions, but perhaps this one, and make all devices but its own unknown; how many ended."""
-    live = update(Session).where(Session.user_id == user_id, Session.ended_at.is_(None))
-    ended = changed(live.where(Session.id != (but.id if but else 0)).values(ended_at=clock.now()))
-    devices.forget_all(user_id, but=but.device_id if but else None)
-    return ended
+def revoke_all_for(user_id: int, except_session: Session | None = None) -> int:
+    """Revoke all sessions of a user and delete all devices, except one session and its device if given.
+
+    Return the number of revoked sessions.
+    """
+    active = update(Session).where(Session.user_id == user_id, Session.revoked_at.is_(None))
+    revoked = execute_count(
+        active.where(Session.id != (except_session.id if except_session else 0)).values(revoked_at=clock.now())
+    )
+    devices.delete_for_user(user_id, except_device_id=except_session.device_id if except_session else None)
+    return revoked
 
 
-def end_others(user_id: int, but: Session) -> None:
-    """End all sessions but this one, at its owner's wish."""
-    ended = end_all(user_id, but)
-    audit.record("signed_out_everywhere", user_id=user_id, session_id=but.id, ended=ended)
+def revoke_others(user_id: int, current_session: Session) -> None:
+    """Revoke all sessions of a user except the current one, at the user's request, and record it."""
+    revoked = revoke_all_for(user_id, current_session)
+    audit.record("signed_out_everywhere", user_id=user_id, session_id=current_session.id, revoked=revoked)
 
 
-def end_everybody() -> int:
-    """End every session there is; how many."""
-    return changed(update(Session).where(Session.ended_at.is_(None)).values(ended_at=clock.now()))
+def revoke_everyone() -> int:
+    """Revoke all sessions of all users. Return the number of revoked sessions."""
+    return execute_count(update(Session).where(Session.revoked_at.is_(None)).values(revoked_at=clock.now()))
 
 
 def purge() -> int:
-    """Delete sessions 30 days after their end, some at a time; how many went."""
-    before = clock.now() - KEPT
-    return delete_some(Session.id, or_(Session.ended_at < before, Session.ends_at < before))
+    """Delete one batch of sessions that ended over 30 days ago. Return the number of deleted rows."""
+    cutoff = clock.now() - RETENTION
+    return delete_batch(Session.id, or_(Session.revoked_at < cutoff, Session.expires_at < cutoff))
 
 
-def _carry_on(presented: Presented, now: datetime, idle_end: datetime) -> bool:
-    """Trade the generation: one conditional UPDATE, whose row count says who was first.
+def _advance_generation(parsed: ParsedRefreshToken, now: datetime, idle_expires_at: datetime) -> bool:
+    """Advance the generation by one conditional UPDATE. Return True for the first of concurrent requests.
 
-    It stands alone, as nothing else is written: whoever loses the answer to it, is given the same successor again.
+    It autocommits, because the request writes nothing else. After a lost response, the client gets the same successor.
     """
-    carry_on = TRADE if settings().refresh_rotation else USE
-    found = {"session_id": presented.session_id, "presented": presented.generation}
-    return carry_on.changed(**found, now=now, idle_end=idle_end) == 1
+    statement = ROTATE if settings().refresh_token_rotation else EXTEND
+    parameters = {"session_id": parsed.session_id, "current_generation": parsed.generation}
+    return statement.rowcount(**parameters, now=now, idle_expiry=idle_expires_at) == 1
 
 
-def _again(token: str, moment: datetime) -> Tokens:
-    """The same successor for the generation just traded; for an older one, the end."""
-    presented = refresh_tokens.parse(token)
-    # As it is now: this transaction has read nothing yet.
-    session = db.session.get(Session, presented.session_id) if presented else None
-    if not presented or session is None or not session.is_live or not settings().refresh_rotation:
-        raise SignedOut
-    grace = timedelta(seconds=settings().refresh_grace)
-    is_previous = presented.generation == session.generation - 1
-    if is_previous and session.traded_at and (session.traded_at == moment or clock.now() - session.traded_at < grace):
-        return _tokens(session)
-    if presented.generation < session.generation:
-        _end_as_stolen(session)
-    raise SignedOut
+def _replay(token: str, request_time: datetime) -> TokenPair:
+    """Return the same successor for the previous generation. Revoke the session for an older one."""
+    parsed = refresh_tokens.parse(token)
+    # This is the first read of the transaction, so it returns the current row.
+    session = db.session.get(Session, parsed.session_id) if parsed else None
+    if not parsed or session is None or not session.is_active or not settings().refresh_token_rotation:
+        raise InvalidRefreshToken
+    reuse_interval = timedelta(seconds=settings().refresh_token_reuse_interval)
+    is_previous = parsed.generation == session.generation - 1
+    if (
+        is_previous
+        and session.rotated_at
+        and (session.rotated_at == request_time or clock.now() - session.rotated_at < reuse_interval)
+    ):
+        return _build_tokens(session)
+    if parsed.generation < session.generation:
+        _revoke_reused(session)
+    raise InvalidRefreshToken
 
 
-def _end_as_stolen(session: Session) -> None:
-    if not end(session.id):
+def _revoke_reused(session: Session) -> None:
+    if not revoke(session.id):
         return
     user = db.session.get_one(User, session.user_id)
     audit.record("refresh_token_reused", user_id=user.id, session_id=session.id)
-    outbox.put(emails.token_reused(user, session))
+    mail.notify(
+        "sessions/token_reused",
+        user,
+        device=device_name(session.user_agent),
+        network=session.network,
+        started_at=clock.to_rfc3339(session.created_at),
+        noticed_at=clock.to_rfc3339(clock.now()),
+    )
 
 
-def _tokens(session: Any, *, fresh: bool = False) -> Tokens:
-    """The tokens of a session, or of a row of what is `STORED`."""
-    return Tokens(
-        token=tokens.issue(session.user_id, session.id, session.created_at, fresh=fresh),
+def _build_tokens(session: Session | SessionRow, *, fresh: bool = False) -> TokenPair:
+    return TokenPair(
+        token=access_tokens.issue(session.user_id, session.id, session.created_at, fresh=fresh),
         refresh_token=refresh_tokens.derive(session.id, session.generation, session.nonce),
-        expired_at=min(session.idle_ends_at, session.ends_at),
+        expired_at=min(session.idle_expires_at, session.expires_at),
         id=session.user_id,
         session_id=session.id,
     )
 
 
-def _end_oldest(user_id: int) -> None:
-    for session in OLDEST.all(user_id=user_id, now=clock.now()):
-        end(session.id)
-        audit.record("session_displaced", user_id=user_id, session_id=session.id)
+def _evict_oldest(user_id: int) -> None:
+    for session in EXCESS_SESSIONS.all(user_id=user_id, now=clock.now()):
+        revoke(session.id)
+        audit.record("session_evicted", user_id=user_id, session_id=session.id)
 
 
-def _idle_end(now: datetime) -> datetime:
-    return now + timedelta(minutes=settings().session_idle_duration)
+def _idle_expiry(now: datetime) -> datetime:
+    return now + timedelta(minutes=settings().session_idle_timeout)

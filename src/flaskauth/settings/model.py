@@ -1,78 +1,105 @@
-"""The settings as one object: how they are read, what may not stand together, what follows from them."""
+"""The Settings class: loading, checks across several settings, and derived values."""
 
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 from urllib.parse import urlsplit
 
 import click
 from pydantic import SecretStr, ValidationError
+from pydantic_core import ErrorDetails
 from sqlalchemy import URL
 
-from flaskauth.settings import reading
+from flaskauth.settings import loading
 from flaskauth.settings.fields import is_loopback
-from flaskauth.settings.values import Address, Keys, Limits, Mail, Pictures, Process, Records, Stores, Tokens
+from flaskauth.settings.groups import (
+    AddressSettings,
+    AvatarSettings,
+    DatabaseSettings,
+    MailSettings,
+    ProcessSettings,
+    ProtectionSettings,
+    RetentionSettings,
+    SecretSettings,
+    TokenSettings,
+)
 
 PUBLISHED_SECRETS = {"7vgtdjh_fgWQgdhLbas9df9409sf6a6ds4f3435fa64\u02c6GggfXV6Miy", "changeme", "secret", "dev"}
-SECRET_LENGTH = 32
-DRAIN_DELAY = 5  # seconds
-WORDS = {
+MIN_SECRET_LENGTH = 32
+DEFAULT_DRAIN_DELAY = 5  # seconds
+ERROR_MESSAGES = {
     "bool_parsing": "must be true or false",
-    "int_parsing": "must be a whole number",
-    "too_short": "needs {min_length} characters or more",
+    "int_parsing": "must be an integer",
+    "too_short": "must have at least {min_length} characters",
 }
 
 
 class SettingsError(click.ClickException):
-    """Every fault of the settings at once, each in words, without the values."""
+    """One or more settings are invalid. `errors` has one message per error, without the values."""
 
-    def __init__(self, faults: list[str]) -> None:
-        super().__init__("The settings cannot be used:\n" + "\n".join(f"  - {fault}" for fault in faults))
-        self.faults = faults
+    def __init__(self, errors: list[str]) -> None:
+        super().__init__("Invalid settings:\n" + "\n".join(f"  - {error}" for error in errors))
+        self.errors = errors
 
 
-class Settings(Process, Address, Keys, Stores, Mail, Tokens, Limits, Records, Pictures):
-    """The settings by their names in lower case. `Settings.load()` reads them."""
+class Settings(
+    ProcessSettings,
+    AddressSettings,
+    SecretSettings,
+    DatabaseSettings,
+    MailSettings,
+    TokenSettings,
+    ProtectionSettings,
+    RetentionSettings,
+    AvatarSettings,
+):
+    """All settings, as attributes in lower case. Create them with `Settings.load()`."""
 
     @classmethod
     def load(
-        cls, environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env"), port: int = reading.PORT
+        cls, environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env"), port: int = loading.DEFAULT_PORT
     ) -> Self:
-        """Settings from the environment and, where that says nothing, from `.env`; `port` is where it will serve.
+        """Load the settings from the environment, then `.env`. Without SECRET_KEY, development creates a secret file.
+
+        Args:
+            environ: environment variables; by default those of the process.
+            port: port of the default PUBLIC_URL.
 
         Raises:
-            SettingsError: one or more values cannot be used; it names every one of them.
+            SettingsError: one or more values are invalid, or the secret file cannot be created.
         """
-        settings, faults = cls.examine(environ, dotenv, port)
-        if faults:
-            raise SettingsError(faults)
+        settings, errors = cls.load_with_errors(environ, dotenv, port)
+        if errors:
+            raise SettingsError(errors)
         if settings.secret_key.get_secret_value():
             return settings
         try:
-            kept = reading.kept_secret(settings.flaskauth_instance_path)
+            secret = loading.load_or_create_secret(settings.flaskauth_instance_path)
         except OSError as error:
             folder = settings.flaskauth_instance_path.absolute()
             raise SettingsError(
                 [
-                    f"FLASKAUTH_INSTANCE_PATH: no secret can be kept in {folder} ({error.strerror});"
-                    " start in a folder of yours, or name one"
+                    f"FLASKAUTH_INSTANCE_PATH: cannot store the secret in {folder} ({error.strerror});"
+                    " start in a writable folder, or set the path of one"
                 ]
             ) from None
-        return settings.model_copy(update={"secret_key": SecretStr(kept)})
+        return settings.model_copy(update={"secret_key": SecretStr(secret)})
 
     @classmethod
-    def examine(
-        cls, environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env"), port: int = reading.PORT
+    def load_with_errors(
+        cls, environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env"), port: int = loading.DEFAULT_PORT
     ) -> tuple[Self, list[str]]:
-        """What could be read, with defaults for what cannot be used, and every fault; makes nothing."""
-        values, faults = reading.read(os.environ if environ is None else environ, dotenv, names(cls), port)
-        wrong = _wrong(cls, values)
-        settings = cls.model_validate({name: value for name, value in values.items() if name not in wrong})
-        faults += [f"{name}: {told}" for name, told in wrong.items()]
-        if "FLASKAUTH_ENV" not in wrong:
-            faults += [fault for fault in settings.faults() if fault.partition(":")[0] not in wrong]
-        return settings, faults
+        """Return the settings, with defaults for invalid values, and all errors. Do not create a secret file."""
+        values, errors = loading.read_values(
+            os.environ if environ is None else environ, dotenv, setting_names(cls), port
+        )
+        invalid = _invalid_values(cls, values)
+        settings = cls.model_validate({name: value for name, value in values.items() if name not in invalid})
+        errors += [f"{name}: {message}" for name, message in invalid.items()]
+        if "FLASKAUTH_ENV" not in invalid:
+            errors += [error for error in settings.errors() if error.partition(":")[0] not in invalid]
+        return settings, errors
 
     @property
     def is_development(self) -> bool:
@@ -80,19 +107,19 @@ class Settings(Process, Address, Keys, Stores, Mail, Tokens, Limits, Records, Pi
 
     @property
     def has_mailbox(self) -> bool:
-        """Whether mail stays here and is read at /dev/mailbox."""
+        """Return True if mail is shown at /dev/mailbox instead of being sent."""
         return self.is_development and self.mail_server is None
 
     @property
-    def drains_for(self) -> int:
-        """Seconds between being told to end and ending."""
+    def drain_seconds(self) -> int:
+        """Seconds between SIGTERM and shutdown."""
         if self.drain_delay is not None:
             return self.drain_delay
-        return 0 if self.is_development else DRAIN_DELAY
+        return 0 if self.is_development else DEFAULT_DRAIN_DELAY
 
     @property
-    def is_measured(self) -> bool:
-        """Whether there is somebody who may see /metrics."""
+    def is_metrics_enabled(self) -> bool:
+        """Return True if any client may read /metrics."""
         return self.metrics_token is not None or self.has_mailbox
 
     @property
@@ -101,7 +128,7 @@ class Settings(Process, Address, Keys, Stores, Mail, Tokens, Limits, Records, Pi
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The secret that is used, then those that still open what they closed."""
+        """The current secret, then the fallbacks."""
         return tuple(secret.get_secret_value() for secret in (self.secret_key, *self.secret_key_fallbacks))
 
     @property
@@ -111,70 +138,71 @@ class Settings(Process, Address, Keys, Stores, Mail, Tokens, Limits, Records, Pi
 
     @property
     def database_url(self) -> URL:
-        """The database as SQLAlchemy wants it; without a setting, a file in the instance folder."""
-        return reading.with_driver(
+        """The database URL with its driver; by default an SQLite file in the instance folder."""
+        return loading.with_driver(
             self.sqlalchemy_database_uri or f"sqlite:///{self.flaskauth_instance_path.absolute()}/flaskauth.db"
         )
 
-    def faults(self) -> list[str]:
-        """What may not stand together, in words; production is held to more than development."""
+    def errors(self) -> list[str]:
+        """Return the errors that involve several settings. Development has none."""
         if self.is_development:
             return []
-        told = []
+        messages = []
         if self.flask_debug:
-            told.append("FLASK_DEBUG: not in production")
+            messages.append("FLASK_DEBUG: must be false in production")
         if self.mail_use_tls and self.mail_use_ssl:
-            told.append("MAIL_USE_TLS, MAIL_USE_SSL: one of them (TLS is STARTTLS on port 587, SSL is port 465)")
-        if weakness := _weakness(self.secret_key.get_secret_value()):
-            told.append(f"SECRET_KEY: {weakness}")
+            messages.append("MAIL_USE_TLS, MAIL_USE_SSL: set only one (TLS is STARTTLS on port 587, SSL is port 465)")
+        if weakness := _describe_weakness(self.secret_key.get_secret_value()):
+            messages.append(f"SECRET_KEY: {weakness}")
         if self.mail_server is None:
-            told.append("MAIL_SERVER: production needs one to send codes")
+            messages.append("MAIL_SERVER: required in production to send codes")
         if not self.public_url.startswith("https://") and not is_loopback(urlsplit(self.public_url).hostname or ""):
-            told.append("PUBLIC_URL: must be https in production")
+            messages.append("PUBLIC_URL: must be https in production")
         if self.aws_bucket and bool(self.aws_key_id) != bool(self.aws_secret_key):
-            told.append("AWS_KEY_ID, AWS_SECRET_KEY: both, or neither")
-        return told
+            messages.append("AWS_KEY_ID, AWS_SECRET_KEY: set both or neither")
+        return messages
 
     def warnings(self) -> list[str]:
-        """What starts but should not stay."""
-        told = []
-        if weakness := _weakness(self.secret_key.get_secret_value()):
-            told.append(f"SECRET_KEY: {weakness}")
-        if any(map(_weakness, self.secrets[1:])):  # no fault, or nobody could change a weak one
-            told.append("SECRET_KEY_FALLBACKS: one is weak or published, and opens what it sealed; drop it soon")
-        if self.request_limits > 1:
-            told.append("REQUEST_LIMITS: request limits are loosened")
-        if not self.refresh_rotation:
-            told.append("REFRESH_ROTATION: a stolen refresh token is not noticed")
+        """Return warnings about valid but risky settings."""
+        messages = []
+        if weakness := _describe_weakness(self.secret_key.get_secret_value()):
+            messages.append(f"SECRET_KEY: {weakness}")
+        if any(map(_describe_weakness, self.secrets[1:])):  # not an error, or a weak SECRET_KEY could not be rotated
+            messages.append(
+                "SECRET_KEY_FALLBACKS: contains a weak or published secret that is still accepted; remove it soon"
+            )
+        if self.rate_limit_factor > 1:
+            messages.append("RATE_LIMIT_FACTOR: the request rate limits are raised")
+        if not self.refresh_token_rotation:
+            messages.append("REFRESH_TOKEN_ROTATION: without rotation, a stolen refresh token is not detected")
         if self.mail_server and not (self.mail_use_tls or self.mail_use_ssl) and not is_loopback(self.mail_server):
-            told.append("MAIL_USE_TLS: mail leaves in clear")
-        return told
+            messages.append("MAIL_USE_TLS: mail is sent unencrypted")
+        return messages
 
 
-def _weakness(key: str) -> str | None:
-    if key in PUBLISHED_SECRETS:
-        return "has been published; make one with: python -c 'import secrets; print(secrets.token_urlsafe(48))'"
-    if len(key) < SECRET_LENGTH or len(set(key)) < 10:
-        return f"needs {SECRET_LENGTH} random characters or more"
+def _describe_weakness(secret: str) -> str | None:
+    if secret in PUBLISHED_SECRETS:
+        return "is a published value; create one with: python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
+    if len(secret) < MIN_SECRET_LENGTH or len(set(secret)) < 10:
+        return f"must have at least {MIN_SECRET_LENGTH} random characters"
     return None
 
 
-def names(cls: type[Settings] = Settings) -> list[str]:
-    """Every name that is read, as it stands in the environment."""
+def setting_names(cls: type[Settings] = Settings) -> list[str]:
+    """Return the names of all settings, as in the environment."""
     return [name.upper() for name in cls.model_fields]
 
 
-def _wrong(cls: type[Settings], values: Mapping[str, str]) -> dict[str, str]:
-    """What is wrong with the values that cannot be used, by name."""
+def _invalid_values(cls: type[Settings], values: Mapping[str, str]) -> dict[str, str]:
+    """Return an error message for each invalid value, by name."""
     try:
         cls.model_validate(values)
     except ValidationError as error:
-        return {str(detail["loc"][0]): _in_words(detail) for detail in error.errors()}
+        return {str(detail["loc"][0]): _describe_error(detail) for detail in error.errors()}
     return {}
 
 
-def _in_words(detail: Any) -> str:
-    if words := WORDS.get(detail["type"]):
-        return words.format(**detail.get("ctx", {}))
-    told: str = detail["msg"]
-    return told.removeprefix("Value error, ").removeprefix("Input ")
+def _describe_error(detail: ErrorDetails) -> str:
+    if template := ERROR_MESSAGES.get(detail["type"]):
+        return template.format(**detail.get("ctx", {}))
+    return detail["msg"].removeprefix("Value error, ").removeprefix("Input ")

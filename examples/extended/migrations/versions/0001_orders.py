@@ -1,4 +1,4 @@
-"""What people order."""
+"""Create the table of orders."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,187 +1,187 @@
 "use strict";
 
-// Looks for mails every second while somebody is looking, and shows them. A mail's HTML goes into a sandboxed frame
-// only; everything else goes in as text.
+// Polls for mails every second while the page is visible. A mail's HTML is shown only in a sandboxed frame;
+// everything else is inserted as text.
 
-const EVERY = 1000;
-const CODE = /^[A-Z0-9]{4}-[A-Z0-9]{4}$/m;
+const POLL_INTERVAL = 1000; // milliseconds
+const CODE_PATTERN = /^[A-Z0-9]{4}-[A-Z0-9]{4}$/m;
 
-const at = (id) => document.getElementById(id);
-const seen = new Set(JSON.parse(sessionStorage.getItem("seen") ?? "[]"));
+const element = (id) => document.getElementById(id);
+const readIds = new Set(JSON.parse(sessionStorage.getItem("readIds") ?? "[]"));
 
-let mails = null; // null until the first answer
-let shown = null; // the id of the mail that is looked at
-let tag = "";
-let timer = null;
+let mails = null; // null until the first response
+let openId = null; // the id of the open mail
+let etag = "";
+let pollTimer = null;
 
-async function look() {
-  clearTimeout(timer);
+async function poll() {
+  clearTimeout(pollTimer);
   try {
-    const answer = await fetch(document.body.dataset.mails, { headers: { "If-None-Match": tag } });
-    if (answer.status !== 304 && !answer.ok) throw new Error(answer.statusText);
-    if (answer.status !== 304) {
-      tag = answer.headers.get("ETag") ?? "";
-      arrived((await answer.json()).mails);
+    const response = await fetch(document.body.dataset.mails, { headers: { "If-None-Match": etag } });
+    if (response.status !== 304 && !response.ok) throw new Error(response.statusText);
+    if (response.status !== 304) {
+      etag = response.headers.get("ETag") ?? "";
+      updateMails((await response.json()).mails);
     }
-    say("good", mails.length === 1 ? "1 mail" : `${mails.length} mails`);
+    showStatus("ok", mails.length === 1 ? "1 mail" : `${mails.length} mails`);
   } catch {
-    say("bad", "Server does not answer");
+    showStatus("error", "Server not reachable");
   }
-  if (!document.hidden) timer = setTimeout(look, EVERY);
+  if (!document.hidden) pollTimer = setTimeout(poll, POLL_INTERVAL);
 }
 
-function say(kind, text) {
-  const status = at("status");
-  status.className = `status ${kind}`;
+function showStatus(level, text) {
+  const status = element("status");
+  status.className = `status ${level}`;
   if (status.textContent !== text) status.textContent = text;
 }
 
-function arrived(found) {
-  mails = found;
-  at("empty").hidden = mails.length > 0;
-  at("rooms").classList.toggle("is-empty", mails.length === 0);
-  list();
-  if (mails.some((mail) => mail.id === shown)) return;
-  if (mails.length && wide()) show(mails[0].id);
-  else leave();
+function updateMails(received) {
+  mails = received;
+  element("empty").hidden = mails.length > 0;
+  element("layout").classList.toggle("is-empty", mails.length === 0);
+  renderList();
+  if (mails.some((mail) => mail.id === openId)) return;
+  if (mails.length && isWideScreen()) openMail(mails[0].id);
+  else closeMail();
 }
 
-function list() {
-  const focused = document.activeElement?.dataset?.id;
-  at("list").replaceChildren(...mails.map(row));
-  if (focused) rowOf(focused)?.focus();
+function renderList() {
+  const focusedId = document.activeElement?.dataset?.id;
+  element("list").replaceChildren(...mails.map(createListItem));
+  if (focusedId) findListItem(focusedId)?.focus();
 }
 
-function row(mail) {
+function createListItem(mail) {
   const item = document.createElement("li");
   item.role = "option";
   item.dataset.id = mail.id;
-  item.tabIndex = mail.id === (shown ?? mails[0].id) ? 0 : -1;
-  item.ariaSelected = String(mail.id === shown);
-  item.classList.toggle("new", !seen.has(mail.id));
-  const line = document.createElement("div");
-  const subject = element("p", mail.subject);
+  item.tabIndex = mail.id === (openId ?? mails[0].id) ? 0 : -1;
+  item.ariaSelected = String(mail.id === openId);
+  item.classList.toggle("unread", !readIds.has(mail.id));
+  const firstLine = document.createElement("div");
+  const subject = createElement("p", mail.subject);
   subject.dir = "auto";
-  line.append(element("b", mail.to), time(mail.sent_at));
-  item.append(line, subject);
-  item.addEventListener("click", () => show(mail.id));
+  firstLine.append(createElement("b", mail.to), createTime(mail.sent_at));
+  item.append(firstLine, subject);
+  item.addEventListener("click", () => openMail(mail.id));
   return item;
 }
 
-function element(name, text) {
-  const made = document.createElement(name);
-  made.textContent = text;
-  return made;
+function createElement(name, text) {
+  const created = document.createElement(name);
+  created.textContent = text;
+  return created;
 }
 
-function time(stamp) {
-  const moment = new Date(stamp);
-  const today = moment.toDateString() === new Date().toDateString();
-  const words = today
-    ? moment.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })
-    : moment.toLocaleDateString([], { month: "short", day: "numeric" });
-  const made = element("time", words);
-  made.dateTime = stamp;
-  return made;
+function createTime(timestamp) {
+  const date = new Date(timestamp);
+  const isToday = date.toDateString() === new Date().toDateString();
+  const text = isToday
+    ? date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })
+    : date.toLocaleDateString([], { month: "short", day: "numeric" });
+  const time = createElement("time", text);
+  time.dateTime = timestamp;
+  return time;
 }
 
-const rowOf = (id) => at("list").querySelector(`[data-id="${id}"]`);
-const wide = () => matchMedia("(min-width: 721px)").matches;
+const findListItem = (id) => element("list").querySelector(`[data-id="${id}"]`);
+const isWideScreen = () => matchMedia("(min-width: 721px)").matches;
 
-function show(id) {
-  const mail = mails.find((one) => one.id === id);
-  shown = id;
-  seen.add(id);
-  sessionStorage.setItem("seen", JSON.stringify([...seen]));
-  at("subject").textContent = mail.subject;
-  at("from").textContent = mail.from;
-  at("to").textContent = mail.to;
-  at("sent").textContent = new Date(mail.sent_at).toLocaleString();
-  at("text").textContent = mail.text;
-  offer(mail.text.match(CODE)?.[0]);
-  at("mail").hidden = false;
-  at("rooms").classList.add("is-open");
-  frame(mail.html);
-  list();
+function openMail(id) {
+  const mail = mails.find((candidate) => candidate.id === id);
+  openId = id;
+  readIds.add(id);
+  sessionStorage.setItem("readIds", JSON.stringify([...readIds]));
+  element("subject").textContent = mail.subject;
+  element("from").textContent = mail.from;
+  element("to").textContent = mail.to;
+  element("sent").textContent = new Date(mail.sent_at).toLocaleString();
+  element("text").textContent = mail.text;
+  showCode(mail.text.match(CODE_PATTERN)?.[0]);
+  element("mail").hidden = false;
+  element("layout").classList.add("is-open");
+  replaceFrame(mail.html);
+  renderList();
 }
 
-// A new frame for each mail: the old one would make every mail a step of the browser's history.
-function frame(html) {
-  const fresh = at("html").cloneNode();
-  fresh.srcdoc = html;
-  at("html").replaceWith(fresh);
+// Each mail gets a new frame: reusing one would add an entry to the browser history for every mail.
+function replaceFrame(html) {
+  const frame = element("html").cloneNode();
+  frame.srcdoc = html;
+  element("html").replaceWith(frame);
 }
 
-function leave() {
-  shown = null;
-  at("mail").hidden = true;
-  at("rooms").classList.remove("is-open");
-  list();
+function closeMail() {
+  openId = null;
+  element("mail").hidden = true;
+  element("layout").classList.remove("is-open");
+  renderList();
 }
 
-function offer(code) {
-  at("copy").hidden = !code;
-  at("code").textContent = code ?? "";
-  at("copied").textContent = "Copy";
+function showCode(code) {
+  element("copy-code").hidden = !code;
+  element("code").textContent = code ?? "";
+  element("copy-code-label").textContent = "Copy";
 }
 
-async function copy(text, label) {
+async function copyText(text, label) {
   await navigator.clipboard.writeText(text);
   label.textContent = "Copied";
   setTimeout(() => { label.textContent = "Copy"; }, 1500);
 }
 
-function choose(tab) {
+function selectTab(selected) {
   for (const name of ["html", "text"]) {
-    const chosen = name === tab;
-    at(`tab-${name}`).ariaSelected = String(chosen);
-    at(`tab-${name}`).tabIndex = chosen ? 0 : -1;
-    at(name).hidden = !chosen;
+    const isSelected = name === selected;
+    element(`tab-${name}`).ariaSelected = String(isSelected);
+    element(`tab-${name}`).tabIndex = isSelected ? 0 : -1;
+    element(name).hidden = !isSelected;
   }
 }
 
-function step(by) {
-  const now = mails.findIndex((mail) => mail.id === shown);
-  const next = mails[Math.min(Math.max(now + by, 0), mails.length - 1)];
-  show(next.id);
-  rowOf(next.id).focus();
+function moveSelection(offset) {
+  const index = mails.findIndex((mail) => mail.id === openId);
+  const next = mails[Math.min(Math.max(index + offset, 0), mails.length - 1)];
+  openMail(next.id);
+  findListItem(next.id).focus();
 }
 
-const keys = {
-  ArrowDown: () => step(1),
-  ArrowUp: () => step(-1),
-  Home: () => step(-mails.length),
-  End: () => step(mails.length),
+const KEY_ACTIONS = {
+  ArrowDown: () => moveSelection(1),
+  ArrowUp: () => moveSelection(-1),
+  Home: () => moveSelection(-mails.length),
+  End: () => moveSelection(mails.length),
 };
 
-at("list").addEventListener("keydown", (event) => {
+element("list").addEventListener("keydown", (event) => {
   const id = Number(event.target.dataset.id);
-  if (event.key === "Enter" || event.key === " ") keep(event, () => show(id));
-  if (wide() && keys[event.key]) keep(event, keys[event.key]);
+  if (event.key === "Enter" || event.key === " ") handleKey(event, () => openMail(id));
+  if (isWideScreen() && KEY_ACTIONS[event.key]) handleKey(event, KEY_ACTIONS[event.key]);
 });
 
-function keep(event, act) {
+function handleKey(event, action) {
   event.preventDefault();
-  act();
+  action();
 }
 
 for (const [name, other] of [["html", "text"], ["text", "html"]]) {
-  at(`tab-${name}`).addEventListener("click", () => choose(name));
-  at(`tab-${name}`).addEventListener("keydown", (event) => {
+  element(`tab-${name}`).addEventListener("click", () => selectTab(name));
+  element(`tab-${name}`).addEventListener("keydown", (event) => {
     if (event.key !== "ArrowLeft" && event.key !== "ArrowRight") return;
-    choose(other);
-    at(`tab-${other}`).focus();
+    selectTab(other);
+    element(`tab-${other}`).focus();
   });
 }
 
-at("back").addEventListener("click", () => {
-  const last = shown;
-  leave();
-  rowOf(last)?.focus();
+element("back").addEventListener("click", () => {
+  const lastId = openId;
+  closeMail();
+  findListItem(lastId)?.focus();
 });
-at("copy").addEventListener("click", () => copy(at("code").textContent, at("copied")));
-at("copy-curl").addEventListener("click", () => copy(at("curl").textContent, at("copy-curl")));
-at("curl").textContent = at("curl").textContent.replace(/http\S+(?=\/auth)/, location.origin + document.body.dataset.root);
-document.addEventListener("visibilitychange", () => document.hidden ? clearTimeout(timer) : look());
+element("copy-code").addEventListener("click", () => copyText(element("code").textContent, element("copy-code-label")));
+element("copy-curl").addEventListener("click", () => copyText(element("curl").textContent, element("copy-curl")));
+element("curl").textContent = element("curl").textContent.replace(/http\S+(?=\/auth)/, location.origin + document.body.dataset.root);
+document.addEventListener("visibilitychange", () => document.hidden ? clearTimeout(pollTimer) : poll());
 
-look();
+poll();

@@ -1,0 +1,12 @@
+"""The SHA-1 digest by which published lists identify a password."""
+
+import hashlib
+
+from flaskauth.core.passwords import hashing
+
+HEX_LENGTH = 40  # hexadecimal characters
+
+
+def password_sha1(password: str) -> bytes:
+    """Return the SHA-1 digest of the normalized password in UTF-8. It is an identifier, not a protection."""
+    return hashlib.sha1(hashing.normalize(password).encode(), usedforsecurity=False).digest()

@@ -1,0 +1,158 @@
+"""The `flaskauth` command and its subcommands."""
+
+import logging
+
+import click
+from sqlalchemy.exc import SQLAlchemyError
+
+from flaskauth import migrations
+from flaskauth.app import UNDECRYPTABLE_KEYS, create_base_app
+from flaskauth.cli import audit, db, mail, output, passwords, users
+from flaskauth.core import clock
+from flaskauth.core.clock import to_rfc3339
+from flaskauth.core.crypto import DecryptionError
+from flaskauth.core.db.error_messages import driver_error, is_schema_missing
+from flaskauth.core.db.session import transaction
+from flaskauth.core.errors import Unavailable
+from flaskauth.core.observability import log
+from flaskauth.server import run as server_run
+from flaskauth.sessions import service as sessions
+from flaskauth.signing_keys import service as signing_keys
+
+
+class CommandGroup(click.Group):
+    """Reports errors of the database, the migrations and the signing keys as messages without a traceback."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except DecryptionError:
+            raise click.ClickException(UNDECRYPTABLE_KEYS) from None
+        except migrations.MigrationError as error:
+            raise click.ClickException(str(error)) from None
+        except (SQLAlchemyError, Unavailable) as error:
+            raise click.ClickException(_database_error_message(error)) from None
+
+
+@click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="flaskauth")
+def main() -> None:
+    """A self-hosted authentication server.
+
+    With default settings, `flaskauth serve` listens on localhost, uses SQLite, and shows mail in the browser.
+    Settings are read from the environment and from .env. `flaskauth doctor` checks them.
+    """
+
+
+main.add_command(passwords.passwords)
+
+
+@main.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=5000, show_default=True, type=click.IntRange(1, 65535), help="Port to listen on.")
+@click.option("--workers", type=click.IntRange(1, 256), show_default="WEB_CONCURRENCY or 1", help="Server processes.")
+def serve(host: str, port: int, workers: int | None) -> None:
+    """Start the server."""
+    server_run.serve(host, port, workers)
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
+@click.option("--strict", is_flag=True, help="Exit with 1 for warnings too.")
+@click.pass_context
+def doctor(ctx: click.Context, as_json: bool, strict: bool) -> None:
+    """Check the installation and suggest fixes.
+
+    Checks settings, database, Redis, worker, mail server, signing keys and mail. Changes nothing and sends nothing.
+    The exit status is 1 if a check failed, else 0.
+    """
+    from flaskauth.doctor import report  # noqa: PLC0415 (only this command needs it)
+    from flaskauth.doctor.runner import run_doctor  # noqa: PLC0415
+
+    log.configure(logging.CRITICAL)
+    with report.progress():
+        findings = run_doctor(create_base_app)
+    ok = report.is_ok(findings, strict=strict)
+    if as_json:
+        click.echo(report.to_json(findings, ok=ok))
+    else:
+        report.print_report(findings)
+    ctx.exit(0 if ok else 1)
+
+
+main.add_command(db.db)
+
+
+@main.group("sessions")
+def sessions_group() -> None:
+    """Revoke sessions."""
+
+
+@sessions_group.command()
+@click.confirmation_option(prompt="This signs out all users. Continue?")
+def revoke_all() -> None:
+    """Revoke all sessions of all users.
+
+    Use it after restoring a database: sessions that were revoked after the backup would be valid again. Services that
+    verify tokens offline accept an access token until it expires; `keys reset` invalidates those tokens too.
+    """
+    with output.load_app().app_context():
+        count = transaction(sessions.revoke_everyone)
+    click.echo(f"{count} sessions were revoked.")
+
+
+@main.group("keys")
+def keys_group() -> None:
+    """Manage the keys that sign access tokens."""
+
+
+@keys_group.command()
+@click.option("--now", is_flag=True, help="After a leak: sign with the new key immediately and delete all older keys.")
+def rotate(now: bool) -> None:
+    """Create the next signing key.
+
+    It signs in an hour, so that other services can fetch it first. The server also creates a key every 30 days.
+    """
+    with output.load_app().app_context():
+        kid = signing_keys.rotate(immediately=now)
+        signs_from = {key.kid: key.active_from for key in signing_keys.list_keys()}[kid]
+    status = "signs in an hour." if signs_from > clock.now() else "signs now."
+    click.echo(f"Key {kid} {status}" + (" Older tokens are rejected within a minute." if now else ""))
+
+
+@keys_group.command()
+@click.confirmation_option(prompt="This signs out all users. Continue?")
+def reset() -> None:
+    """Replace all signing keys and revoke all sessions.
+
+    Use it if SECRET_KEY is lost: the keys that it encrypted are deleted.
+    """
+    with output.load_app().app_context():
+        kid = signing_keys.replace_all()
+        count = transaction(sessions.revoke_everyone)
+    click.echo(f"Key {kid} signs now. {count} sessions were revoked.")
+
+
+@keys_group.command("list")
+def list_keys() -> None:
+    """List the signing keys."""
+    with output.load_app().app_context():
+        rows = [
+            (str(key.ordinal), key.kid, to_rfc3339(key.created_at), to_rfc3339(key.active_from))
+            for key in signing_keys.list_keys()
+        ]
+    output.print_table(("No.", "Key", "Created", "Signs from"), rows)
+
+
+main.add_command(users.users)
+main.add_command(audit.audit)
+main.add_command(mail.mail)
+
+
+def _database_error_message(error: Exception) -> str:
+    """Return the driver's message, without the SQL statement, and how to fix the error."""
+    reason = driver_error(error)
+    driver_message = ": ".join(map(str, reason.args)) or reason
+    if is_schema_missing(error):
+        return f"The database is not up to date ({driver_message}). Run: flaskauth db upgrade"
+    return f"Database error: {driver_message}\nCheck the database and SQLALCHEMY_DATABASE_URI. Run: flaskauth doctor"

@@ -1,1 +1,0 @@
-"""One-time codes: derived, mailed, guessed at most so often, used at most once."""

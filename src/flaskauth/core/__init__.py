@@ -1,0 +1,1 @@
+"""Infrastructure that knows no feature: clock, cryptography, database, HTTP, passwords, jobs, logging."""

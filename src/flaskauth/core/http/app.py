@@ -1,0 +1,192 @@
+"""The Flask application class: transactions, error responses, default headers and the request log."""
+
+import time
+from collections.abc import Sequence
+from typing import Any, NoReturn
+from urllib.parse import urlsplit, urlunsplit
+
+import orjson
+import structlog
+from apiflask import APIFlask
+from flask import Flask, Request, Response, request
+from flask.json.provider import JSONProvider
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
+from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import MapAdapter, RequestRedirect
+
+from flaskauth.core import errors
+from flaskauth.core.db.session import transaction
+from flaskauth.core.errors import APIError, Forbidden, InternalError, MethodNotAllowed
+from flaskauth.core.http import json_body
+from flaskauth.core.http.request import client_ip, json_response, request_id
+from flaskauth.core.observability import metrics as core_metrics
+from flaskauth.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+STARTED_AT = "flaskauth.started_at"
+FAST_PATH_ERROR = "flaskauth.fast_path_error"  # an APIError that the fast path raised
+CONTENT_SECURITY_POLICY = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+# Fixed headers replace those of a view; a view may override the fallback headers.
+FIXED_HEADERS = (("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no-referrer"))
+HSTS_HEADER = ("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
+FALLBACK_HEADERS = (
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+    ("Content-Security-Policy", CONTENT_SECURITY_POLICY),
+    ("Cache-Control", "no-store"),
+)
+
+ERRORS_BY_STATUS = {
+    error_class.status: error_class
+    for error_class in (errors.BadRequest, errors.NotFound, MethodNotAllowed, errors.TooLarge)
+}
+
+
+class OrjsonProvider(JSONProvider):
+    """JSON by orjson: compact UTF-8, several times faster than the standard library."""
+
+    def dumps(self, obj: object, **_kwargs: object) -> str:
+        return orjson.dumps(obj).decode()
+
+    def loads(self, s: str | bytes, **_kwargs: object) -> Any:
+        return orjson.loads(s)
+
+    def response(self, *args: object, **kwargs: object) -> Response:
+        return Response(orjson.dumps(self._prepare_response_obj(args, kwargs)), mimetype="application/json")
+
+
+class LazyCookieSessions(SecureCookieSessionInterface):
+    """Flask's cookie sessions, for routes of the host application. A request without cookies costs nothing."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        if "HTTP_COOKIE" not in request.environ:
+            return self.session_class()
+        return super().open_session(app, request)
+
+
+class AuthFlask(APIFlask):
+    """Flask, with each view in a database transaction."""
+
+    json_provider_class = OrjsonProvider
+    session_interface = LazyCookieSessions()
+
+    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
+        """Replace an empty path by "/": werkzeug would redirect it to the host in the Host header."""
+        if request is not None:
+            request.environ["PATH_INFO"] = request.environ.get("PATH_INFO") or "/"
+            request.environ.pop("HTTP_UPGRADE", None)  # werkzeug would reject a WebSocket offer
+        return super().create_url_adapter(request)
+
+    def dispatch_request(self) -> ResponseReturnValue:
+        return transaction(super().dispatch_request)
+
+    def raise_routing_exception(self, request: Request) -> NoReturn:
+        """Make the redirect to a trailing slash relative, so that it does not depend on the Host header."""
+        if isinstance(error := request.routing_exception, RequestRedirect):
+            parts = urlsplit(error.new_url)
+            error.new_url = urlunsplit(("", "", f"/{parts.path.lstrip('/')}", parts.query, ""))
+        super().raise_routing_exception(request)
+
+
+class RemoteDevelopmentAccess(Forbidden):
+    code = "forbidden"
+    message = "In development this server accepts local connections only. Set FLASKAUTH_ENV=production to serve others."
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    """Register the request hooks and the error handlers."""
+    app.url_map.merge_slashes = False  # "//hello" would be redirected to the host in the Host header
+    json_body.init_app(app)
+    app.before_request(_start_request)
+    if settings.is_development:
+        app.before_request(_reject_remote_clients)
+    app.register_error_handler(APIError, error_response)
+    app.register_error_handler(HTTPException, _handle_http_error)
+    app.register_error_handler(Exception, _handle_unexpected)
+    fixed_headers = _fixed_headers(settings)
+    app.after_request(lambda response: _finish_response(app, response, fixed_headers))
+
+
+def error_response(error: APIError) -> Response:
+    """Return the response for an error, and count it."""
+    core_metrics.count_error(error.code)
+    response = json_response(error.to_dict(request_id()), error.headers)
+    response.status_code = error.status
+    return response
+
+
+def _start_request() -> None:
+    request.environ[STARTED_AT] = time.perf_counter()
+    bind_request_id(request_id())
+    if early_error := request.environ.get(FAST_PATH_ERROR):
+        raise early_error
+
+
+def bind_request_id(request_id: str) -> None:
+    """Add the request id to all log lines of this thread."""
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request_id=request_id)
+
+
+def _reject_remote_clients() -> None:
+    peer = request.remote_addr
+    if peer is not None and not is_loopback_peer(peer):
+        raise RemoteDevelopmentAccess
+
+
+def is_loopback_peer(peer: str) -> bool:
+    """Return True if the peer address is a loopback one."""
+    return peer == "::1" or peer.startswith(("127.", "::ffff:127."))
+
+
+def _handle_http_error(error: HTTPException) -> Response | HTTPException:
+    if error.code is None or error.code < 400:
+        return error
+    response = error_response((ERRORS_BY_STATUS.get(error.code) or _api_error_class(error))())
+    if error.code == MethodNotAllowed.status:
+        response.headers["Allow"] = ", ".join(sorted(getattr(error, "valid_methods", None) or []))
+    return response
+
+
+def _api_error_class(error: HTTPException) -> type[APIError]:
+    """Return an `APIError` class for an HTTP error of a host route, such as `abort(409, "Sold out.")`."""
+    return type(type(error).__name__, (APIError,), {"status": error.code, "message": error.description})
+
+
+def _handle_unexpected(error: Exception) -> Response:
+    log.error("unhandled_exception", exc_info=error)
+    return error_response(InternalError())
+
+
+def default_headers(settings: Settings) -> list[tuple[str, str]]:
+    """Return the headers of each response, also of responses that are sent without the application."""
+    return [*_fixed_headers(settings), *FALLBACK_HEADERS, *([("Vary", "Origin")] if settings.cors_origins else [])]
+
+
+def _fixed_headers(settings: Settings) -> list[tuple[str, str]]:
+    return [*FIXED_HEADERS, HSTS_HEADER] if settings.public_url.startswith("https://") else [*FIXED_HEADERS]
+
+
+def _finish_response(app: Flask, response: Response, fixed_headers: Sequence[tuple[str, str]]) -> Response:
+    headers = response.headers
+    present = {name.lower() for name, _ in headers}
+    for name, value in (*fixed_headers, ("X-Request-ID", request_id())):
+        if name.lower() in present:
+            del headers[name]
+        headers.add(name, value)
+    for name, value in FALLBACK_HEADERS:
+        if name.lower() not in present:
+            headers.add(name, value)
+    rule, started_at = request.url_rule, request.environ.get(STARTED_AT)
+    seconds = time.perf_counter() - started_at if started_at else None
+    log_request(app, request.method, rule.rule if rule else None, response.status_code, seconds, client_ip())
+    return response
+
+
+def log_request(app: Flask, method: str, route: str | None, status: int, seconds: float | None, ip: str) -> None:
+    """Log a request and record its duration in the metrics."""
+    if seconds is not None and (app_metrics := core_metrics.get_metrics(app)):
+        app_metrics.observe_request(route, method, status, seconds)
+    ms = round(seconds * 1000, 1) if seconds is not None else None
+    log.info("request", method=method, route=route, status=status, ms=ms, ip=ip)

@@ -1,0 +1,111 @@
+"""Strict parsing of JSON bodies and query strings.
+
+A body must be one JSON object. Repeated keys in a body or query are rejected, because parsers read them differently.
+"""
+
+import json
+from typing import NoReturn, cast
+
+from apiflask.schema_adapters.marshmallow import parser
+from flask import Flask, Request, request
+from marshmallow import Schema, ValidationError
+
+from flaskauth.core.errors import BadRequest, TooLarge, UnsupportedMediaType, ValidationFailed
+
+MAX_BODY_BYTES = 64 * 1024  # bytes
+MAX_BRACKETS = 1000  # valid bodies hardly nest, and the maximum depth depends on the parser
+
+
+class _DuplicateKeyError(ValueError):
+    """An object repeats a key; parsers differ on which value counts (RFC 8259 section 4)."""
+
+
+def init_app(app: Flask) -> None:
+    """Limit bodies to 64 KiB, with or without Content-Length. A route for uploads sets `request.max_content_length`."""
+    # One byte more: without Content-Length, werkzeug silently truncates the body at this length.
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES + 1
+
+
+@parser.location_loader("json")
+def load_json(req: Request, schema: Schema) -> object:
+    """Return the parsed body, or an empty object if there is no body and the schema requires no field.
+
+    Raises:
+        BadRequest: the body is not valid JSON, nests too deeply, repeats a key or contains NaN or Infinity.
+        TooLarge, UnsupportedMediaType
+    """
+    body = _read_body(req)
+    if not body and not req.content_type and not any(field.required for field in schema.fields.values()):
+        return {}
+    _check_content_type(req)
+    if body.count(b"[") + body.count(b"{") > MAX_BRACKETS:
+        raise BadRequest
+    try:
+        return json.loads(
+            body.decode("utf-8"), object_pairs_hook=_reject_duplicate_keys, parse_constant=_reject_constant
+        )
+    except (ValueError, RecursionError):
+        raise BadRequest from None
+
+
+@parser.location_loader("query")
+def load_query(req: Request, _schema: Schema) -> dict[str, str]:
+    """Return the query parameters.
+
+    Raises:
+        ValidationFailed: a parameter is repeated.
+    """
+    duplicates = {_field_name(name): ["Given more than once."] for name, values in req.args.lists() if len(values) > 1}
+    if duplicates:
+        raise ValidationFailed(dict(sorted(duplicates.items())))
+    return req.args.to_dict()
+
+
+@parser.error_handler
+def handle_validation_error(error: ValidationError, *_args: object, **_kwargs: object) -> NoReturn:
+    """Raise 422 with a flat, sorted map of field to messages; `body` stands for the whole body."""
+    messages = cast("dict[str, dict[str, object]]", error.messages)  # location -> field -> messages
+    errors = {
+        _field_name(field): _flatten_messages(field_messages)
+        for fields in messages.values()
+        for field, field_messages in fields.items()
+    }
+    raise ValidationFailed(dict(sorted(errors.items())))
+
+
+def _read_body(req: Request) -> bytes:
+    body = req.get_data()
+    if len(body) > MAX_BODY_BYTES:
+        raise TooLarge
+    return body
+
+
+def _check_content_type(req: Request) -> None:
+    charset = req.mimetype_params.get("charset", "utf-8").lower()
+    is_single = "," not in (req.content_type or "")
+    if req.mimetype != "application/json" or charset not in {"utf-8", "utf8"} or not is_single:
+        raise UnsupportedMediaType
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise UnsupportedMediaType
+
+
+def _reject_duplicate_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise _DuplicateKeyError
+    return result
+
+
+def _reject_constant(_name: str) -> NoReturn:
+    raise ValueError("NaN and Infinity are not JSON")
+
+
+def _field_name(field: str) -> str:
+    printable = field.encode("utf-8", "replace").decode()[:64]
+    return "body" if field == "_schema" else printable
+
+
+def _flatten_messages(messages: object) -> list[str]:
+    if isinstance(messages, dict):
+        return [message for nested in messages.values() for message in _flatten_messages(nested)]
+    return [str(message) for message in messages] if isinstance(messages, list) else [str(messages)]

@@ -1,0 +1,1 @@
+"""Background jobs in threads or in Celery."""

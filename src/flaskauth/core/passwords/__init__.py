@@ -1,0 +1,1 @@
+"""Password hashing and hashes of other frameworks."""

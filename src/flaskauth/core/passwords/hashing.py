@@ -1,0 +1,200 @@
+"""Password hashing in a thread pool with one thread per processor and a bounded queue."""
+
+import os
+import sys
+import threading
+import time
+import unicodedata
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+from flask import current_app
+from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
+
+from flaskauth.core import crypto
+from flaskauth.core.db import session as db_session
+from flaskauth.core.errors import Overloaded
+from flaskauth.core.observability import metrics as core_metrics
+from flaskauth.core.passwords import legacy
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+MAX_QUEUE_SECONDS = 0.5  # estimated seconds in the queue; at the beginning of a burst the real wait is up to twice that
+OPERATIONS_PER_THREAD = 3  # concurrent operations per hashing thread: one hashes while the others use the database
+NICENESS = 5  # of hashing threads, on Linux, so that requests without a hash get the processor first
+INITIAL_HASH_SECONDS = 0.05  # estimated duration of a hash, until it is measured
+KEY = "flaskauth.hashing"
+
+# OWASP Password Storage Cheat Sheet: Argon2id with 19 MiB, two passes, one lane. ASVS 11.4.2.
+_ARGON2 = Argon2Hasher(memory_cost=19456, time_cost=2, parallelism=1, hash_len=32, salt_len=16)
+_PASSWORD_HASH = PasswordHash((_ARGON2,))
+# Compared for an unknown account, so that the work is the same as for a known one.
+_DECOY_HASH = "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5bm9ib2R5bm9ibw$ytaH46meWY8lmL7GvISeF34nSYdizucq0l76z3Y8lWA"
+
+
+class _ThreadSlot(threading.local):
+    """Whether the current thread has reserved an entry of the queue, and how many entries are its own."""
+
+    is_reserved = False
+    own_entries = 0
+
+
+class HashingPool:
+    """Hashing threads with a bounded queue. Argon2 releases the GIL, so other requests continue meanwhile."""
+
+    def __init__(self, processes: int, max_queued: int) -> None:
+        self.thread_count = max(1, (os.cpu_count() or 1) // processes)
+        self.max_queued = max_queued
+        self.completed = 0
+        self._seconds_per_entry = INITIAL_HASH_SECONDS / self.thread_count  # between two completed hashes
+        self.pending = 0
+        self._lock = threading.Lock()
+        self._operation_slots = threading.Semaphore(OPERATIONS_PER_THREAD * self.thread_count)
+        self._slot = _ThreadSlot()
+        self._executor = ThreadPoolExecutor(
+            self.thread_count, thread_name_prefix="hashing", initializer=_lower_priority
+        )
+
+    def run(self, work: Callable[[], T]) -> T:
+        """Run the work in a hashing thread and return its result.
+
+        Raises:
+            Overloaded: the queue is too long. Work with a reserved entry is never rejected.
+        """
+        if self._slot.is_reserved:
+            self._slot.is_reserved = False
+            return self._executor.submit(self._run_counted, work).result()
+        with self._queue_entry():
+            return self._executor.submit(self._run_counted, work).result()
+
+    def run_unqueued(self, work: Callable[[], T]) -> T:
+        """Run a further hash of an operation whose first hash is done. It is not rejected for a long queue."""
+        return self._executor.submit(self._run_counted, work).result()
+
+    @contextmanager
+    def reserve(self) -> Iterator[None]:
+        """Reserve an entry of the queue for the next hash of this thread, then wait for permission to start.
+
+        A second hash of the same operation waits only behind other threads.
+
+        Raises:
+            Overloaded: the queue is too long.
+        """
+        with self._queue_entry(), self._operation_slots:
+            self._slot.is_reserved, self._slot.own_entries = True, 1
+            try:
+                yield
+            finally:
+                self._slot.is_reserved, self._slot.own_entries = False, 0
+
+    @contextmanager
+    def _queue_entry(self) -> Iterator[None]:
+        ahead, started_at = self._enqueue(), time.perf_counter()
+        try:
+            yield
+        finally:
+            # A moving average of the time per entry: on a busy machine, fewer operations may wait.
+            seconds_per_entry = (time.perf_counter() - started_at) / (ahead + 1)
+            with self._lock:
+                self.pending -= 1
+                self._seconds_per_entry += (seconds_per_entry - self._seconds_per_entry) / 8
+
+    def _enqueue(self) -> int:
+        """Add an entry to the queue and return the number of entries before it."""
+        with self._lock:
+            ahead = self.pending - self._slot.own_entries
+            if ahead * self._seconds_per_entry > MAX_QUEUE_SECONDS or ahead >= self.max_queued:
+                core_metrics.increment("hash_queue_rejections")
+                raise Overloaded(retry_after=1)
+            self.pending += 1
+            return ahead
+
+    def _run_counted(self, work: Callable[[], T]) -> T:
+        try:
+            return work()
+        finally:
+            with self._lock:
+                self.completed += 1
+
+
+def _lower_priority() -> None:
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+
+
+def reserves_hash_slot(operation: Callable[P, T]) -> Callable[P, T]:
+    """Decorate an operation that hashes a password: it waits in the queue before it starts.
+
+    The read transaction is ended before the wait. An operation that would wait too long is rejected before it reads or
+    counts anything. In a burst of sign-ins, a rejected request therefore costs almost nothing.
+
+    Raises:
+        Overloaded: the queue is too long.
+    """
+
+    @wraps(operation)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
+        db_session.release_connection()
+        with get_pool().reserve():
+            return operation(*args, **kwargs)
+
+    return wrapper
+
+
+def hash_password(password: str, salt: bytes | None = None) -> str:
+    """Return the hash of a password, with a random salt by default. Ends the read transaction."""
+    db_session.release_connection()
+    return get_pool().run(lambda: _PASSWORD_HASH.hash(normalize(password), salt=salt))
+
+
+def verify(password: str, stored: str | None) -> bool:
+    """Return True if the password matches the stored hash. Ends the read transaction.
+
+    It costs the same if there is no hash or the hash is unreadable, so that timing does not reveal accounts.
+    """
+    db_session.release_connection()
+    return get_pool().run(lambda: _verify_stored(password, stored or _DECOY_HASH)) and bool(stored)
+
+
+def rehash_if_needed(password: str, stored: str) -> str | None:
+    """Return a new hash if the stored one does not have the current parameters, else None.
+
+    The salt is derived from the old hash, so two concurrent sign-ins compute the same new hash. It is not skipped when
+    the queue is long: a sign-in without it would then fail against the hash that the other one has stored.
+    """
+    if _ARGON2.identify(stored) and not _ARGON2.check_needs_rehash(stored):
+        return None
+    db_session.release_connection()
+    salt = crypto.mac("renewed hash", stored)[:16]
+    return get_pool().run_unqueued(lambda: _PASSWORD_HASH.hash(normalize(password), salt=salt))
+
+
+def normalize(password: str) -> str:
+    """Normalize with NFKC: keyboards encode the same characters differently (NIST SP 800-63B-4 section 3.1.1.2)."""
+    return unicodedata.normalize("NFKC", password)
+
+
+def get_pool() -> HashingPool:
+    """Return the pool of the current application."""
+    pool = current_app.extensions[KEY]
+    assert isinstance(pool, HashingPool)
+    return pool
+
+
+def _verify_stored(password: str, stored: str) -> bool:
+    """Compare with an Argon2 hash normalized and then as typed, because it may come from an import; others as typed.
+
+    Accepted limitation: a legacy hash takes a different time than Argon2 until the first sign-in replaces it.
+    """
+    try:
+        if not _ARGON2.identify(stored):
+            return legacy.verify(password, stored)
+        return any(legacy.verify(candidate, stored) for candidate in dict.fromkeys((normalize(password), password)))
+    except ValueError:
+        _PASSWORD_HASH.verify(normalize(password), _DECOY_HASH)
+        return False

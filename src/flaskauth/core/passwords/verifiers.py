@@ -1,0 +1,81 @@
+"""Compare a password with a hash. Libraries are imported by the first comparison that needs them.
+
+libpass compares what it supports. Werkzeug's and some newer formats are compared here.
+"""
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Callable
+from typing import Protocol
+
+from werkzeug.security import check_password_hash
+
+BCRYPT_MAX_BYTES = 72  # bytes; bcrypt implementations ignored the rest of a longer password
+SCRYPT_MAX_MEMORY = 2**31 - 1  # bytes; the cost is limited in `legacy`, before the comparison
+PHP_WHITESPACE = " \t\n\r\0\x0b"  # the characters that PHP's trim() removes
+
+Verifier = Callable[[str, str], bool]
+
+
+class _PasslibScheme(Protocol):
+    def verify(self, password: bytes, stored: str) -> bool: ...
+
+
+def verify_argon2(password: str, stored: str) -> bool:
+    """Compare with Argon2 of any variant. The server's own hashes are compared here too, without loading libpass."""
+    from argon2 import PasswordHasher  # noqa: PLC0415
+    from argon2.exceptions import VerifyMismatchError  # noqa: PLC0415
+
+    try:
+        return PasswordHasher().verify(stored, password)
+    except VerifyMismatchError:
+        return False
+
+
+def passlib_verifier(scheme: str, max_bytes: int | None = None) -> Verifier:
+    """Return a function that compares with a hash of a libpass scheme.
+
+    Args:
+        scheme: the name in `passlib.hash`.
+        max_bytes: the scheme reads only so many bytes of the password. libpass rejects longer ones.
+    """
+
+    def verify(password: str, stored: str) -> bool:
+        return _passlib_scheme(scheme).verify(password.encode()[:max_bytes], stored)
+
+    return verify
+
+
+def verify_wordpress(password: str, stored: str) -> bool:
+    """Compare with a hash of WordPress 6.8: bcrypt of a Base64 HMAC-SHA384 of the trimmed password."""
+    digest = hmac.digest(b"wp-sha384", password.strip(PHP_WHITESPACE).encode(), "sha384")
+    return _passlib_scheme("bcrypt").verify(base64.b64encode(digest), stored.removeprefix("$wp"))
+
+
+def verify_django_scrypt(password: str, stored: str) -> bool:
+    """Compare with a hash of Django's `ScryptPasswordHasher`, which libpass does not support."""
+    _name, n, salt, r, p, encoded = stored.split("$")
+    expected = base64.b64decode(encoded, validate=True)
+    actual = hashlib.scrypt(
+        password.encode(),
+        salt=salt.encode(),
+        n=int(n),
+        r=int(r),
+        p=int(p),
+        maxmem=SCRYPT_MAX_MEMORY,
+        dklen=len(expected),
+    )
+    return hmac.compare_digest(actual, expected)
+
+
+def verify_werkzeug(password: str, stored: str) -> bool:
+    """Compare with a hash of `werkzeug.security`, which Flask applications and the tutorial store."""
+    return check_password_hash(stored, password)
+
+
+def _passlib_scheme(name: str) -> _PasslibScheme:
+    from passlib import hash as schemes  # noqa: PLC0415
+
+    scheme: _PasslibScheme = getattr(schemes, name)
+    return scheme

@@ -1,0 +1,124 @@
+"""Limits on password attempts: unrecognised clients wait, the user is not locked out.
+
+Attempts are counted before the hash and refunded if the password is correct. Above a limit, every wrong password gets
+429, whether or not the email address exists. During a lockout, recognised devices and networks have 10 more passwords
+compared, so an attacker cannot lock a user out.
+"""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from flaskauth import audit
+from flaskauth.core.http import request_limits
+from flaskauth.rate_limits import service as rate_limits
+from flaskauth.rate_limits.service import MAX_LOCKOUT, RateLimit, RateLimitResult
+
+EMAIL_NETWORK_LIMIT = RateLimit(5, timedelta(hours=24))
+EMAIL_LIMIT = RateLimit(10, timedelta(minutes=15))
+CONSECUTIVE_LIMIT = RateLimit(100, timedelta(days=3650))  # NIST SP 800-63B-4 section 3.2.2
+LOCKOUT_LIMIT = RateLimit(10, MAX_LOCKOUT)
+ATTACK_RATE = "1000/minute"  # failed sign-ins of all clients
+
+
+@dataclass(frozen=True)
+class LoginAttempt:
+    """The account, the network and device, and whether the user is recognised there."""
+
+    normalized_email: str
+    network: str
+    device_id: int | None = None
+    is_recognised: bool = False
+
+
+@dataclass(frozen=True)
+class AttemptResult:
+    """Whether to compute and compare the hash, the seconds to wait otherwise, and the counters to refund."""
+
+    should_hash: bool
+    should_compare: bool
+    retry_after: float = 0
+    hits: tuple[RateLimitResult, ...] = field(default=())
+
+    @property
+    def is_locked_out(self) -> bool:
+        return self.retry_after > 0
+
+
+def count_attempt(attempt: LoginAttempt, is_attack: bool) -> AttemptResult:
+    """Count a password attempt before the password is verified. Call it through `commit_now`."""
+    email, network_limit, email_limit = attempt.normalized_email, EMAIL_NETWORK_LIMIT, EMAIL_LIMIT
+    if is_attack and not attempt.is_recognised:
+        network_limit, email_limit = _halve(network_limit), _halve(email_limit)
+    checks = (
+        (rate_limits.hit_with_backoff, _key("pair", email, attempt.network), network_limit),
+        (rate_limits.hit_with_backoff, _key("address", email), email_limit),
+        (rate_limits.hit, _key("row", email), CONSECUTIVE_LIMIT),
+    )
+    hits: list[RateLimitResult] = []
+    for hit_limit, key, limit in checks:
+        hit = hit_limit(key, limit)
+        if not hit.is_allowed:
+            return _hit_lockout(attempt, hit, hits)
+        hits.append(hit)
+    return AttemptResult(should_hash=True, should_compare=True, hits=tuple(hits))
+
+
+def refund(attempt: LoginAttempt, result: AttemptResult) -> None:
+    """Refund a correct password, and reset the failures of this email address."""
+    network_key = _key("pair", attempt.normalized_email, attempt.network)
+    consecutive_key = _key("row", attempt.normalized_email)
+    rate_limits.reset(network_key)
+    for hit in result.hits:
+        if hit.key not in {network_key, consecutive_key}:
+            rate_limits.refund(hit)
+    rate_limits.reset(consecutive_key)
+
+
+def reset(normalized_email: str, network: str) -> None:
+    """Reset the failures and lockouts of an email address that a password reset has verified again."""
+    for key in (
+        _key("pair", normalized_email, network),
+        _key("address", normalized_email),
+        _key("row", normalized_email),
+    ):
+        rate_limits.reset(key)
+
+
+def record_failure() -> None:
+    """Count a failed sign-in of any client. Above the attack rate, record an audit event, at most one a minute."""
+    if not request_limits.hit(ATTACK_RATE, "failed sign-ins") and request_limits.hit("1/minute", "sign-in alarm"):
+        audit.record("sign_in_rate_exceeded")
+
+
+def is_under_attack() -> bool:
+    """Return True if the failed sign-ins of all clients exceed the attack rate."""
+    return request_limits.would_exceed(ATTACK_RATE, "failed sign-ins")
+
+
+def _hit_lockout(attempt: LoginAttempt, rejected: RateLimitResult, hits: list[RateLimitResult]) -> AttemptResult:
+    """Count an attempt during a lockout.
+
+    The first 10 of each network or device compute a hash, so the response time does not reveal the lockout. Only
+    attempts of recognised clients are compared.
+    """
+    for hit in hits:
+        rate_limits.refund(hit)
+    remaining, max_lockout = rejected.retry_after, MAX_LOCKOUT.total_seconds()
+    until = rejected.retry_at.isoformat() if remaining <= max_lockout else "for good"
+    source = attempt.network if attempt.device_id is None else attempt.device_id
+    lockout_hit = rate_limits.hit(_key("wait", attempt.normalized_email, until, source), LOCKOUT_LIMIT)
+    should_compare = lockout_hit.is_allowed and attempt.is_recognised
+    return AttemptResult(
+        should_hash=lockout_hit.is_allowed,
+        should_compare=should_compare,
+        retry_after=min(remaining, max_lockout),
+        hits=(lockout_hit,) if should_compare else (),
+    )
+
+
+def _halve(limit: RateLimit) -> RateLimit:
+    return RateLimit(limit.limit // 2, limit.window)
+
+
+def _key(kind: str, *parts: str | int) -> bytes:
+    return rate_limits.counter_key(f"password {kind}", *parts)

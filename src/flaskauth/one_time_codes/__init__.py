@@ -1,0 +1,1 @@
+"""One-time codes and email links: derived, mailed, limited in attempts, and used at most once."""

@@ -1,0 +1,137 @@
+"""Mailed links that revert an email change or report a sign-in: valid for 7 days, single-use.
+
+The token is in the URL fragment, which servers, logs and mail scanners do not see. Only a POST consumes it.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import NamedTuple
+
+from sqlalchemy import Select, bindparam, delete, select, update
+
+from flaskauth.core import clock, crypto
+from flaskauth.core.context import settings
+from flaskauth.core.db.compiled import CompiledStatement, insert_row
+from flaskauth.core.db.session import db, delete_batch, execute_count
+from flaskauth.core.ids import new_secret_id
+from flaskauth.one_time_codes.models import EmailLink
+
+REVERT_EMAIL_CHANGE = "revert-email-change"
+REPORT_SIGN_IN = "report-sign-in"
+LIFETIME = timedelta(days=7)
+RETENTION = timedelta(days=7)
+
+
+class ReservedByRow(NamedTuple):
+    user_id: int
+
+
+RESERVED_BY_QUERY = CompiledStatement(
+    select(EmailLink.user_id)
+    .where(
+        EmailLink.normalized_email == bindparam("normalized_email"),
+        EmailLink.purpose == bindparam("purpose"),
+        EmailLink.used_at.is_(None),
+        EmailLink.expires_at > bindparam("now"),
+    )
+    .limit(1),
+    ReservedByRow,
+)
+
+
+def issue(
+    purpose: str,
+    user_id: int,
+    *,
+    session_id: int | None = None,
+    email: str | None = None,
+    normalized_email: str | None = None,
+) -> EmailLink:
+    """Insert and return a new link. Only the digest of its token is stored."""
+    now = clock.now()
+    row = EmailLink(
+        id=new_secret_id(),
+        purpose=purpose,
+        user_id=user_id,
+        session_id=session_id,
+        email=email,
+        normalized_email=normalized_email,
+        nonce=crypto.random_bytes(32),
+        created_at=now,
+        expires_at=now + LIFETIME,
+    )
+    row.digest = _digest(_candidate_tokens(row)[0])
+    insert_row(row)
+    return row
+
+
+def consume(purpose: str, token: str) -> EmailLink | None:
+    """Mark the link of a token as used and return it, or None if the token is invalid, used or expired."""
+    conditions = (EmailLink.digest == _digest(token), EmailLink.purpose == purpose, EmailLink.used_at.is_(None))
+    usable = update(EmailLink).where(*conditions, EmailLink.expires_at > clock.now())
+    if not execute_count(usable.values(used_at=clock.now())):
+        return None
+    return db.session.scalars(select(EmailLink).where(EmailLink.digest == _digest(token))).one()
+
+
+def revoke_newer(purpose: str, link: EmailLink) -> None:
+    """Revoke the user's links of a purpose that were created after the given link."""
+    unused = update(EmailLink).where(
+        EmailLink.user_id == link.user_id, EmailLink.purpose == purpose, EmailLink.used_at.is_(None)
+    )
+    execute_count(unused.where(EmailLink.created_at > link.created_at).values(used_at=clock.now()))
+
+
+def ids_for_user(user_id: int) -> Select[bytes]:
+    """Return a query for the ids of the user's links."""
+    return select(EmailLink.id).where(EmailLink.user_id == user_id)
+
+
+def delete_for_user(user_id: int) -> None:
+    """Delete the links of a user."""
+    execute_count(delete(EmailLink).where(EmailLink.user_id == user_id))
+
+
+def reserved_by(purpose: str, normalized_email: str) -> int | None:
+    """Return the id of the user to whom an unused link of this purpose would return the email address."""
+    row = RESERVED_BY_QUERY.first(normalized_email=normalized_email, purpose=purpose, now=clock.now())
+    return row.user_id if row else None
+
+
+def reserved_emails(purpose: str, normalized_emails: Sequence[str]) -> frozenset[str]:
+    """Return the email addresses that an unused link of this purpose would return to a user."""
+    unused = select(EmailLink.normalized_email).where(
+        EmailLink.normalized_email.in_(normalized_emails), EmailLink.purpose == purpose, EmailLink.used_at.is_(None)
+    )
+    return frozenset(filter(None, db.session.scalars(unused.where(EmailLink.expires_at > clock.now()))))
+
+
+def current_url(link_id: bytes) -> str | None:
+    """Return the URL of a link, or None if it is used or expired."""
+    row = db.session.get(EmailLink, link_id)
+    return _url(row) if row and row.is_usable else None
+
+
+def past_url(link_id: bytes) -> str:
+    """Return the URL that a mail contained, even if the link is used or expired, or "" if the row is deleted."""
+    row = db.session.get(EmailLink, link_id)
+    return _url(row) if row else ""
+
+
+def purge() -> int:
+    """Delete one batch of links that expired over a week ago. Return the number of deleted rows."""
+    return delete_batch(EmailLink.id, EmailLink.expires_at < clock.now() - RETENTION)
+
+
+def _url(row: EmailLink) -> str:
+    token = next((token for token in _candidate_tokens(row) if _digest(token) == row.digest), "")
+    return f"{settings().public_url}/auth/{row.purpose}#{token}"
+
+
+def _candidate_tokens(row: EmailLink) -> list[str]:
+    """Return the link's token under the current secret key, then under each fallback."""
+    return [crypto.base64url_encode(raw) for raw in crypto.macs_all_keys("link token", row.purpose, row.id, row.nonce)]
+
+
+def _digest(token: str) -> bytes:
+    return crypto.sha256(token.encode())

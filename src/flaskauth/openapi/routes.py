@@ -1,0 +1,71 @@
+"""GET /, /hello, /openapi.json and /docs."""
+
+from pathlib import Path
+
+from flask import Response, make_response, render_template
+
+from flaskauth.core.context import settings
+from flaskauth.core.http.request import Blueprint, cached, public
+from flaskauth.openapi import spec
+from flaskauth.openapi.schemas import HelloResponse, WelcomeResponse
+
+STATIC = Path(__file__).parent / "static"
+ASSETS = {"init.js": "text/javascript", "swagger-ui-bundle.js": "text/javascript", "swagger-ui.css": "text/css"}
+# Swagger UI writes style attributes. All other content is from this origin.
+CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+)
+
+bp = Blueprint("openapi", __name__, tag="Reference", template_folder="templates")
+
+
+@bp.get("/")
+@public
+@bp.output(WelcomeResponse)
+def index() -> dict[str, str | None]:
+    """Get links to the documentation, the public keys and the development mailbox."""
+    root = settings().public_url
+    return {
+        "message": f"Welcome to {settings().app_name}",
+        "docs": f"{root}/docs",
+        "openapi": f"{root}/openapi.json",
+        "jwks": f"{root}/.well-known/jwks.json",
+        "mailbox": f"{root}/dev/mailbox" if settings().has_mailbox else None,
+        "version": spec.version(),
+    }
+
+
+@bp.get("/hello")
+@public
+@bp.output(HelloResponse)
+def hello() -> dict[str, object]:
+    """Get a greeting, to check that the server works."""
+    return {}
+
+
+@bp.get("/openapi.json")
+@public
+@cached(seconds=600)
+def openapi_document() -> Response:
+    """Get this OpenAPI document."""
+    return Response(spec.document(), mimetype="application/json")
+
+
+@bp.get("/docs")
+@bp.doc(hide=True)
+@public
+def docs() -> Response:
+    """Return the Swagger UI page."""
+    page = make_response(render_template("docs.html", title=spec.title(settings())))
+    page.headers["Content-Security-Policy"] = CSP
+    return page
+
+
+@bp.get(f"/docs/<any({','.join(map(repr, ASSETS))}):name>")
+@bp.doc(hide=True)
+@public
+@cached(seconds=600)
+def asset(name: str) -> Response:
+    """Return a file of the Swagger UI page."""
+    return Response((STATIC / name).read_bytes(), mimetype=ASSETS[name])

@@ -1,0 +1,1 @@
+"""The production server: granian, request buffering, thread pools."""

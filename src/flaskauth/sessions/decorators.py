@@ -1,0 +1,265 @@
+"""Decorators that authenticate a route and pass the user as its first positional argument.
+
+They also work in an application that mounts a server: they then authenticate against that server.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import wraps
+from typing import Concatenate, NamedTuple, ParamSpec, TypeVar, cast
+
+from flask import request
+from sqlalchemy import bindparam, select
+from sqlalchemy.orm import joinedload
+from sqlalchemy.sql.base import ExecutableOption
+
+from flaskauth.accounts import service as accounts
+from flaskauth.accounts.models import User
+from flaskauth.core import context
+from flaskauth.core.db.compiled import CompiledStatement
+from flaskauth.core.db.session import db, transaction, transaction_cache
+from flaskauth.core.errors import Forbidden, Unauthorized
+from flaskauth.core.http.request import Environ, RouteView, raises
+from flaskauth.countries.models import Country
+from flaskauth.sessions.models import Session, is_active
+from flaskauth.signing_keys import access_tokens
+from flaskauth.signing_keys.access_tokens import AccessTokenClaims, InvalidToken
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+ENVIRON_KEY = "flaskauth.auth_context"
+
+
+class TokenRequired(Unauthorized):
+    """401 `invalid_token`: the request has no access token."""
+
+    code = "invalid_token"
+    message = "Authorization token required"
+
+
+class ReauthenticationRequired(Forbidden):
+    """403 `reauthentication_required`: the access token is not fresh."""
+
+    code = "reauthentication_required"
+    message = "Please confirm your password first: POST /auth/reauthenticate."
+
+
+class AccountPendingDeletion(Forbidden):
+    """403 `forbidden`: the account is scheduled for deletion."""
+
+    code = "forbidden"
+    message = "This account is scheduled for deletion. Restore it first: POST /users/account/restore."
+
+
+class SessionUserRow(NamedTuple):
+    """The row of `SESSION_QUERY`: the state of the session and the user's `accounts.PUBLIC_COLUMNS`."""
+
+    revoked_at: datetime | None
+    idle_expires_at: datetime
+    expires_at: datetime
+    deletion_due_at: datetime | None
+    id: int
+    email: str
+    first_name: str
+    last_name: str
+    avatar: str | None
+    country_id: int | None
+    is_verified: bool
+    created_at: datetime
+    updated_at: datetime | None
+    country_name: str | None
+    country_code: str | None
+
+
+# Read on each request: the user, whether the session is active, and the public fields of the user.
+SESSION_QUERY = CompiledStatement(
+    select(
+        *(Session.revoked_at, Session.idle_expires_at, Session.expires_at, User.deletion_due_at),
+        *accounts.PUBLIC_COLUMNS,
+    )
+    .join(User, User.id == Session.user_id)
+    .outerjoin(Country, accounts.COUNTRY_JOIN)
+    .where(Session.id == bindparam("session_id")),
+    SessionUserRow,
+    autocommit=True,
+)
+
+
+@dataclass(frozen=True)
+class AuthContext:
+    """The authenticated user, the session and the claims of the access token."""
+
+    user: User
+    session: Session
+    claims: AccessTokenClaims
+
+
+def auth_required(view: Callable[Concatenate[User, P], T]) -> Callable[P, T]:
+    """Require a valid access token. The view's first argument is the User."""
+
+    @wraps(view)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
+        return view(_authenticate(view).user, *args, **kwargs)
+
+    return _mark_guarded(wrapper)
+
+
+def auth_required_readonly(view: Callable[Concatenate[SessionUserRow, P], T]) -> Callable[P, T]:
+    """Like `auth_required`, for views that only read the user's public fields: one query and no transaction.
+
+    The view's first argument is a SessionUserRow.
+    """
+
+    @wraps(view)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
+        row = load_public_user(bearer_token(request.environ))
+        _reject_pending_deletion(view, row.deletion_due_at)
+        return view(row, *args, **kwargs)
+
+    return _mark_guarded(wrapper)
+
+
+def load_public_user(token: str) -> SessionUserRow:
+    """Return the public fields of the user of an access token, in one query.
+
+    Raises:
+        InvalidToken: the token is invalid, or its session has ended.
+    """
+    claims = access_tokens.decode(token)
+    row = SESSION_QUERY.first(session_id=claims.session_id)
+    if row is None or row.id != claims.user_id or not is_active(row.revoked_at, row.idle_expires_at, row.expires_at):
+        raise InvalidToken
+    return row
+
+
+def auth_optional(view: Callable[Concatenate[User | None, P], T]) -> Callable[P, T]:
+    """Pass the User, or None without an access token, as the view's first argument. Reject an invalid token."""
+
+    @wraps(view)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
+        if not context.is_server():
+            context.mounted_server()  # raises if no server is mounted, also for requests without a token
+        user = _authenticate(view).user if "Authorization" in request.headers else None
+        return view(user, *args, **kwargs)
+
+    return _mark_guarded(wrapper, access="optional")
+
+
+def fresh_auth_required(view: Callable[Concatenate[User, P], T]) -> Callable[P, T]:
+    """Like `auth_required`, and require that the password was verified in the last 10 minutes (ASVS 7.5.1)."""
+
+    @wraps(view)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
+        if not _authenticate(view).claims.is_fresh:
+            raise ReauthenticationRequired
+        return view(current_auth().user, *args, **kwargs)
+
+    return raises(ReauthenticationRequired)(_mark_guarded(wrapper))
+
+
+def allow_pending_deletion(view: Callable[P, T]) -> Callable[P, T]:
+    """Allow users whose account is scheduled for deletion. Apply it before (below) the authenticating decorator."""
+    view.allows_pending_deletion = True  # type: ignore[attr-defined]
+    return view
+
+
+def token_optional(view: Callable[P, T]) -> Callable[P, T]:
+    """Reject an invalid access token, and let the view check whether one is present. Its session may have ended."""
+
+    @wraps(view)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
+        if "Authorization" in request.headers:
+            bearer_claims()
+        return view(*args, **kwargs)
+
+    return _mark_guarded(allow_pending_deletion(wrapper), access="optional")
+
+
+def current_auth() -> AuthContext:
+    """Return the authentication of the request: verify the token, then read the session, once per transaction.
+
+    Raises:
+        TokenRequired, InvalidToken
+    """
+    if not context.is_server():
+        return _mounted_auth()
+    cache = transaction_cache()
+    if AuthContext not in cache:
+        cache[AuthContext] = _load_auth(bearer_claims())
+    auth = cache[AuthContext]
+    assert isinstance(auth, AuthContext)
+    return auth
+
+
+def bearer_claims() -> AccessTokenClaims:
+    """Return the claims of the request's access token. Its session may have ended.
+
+    Raises:
+        TokenRequired, InvalidToken
+    """
+    return access_tokens.decode(bearer_token(request.environ))
+
+
+def bearer_token(environ: Environ) -> str:
+    """Return the access token from the Authorization header of a WSGI environ, not verified.
+
+    Raises:
+        TokenRequired, InvalidToken
+    """
+    scheme, _, token = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
+    if not scheme:
+        raise TokenRequired
+    if scheme.lower() != "bearer":
+        raise InvalidToken
+    return str(token.strip())
+
+
+def _authenticate(view: Callable[..., object]) -> AuthContext:
+    """Return the authentication of the request. Reject an account pending deletion unless the view allows it."""
+    auth = current_auth()
+    _reject_pending_deletion(view, auth.user.deletion_due_at)
+    return auth
+
+
+def _reject_pending_deletion(view: Callable[..., object], deletion_due_at: datetime | None) -> None:
+    if deletion_due_at is not None and not getattr(view, "allows_pending_deletion", False):
+        raise AccountPendingDeletion
+
+
+def _mounted_auth() -> AuthContext:
+    """Return the authentication of a request in an application that mounts a server, read once per request.
+
+    The environ holds it, because several applications may share Flask's `g`.
+    """
+    if ENVIRON_KEY not in request.environ:
+        server = context.mounted_server()
+        token = bearer_token(request.environ)  # before the server's app context, which may have no request
+        with server.app_context():
+            request.environ[ENVIRON_KEY] = transaction(lambda: _load_detached(token))
+    auth: AuthContext = request.environ[ENVIRON_KEY]
+    return auth
+
+
+def _load_detached(token: str) -> AuthContext:
+    """Load complete, read-only objects. Attached ones would be expired by the commit and read again."""
+    auth = _load_auth(access_tokens.decode(token), joinedload(User.country))
+    db.session.expunge_all()
+    return auth
+
+
+def _load_auth(claims: AccessTokenClaims, *loading: ExecutableOption) -> AuthContext:
+    statement = select(Session, User).join(User, User.id == Session.user_id).where(Session.id == claims.session_id)
+    row = db.session.execute(statement.options(*loading)).first()
+    if row is None or row.User.id != claims.user_id or not row.Session.is_active:
+        raise InvalidToken
+    return AuthContext(row.User, row.Session, claims)
+
+
+def _mark_guarded(view: Callable[P, T], access: str = "guarded") -> Callable[P, T]:
+    guarded = raises(InvalidToken)(view)
+    if not getattr(view, "allows_pending_deletion", False):
+        guarded = raises(AccountPendingDeletion)(guarded)
+    cast("RouteView", guarded).access = access
+    return guarded

@@ -1,0 +1,240 @@
+"""The settings by group. `.env.example` and the settings page are generated from these docstrings."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from flaskauth.settings.fields import (
+    BreachedPasswords,
+    DatabaseUrl,
+    Endpoint,
+    Minutes,
+    Networks,
+    Origins,
+    Port,
+    RedisUrl,
+    Secrets,
+    Sender,
+    Url,
+)
+
+
+class Section(BaseModel):
+    """A group of settings. The docstring of a subclass is its heading, that of a field its description."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", alias_generator=str.upper, validate_by_name=True, use_attribute_docstrings=True
+    )
+
+
+class ProcessSettings(Section):
+    """Process"""
+
+    flaskauth_env: Literal["development", "production"] = "production"
+    """`production`, or `development`: serve this machine only, keep mail in a local mailbox and skip the safety checks
+    of production. Unset: `development` if neither `SQLALCHEMY_DATABASE_URI` nor `MAIL_SERVER` is set or if
+    `FLASK_DEBUG` is true, else `production`.
+    """
+
+    app_name: Annotated[str, Field(max_length=60, pattern=r"^[^\x00-\x1f<>]+$")] = "flaskauth"
+    """The name of the application that users see in mails and on pages."""
+
+    flaskauth_instance_path: Path = Path("instance")
+    """Folder for the data that the server creates: the SQLite database, the generated secret and avatars."""
+
+    web_concurrency: Annotated[int, Field(ge=1, le=256)] = 1
+    """Number of server processes. Each hashes passwords on an equal share of the CPU cores. `flaskauth serve --workers`
+    overrides it.
+    """
+
+    drain_delay: Annotated[int, Field(ge=0, le=60)] | None = None
+    """Seconds that `flaskauth serve` keeps serving after SIGTERM. Meanwhile `/health/ready` returns 503 and each
+    response closes its connection. Use the time that the load balancer needs to notice. Unset: 5 in production, 0 in
+    development.
+    """
+
+    flask_app: str = "flaskauth"
+    """Flask's setting: the application that `flask run` serves."""
+
+    flask_debug: bool = False
+    """Flask's setting: debugger and reloader, for development only. Production rejects it."""
+
+    flask_testing: bool = False
+    """Flask's setting: testing mode."""
+
+
+class AddressSettings(Section):
+    """URLs and proxies"""
+
+    public_url: Url = ""
+    """The URL at which clients reach the server, such as `https://auth.example.com`. It is the root of all links and
+    the issuer (`iss`) of access tokens. Production requires https, except on a loopback host. Unset: made from
+    `SERVER_NAME`, else `http://localhost:5000` with the port of `flaskauth serve`.
+    """
+
+    server_name: str | None = None
+    """Host name, such as `auth.example.com`. It is used only to make `PUBLIC_URL` if that is not set."""
+
+    trusted_proxies: Networks = ()
+    """Comma-separated IP addresses or networks of the reverse proxies, such as `127.0.0.1, 10.0.0.0/8`.
+    `X-Forwarded-For` is trusted only if it comes from them.
+    """
+
+    cors_origins: Origins = ()
+    """Comma-separated origins of web pages that may call the API from a browser (CORS), such as
+    `https://app.example.com`.
+    """
+
+
+class SecretSettings(Section):
+    """Secrets"""
+
+    secret_key: SecretStr = SecretStr("")
+    """All keys are derived from this secret. Production requires at least 32 random characters. Unset: development
+    generates one and stores it in the instance folder. Create one: `python3 -c 'import secrets;
+    print(secrets.token_urlsafe(48))'`.
+    """
+
+    secret_key_fallbacks: Secrets = ()
+    """Comma-separated secrets that are still accepted for what they encrypted or signed. To rotate `SECRET_KEY`: add
+    the new secret here on all nodes, then swap the two, and remove the old one after a month.
+    """
+
+    metrics_token: Annotated[SecretStr, Field(min_length=16)] | None = None
+    """Bearer token for `GET /metrics` and for the `checks` of `GET /health/ready`, at least 16 characters. Unset:
+    production records no metrics; development serves both under the same conditions as the mailbox.
+    """
+
+
+class DatabaseSettings(Section):
+    """Database and Redis"""
+
+    sqlalchemy_database_uri: Annotated[DatabaseUrl | None, Field(repr=False)] = None  # it contains a password
+    """URL of a MySQL or MariaDB database: `mysql://user:password@host/name`. Unset: SQLite in the instance folder."""
+
+    database_pool_size: Annotated[int, Field(ge=1, le=200)] = 16
+    """Database connections that each process keeps open for transactions. Up to 12 more are opened under load."""
+
+    redis_url: RedisUrl | None = None
+    """URL of Redis, for Celery and for rate limits shared by all processes: `redis://host:6379/0`. Unset: threads of
+    the server run the background jobs, and each process enforces its share of the rate limits.
+    """
+
+
+class MailSettings(Section):
+    """Mail"""
+
+    mail_server: str | None = None
+    """SMTP host name. Production requires it. Unset in development: mail is not sent but shown at `/dev/mailbox`."""
+
+    mail_port: Port | None = None
+    """SMTP port. Unset: 465 with `MAIL_USE_SSL`, 587 with `MAIL_USE_TLS`, else 25."""
+
+    mail_username: str | None = None
+    """SMTP user name."""
+
+    mail_password: SecretStr | None = None
+    """SMTP password."""
+
+    mail_use_tls: bool = False
+    """Use STARTTLS (port 587): upgrade the connection to TLS before logging in."""
+
+    mail_use_ssl: bool = False
+    """Use implicit TLS (port 465). Set either this or `MAIL_USE_TLS`, not both."""
+
+    mail_ca_file: Path | None = None
+    """File with the CA certificates that verify the SMTP server. Unset: the CA certificates of the system."""
+
+    mail_default_sender: Sender | None = None
+    """Sender of all mail: `no-reply@example.com` or `Name <no-reply@example.com>`. Unset: `APP_NAME` with the address
+    `no-reply` at the host of `PUBLIC_URL`.
+    """
+
+    mail_debug: bool = False
+    """Log the stages of each SMTP session, without their content."""
+
+
+class TokenSettings(Section):
+    """Tokens and sessions"""
+
+    jwt_duration: Annotated[int, Field(ge=1, le=10_080)] = 10
+    """Lifetime of an access token in minutes."""
+
+    jwt_audience: str | None = None
+    """Audience (`aud`) of access tokens. Unset: `PUBLIC_URL`."""
+
+    refresh_token_duration: Minutes = 43_200
+    """Maximum lifetime of a session in minutes, even if it is in use. 43200 minutes are 30 days."""
+
+    session_idle_timeout: Minutes = 20_160
+    """Minutes after the last refresh at which an unused session expires. 20160 minutes are 14 days."""
+
+    refresh_token_rotation: bool = True
+    """Return a new refresh token at each refresh, and revoke the session if an old one is reused. `false` is for
+    clients that cannot store a new refresh token; the theft of a token is then not detected.
+    """
+
+    refresh_token_reuse_interval: Annotated[int, Field(ge=0, le=60)] = 30
+    """Seconds after a rotation in which the old refresh token returns the same successor again. This covers two tabs
+    and lost responses. 0 allows no reuse.
+    """
+
+
+class ProtectionSettings(Section):
+    """Passwords and rate limits"""
+
+    password_min_length: Annotated[int, Field(ge=8, le=64)] = 8
+    """Minimum password length in characters. NIST SP 800-63B-4 requires 15 if the password is the only factor."""
+
+    breached_passwords: BreachedPasswords | None = None
+    """Reject passwords that appear in known data breaches. Set a filter file that `flaskauth passwords build-filter`
+    created, or the root URL of a range API that is compatible with Pwned Passwords, such as
+    `https://example.com/range`. Unset: no check.
+    """
+
+    rate_limit_factor: Annotated[float, Field(gt=0, le=1_000_000)] = 1.0
+    """Factor for the request rate limits per network, for load tests. A value above 1 logs a warning. The attempt
+    limits of passwords and codes cannot be changed.
+    """
+
+
+class RetentionSettings(Section):
+    """Retention"""
+
+    audit_retention_days: Annotated[int, Field(ge=30, le=36_500)] = 365
+    """Days that events are kept in the audit log (`audit_events`)."""
+
+
+class AvatarSettings(Section):
+    """Avatar storage"""
+
+    aws_bucket: str | None = None
+    """S3 bucket for avatars, under the prefix `avatars/`. Do not share the prefix with another installation: objects
+    that no account references are deleted. Unset: avatars are stored in the instance folder.
+    """
+
+    aws_key_id: str | None = None
+    """S3 access key ID. Unset: the credentials of the environment, such as an IAM role or AWS's own variables."""
+
+    aws_secret_key: SecretStr | None = None
+    """S3 secret access key."""
+
+    aws_region: str | None = None
+    """S3 region, such as `eu-central-1`. Unset: `us-east-1`."""
+
+    aws_endpoint_url: Endpoint | None = None
+    """Endpoint of an S3-compatible service, such as `https://s3.example.com`. Unset: Amazon S3."""
+
+
+SECTIONS: tuple[type[Section], ...] = (
+    ProcessSettings,
+    AddressSettings,
+    SecretSettings,
+    DatabaseSettings,
+    MailSettings,
+    TokenSettings,
+    ProtectionSettings,
+    RetentionSettings,
+    AvatarSettings,
+)

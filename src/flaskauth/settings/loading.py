@@ -1,0 +1,121 @@
+"""Sources of settings: the environment, `.env`, the files that `NAME_FILE` settings name, and the instance folder."""
+
+import contextlib
+import os
+import secrets
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from io import StringIO
+from pathlib import Path
+
+from dotenv.parser import parse_stream
+from sqlalchemy import URL, make_url
+
+from flaskauth.settings.fields import is_loopback
+
+PREFIX = "FLASKAUTH_"
+DEFAULT_PORT = 5000  # as `flask run`
+
+
+def read_values(
+    environ: Mapping[str, str], dotenv: Path, names: Sequence[str], port: int
+) -> tuple[dict[str, str], list[str]]:
+    """Return the values by name, and the errors of reading them. An empty value counts as unset."""
+    dotenv_values, dotenv_errors = _read_dotenv(dotenv)
+    dotenv_values = {name: value for name, value in dotenv_values.items() if not environ.get(_file_variant(name))}
+    values, errors = _resolve_files(
+        {name: value for name, value in {**dotenv_values, **environ}.items() if value}, names
+    )
+    errors += dotenv_errors
+    errors += [f"{name}: unknown setting" for name in values if name.startswith(PREFIX) and name not in names]
+    return {
+        "FLASKAUTH_ENV": _default_environment(values),
+        "PUBLIC_URL": _default_public_url(values, port),
+        **values,
+    }, errors
+
+
+def load_or_create_secret(folder: Path) -> str:
+    """Return the secret stored in the folder; create it on first use.
+
+    The file is written under a temporary name, then hard-linked: concurrent processes never read a partial secret.
+
+    Raises:
+        OSError: the folder or the file cannot be created or read.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path, draft = folder / "secret_key", folder / f".secret_key.{secrets.token_hex(8)}"
+    if not path.exists():
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secrets.token_urlsafe(48))
+        with contextlib.suppress(FileExistsError):
+            path.hardlink_to(draft)
+        draft.unlink()
+    return path.read_text(encoding="utf-8")
+
+
+def with_driver(text: str) -> URL:
+    """Return a database URL with a driver (mysqlclient if it is installed, else PyMySQL) and the charset utf8mb4."""
+    url = make_url(text)
+    if url.get_backend_name() == "sqlite":
+        return url
+    if url.drivername in {"mysql", "mariadb"}:
+        url = url.set(drivername="mysql+mysqldb" if find_spec("MySQLdb") else "mysql+pymysql")
+    if url.drivername == "mysql+mysqldb" and "ssl_ca" in url.query:
+        # By default mysqlclient does not verify the server, and sends the password unencrypted to a server without TLS.
+        # PyMySQL does neither.
+        url = url.set(query={"ssl_mode": "VERIFY_IDENTITY", **url.query})
+    return url.update_query_dict({"charset": "utf8mb4"})
+
+
+def _read_dotenv(path: Path) -> tuple[Mapping[str, str | None], list[str]]:
+    try:
+        text = _read_text(path) if path.is_file() else ""
+    except (OSError, ValueError) as error:
+        return {}, [f"{path.name}: cannot be read ({getattr(error, 'strerror', 'not valid UTF-8')})"]
+    lines = list(parse_stream(StringIO(text)))
+    bad_lines = [line.original.line for line in lines if line.error]
+    return {line.key: line.value for line in lines if line.key}, [
+        f"{path.name}: line {number} is not NAME=value; check for an unclosed quote" for number in bad_lines
+    ]
+
+
+def _file_variant(name: str) -> str:
+    """Return NAME_FILE for NAME and NAME for NAME_FILE: either form in the environment overrides both in `.env`."""
+    return name.removesuffix("_FILE") if name.endswith("_FILE") else f"{name}_FILE"
+
+
+def _resolve_files(values: Mapping[str, str | None], names: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """Replace each NAME_FILE by NAME with the content of that file; return the values and the errors."""
+    resolved, errors = dict(values), []
+    for name in names:
+        if path := None if f"{name}_FILE" in names else resolved.pop(f"{name}_FILE", None):
+            try:
+                resolved[name] = _read_text(Path(path)).strip()
+            except (OSError, ValueError):
+                errors.append(f"{name}_FILE: cannot be read")
+    return {name: value for name, value in resolved.items() if value}, errors
+
+
+def _read_text(path: Path) -> str:
+    """Return the content of a file.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: the content is not UTF-8 or contains NUL, which an environment variable cannot contain either.
+    """
+    text = path.read_text(encoding="utf-8")
+    if "\0" in text:
+        raise ValueError("NUL")
+    return text
+
+
+def _default_environment(values: Mapping[str, str]) -> str:
+    has_no_services = "SQLALCHEMY_DATABASE_URI" not in values and "MAIL_SERVER" not in values
+    is_debug = values.get("FLASK_DEBUG", "").lower() in {"1", "true", "yes", "on", "t", "y"}
+    return "development" if has_no_services or is_debug else "production"
+
+
+def _default_public_url(values: Mapping[str, str], port: int) -> str:
+    host = values.get("SERVER_NAME", f"localhost:{port}")
+    return f"{'http' if is_loopback(host.rsplit(':', 1)[0]) else 'https'}://{host}"

@@ -1,0 +1,85 @@
+"""Show, disable and enable a user."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import update
+
+from flaskauth import audit
+from flaskauth.accounts import service as accounts
+from flaskauth.accounts.email_addresses import EmailAddress
+from flaskauth.accounts.models import User
+from flaskauth.core import clock
+from flaskauth.core.db.session import execute_count
+from flaskauth.core.passwords import legacy
+from flaskauth.one_time_codes import service as codes
+from flaskauth.sessions import service as sessions
+
+RESET_PURPOSE = "reset"
+UNKNOWN_HASH = "unknown: cannot be verified"
+NO_PASSWORD = "none: a password reset is required"  # noqa: S105
+
+
+class UserNotFound(LookupError):
+    """No user has this email address."""
+
+
+@dataclass(frozen=True)
+class UserSummary:
+    """A user as operators see it; `sessions` is the number of active ones. The hash itself must not be printed."""
+
+    user: User
+    sessions: int
+    hash_scheme: str
+
+
+def get_summary(email: EmailAddress) -> UserSummary:
+    """Return the user, the number of active sessions and the scheme of the password hash.
+
+    Raises:
+        UserNotFound
+    """
+    user = _find(email)
+    password_hash = user.password_hash
+    scheme = (legacy.scheme_name(password_hash) or UNKNOWN_HASH) if password_hash else NO_PASSWORD
+    return UserSummary(user, len(sessions.active_sessions(user.id)), scheme)
+
+
+def disable(email: EmailAddress) -> bool:
+    """Disable a user: revoke all sessions and pending codes, and block sign-in and password reset.
+
+    Return False if the user was already disabled.
+
+    Raises:
+        UserNotFound
+    """
+    user = _find(email)
+    not_disabled = update(User).where(User.id == user.id, User.disabled_at.is_(None))
+    if not execute_count(not_disabled.values(disabled_at=clock.now())):
+        return False
+    # This also revokes the session of a concurrent sign-in that committed first; a later one sees `disabled_at`.
+    revoked = sessions.revoke_all_for(user.id)
+    codes.revoke_for_purpose(RESET_PURPOSE, user.normalized_email)
+    accounts.cancel_email_changes(user.id)
+    audit.record("account_disabled", user_id=user.id, revoked=revoked)
+    return True
+
+
+def enable(email: EmailAddress) -> bool:
+    """Enable a disabled user, who has to sign in again. Return False if the user was not disabled.
+
+    Raises:
+        UserNotFound
+    """
+    user = _find(email)
+    disabled = update(User).where(User.id == user.id, User.disabled_at.is_not(None))
+    if not execute_count(disabled.values(disabled_at=None)):
+        return False
+    audit.record("account_enabled", user_id=user.id)
+    return True
+
+
+def _find(email: EmailAddress) -> User:
+    user = accounts.find_by_email(email.normalized)
+    if user is None:
+        raise UserNotFound
+    return user

@@ -1,1 +1,0 @@
-"""What operators do about people: bring them along, list them out, show one, keep one out. No routes."""

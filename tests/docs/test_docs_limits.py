@@ -1,0 +1,165 @@
+"""The limits page: its figures match the code and the contract, and no limit is missing."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from docs.generate.limits import constant
+from docs.generate.limits_text import COUNTERS, SIZES, TIMES
+from flask import Flask
+from tests.docs.code_blocks import ROOT
+from tests.support.route_catalog import METHODS
+
+SRC = ROOT / "src" / "flaskauth"
+ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+LIMIT_NAME = re.compile(r"(MAX|MIN)_")
+ROWS = [row for _heading, rows in (COUNTERS, SIZES, TIMES) for row in rows]
+
+# Figures that the contract fixes, independent of the code: (what, counted per) -> figure.
+CONTRACT_FIGURES = {
+    ("Passwords", "email address and network"): "5 a day",
+    ("Passwords", "email address"): "10 in 15 minutes",
+    ("Consecutive wrong passwords", "email address"): "100",
+    ("Passwords during a lockout", "email address, and recognised device or network"): "10 an hour",
+    ("Password lockout", "counter"): "30 seconds at first; 1 hour at most",
+    ("Codes by id", "registration, reset or email change"): "5",
+    ("Codes by email address", "purpose and email address"): "10 an hour",
+    ("Codes by email address", "purpose, email address and network"): "5 an hour",
+    ("Codes alone", "purpose and network"): "10 an hour",
+    ("Codes alone", "purpose"): "1,000 an hour",
+    ("Mails requested from an unrecognised network", "email address and network"): "3 an hour",
+    ("Mails requested from an unrecognised network", "email address"): "20 a day",
+    ("Mails requested from a recognised network", "email address"): "5 a day",
+    ("Resending a code", "pending registration"): "after 1 minute, doubling each time",
+    ("Active sessions", "user"): "20",
+    ("Body", "request"): "64 KiB",
+    ("Avatar", "file"): "5 MiB",
+    ("Password", "request"): "8 to 256 characters; 1,024 bytes",
+    ("Password strength, in guesses, at least", "password"): "100,000,000",
+    ("Passwords waiting to be hashed", "process"): "0.5 s of work",
+    ("Code", "code"): "10 minutes",
+    ("Pending registration", "registration"): "1 day",
+    ("Email link that reverts a change", "link"): "7 days",
+    ("Delay of an account deletion", "user"): "7 days",
+    ("Recognised device", "last use"): "180 days",
+    ("Recognised network", "sign-in"): "30 days",
+    ("Fresh access token", "token"): "10 minutes",
+    ("Access token", "token"): "10 minutes",
+    ("Idle session", "session"): "14 days",
+    ("Session", "session"): "30 days",
+    ("Reuse of the previous refresh token", "session"): "30 s",
+}
+CONTRACT_ROUTE_LIMITS = {
+    "POST /auth/login": "30 a minute and 300 an hour",
+    "POST /auth/register": "10 a minute",
+    "POST /auth/forgot-password": "10 a minute",
+}
+# Limits that no request of a client reaches, with the reason why the page omits them.
+EXCLUDED_PREFIXES = {
+    "accounts.password_policy.MIN_WORD_LENGTH": "part of the password strength estimate",
+    "audit.": "background sealing and a command",
+    "bloom_filter.": "format of the filter file",
+    "breached_passwords.": "filter file and responses of the range API",
+    "cli.": "commands",
+    "core.db.session.": "retries of a transaction",
+    "core.http.fast_path.": "the fast path passes larger requests to Flask",
+    "core.http.schemas.": "range of generated ids",
+    "core.ids.": "range of generated ids",
+    "core.observability.log.": "length of a log value",
+    "core.passwords.legacy.": "imported password hashes",
+    "countries.service.": "range of ISO 3166-1 numbers",
+    "doctor.": "a command",
+    "health.": "thresholds of the health check",
+    "mail.delivery.": "retries towards the mail server",
+    "migrations.": "a command",
+    "server.request_buffer.MAX_SMALL_BODY": "larger bodies need an upload slot, which the page lists",
+    "server.request_buffer.MAX_UPLOAD_BODY": "above the avatar limit, which the page lists",
+    "server.request_buffer.MIN_BYTES_PER_SECOND": "in the row of the body timeout",
+    "settings.model.": "validation of settings",
+    "user_admin.": "import, a command",
+}
+
+
+def split_cells(line: str) -> list[str]:
+    return [cell.strip(" `") for cell in line.strip("|").split(" | ")]
+
+
+def table_rows() -> list[list[str]]:
+    """Return the cells of every row of the page's tables."""
+    lines = (ROOT / "docs/reference/limits.md").read_text(encoding="utf-8").splitlines()
+    return [split_cells(line) for line in lines if line.startswith("|") and not line.startswith("|---")]
+
+
+def route_limits() -> dict[str, str]:
+    """Return the rate limit of each route on the page."""
+    return {row[0]: row[1] for row in table_rows() if len(row) == 2 and row[0] != "route"}
+
+
+@ON_SQLITE
+def test_limits_page_lists_rate_limit_of_every_route(app: Flask) -> None:
+    limits = {
+        f"{method} {re.sub(r'<[^<:]+:', '<', rule.rule)}": getattr(app.view_functions[rule.endpoint], "limits", "")
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) & METHODS
+    }
+
+    assert {route: to_limit_string(rate) for route, rate in route_limits().items()} == limits
+
+
+def to_limit_string(rate: str) -> str:
+    """Return the limit string of a route, such as "30/minute; 300/hour", for "30 a minute and 300 an hour"."""
+    return "" if rate == "none" else re.sub(r" an? ", "/", rate).replace(" and ", "; ")
+
+
+def test_limits_page_route_limits_match_the_contract() -> None:
+    assert {route: rate for route, rate in route_limits().items() if route in CONTRACT_ROUTE_LIMITS} == (
+        CONTRACT_ROUTE_LIMITS
+    )
+
+
+def test_limits_page_figures_match_the_contract() -> None:
+    figures: dict[tuple[str, str], list[str]] = {}
+    for what, figure, counted_per, *_rest in (row for row in table_rows() if len(row) == 5):
+        figures.setdefault((what, counted_per), []).append(figure)
+
+    assert {key: "; ".join(figures.get(key, [])) for key in CONTRACT_FIGURES} == CONTRACT_FIGURES
+
+
+def test_limits_page_lists_every_limit_constant() -> None:
+    listed = {name.removesuffix(".limit") for row in ROWS for name in row.constants}
+    excluded = tuple(EXCLUDED_PREFIXES)
+
+    assert {name for name in limit_constants() if not name.startswith(excluded)} - listed == set()
+
+
+def test_limits_page_excluded_constants_still_exist() -> None:
+    names = limit_constants()
+
+    assert [prefix for prefix in EXCLUDED_PREFIXES if not any(name.startswith(prefix) for name in names)] == []
+
+
+def test_limits_page_rows_are_backed_by_constants() -> None:
+    for row in ROWS:
+        assert row.figure.count("{}") == len(row.constants), row.what
+        assert [constant(name) for name in row.constants], row.what
+
+
+def limit_constants() -> set[str]:
+    """Return every module constant that is a RateLimit, or a limit by its name."""
+    return {
+        f"{module}.{name}"
+        for path in SRC.rglob("*.py")
+        for module in [".".join(path.relative_to(SRC).with_suffix("").parts)]
+        for name in _limit_names(path)
+    }
+
+
+def _limit_names(path: Path) -> Iterator[str]:
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            name, value = node.targets[0].id, node.value
+            called = value.func if isinstance(value, ast.Call) else None
+            if LIMIT_NAME.match(name) or (isinstance(called, ast.Name) and called.id == "RateLimit"):
+                yield name

@@ -1,0 +1,244 @@
+"""Mutants: mistakes a developer could make in `src/flaskauth`, and the tests that must fail for each."""
+
+from dataclasses import dataclass
+
+INTERLEAVING_TESTS = "tests/concurrency/test_interleaved_"
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One change of one file below `src/flaskauth`.
+
+    Args:
+        kind: the class of mistake, shared by several mutants.
+        old: the original code, which occurs exactly once in the file.
+        tests: pytest node ids, of which at least one must fail.
+    """
+
+    kind: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+
+
+MUTANTS = (
+    Mutant(
+        "row count ignored",
+        "one_time_codes/verification.py",
+        """        if not execute_count(usable.values(used_at=now, request_expires_at=now)):
+            raise InvalidCode
+""",
+        """        execute_count(usable.values(used_at=now, request_expires_at=now))
+""",
+        (f"{INTERLEAVING_TESTS}codes.py::test_interleaved_code_or_link_use_succeeds_once",),
+    ),
+    Mutant(
+        "row count ignored",
+        "one_time_codes/links.py",
+        """    if not execute_count(usable.values(used_at=clock.now())):
+        return None
+""",
+        """    execute_count(usable.values(used_at=clock.now()))
+""",
+        ("tests/security_alerts/test_revert_email_change.py",),
+    ),
+    Mutant(
+        "row count ignored",
+        "sessions/service.py",
+        """    return statement.rowcount(**parameters, now=now, idle_expiry=idle_expires_at) == 1
+""",
+        """    statement.rowcount(**parameters, now=now, idle_expiry=idle_expires_at)
+    return True
+""",
+        (f"{INTERLEAVING_TESTS}refresh.py::test_refresh_read_before_revocation_is_rejected",),
+    ),
+    Mutant(
+        "row count ignored",
+        "login/service.py",
+        """    if not accounts.record_login(credentials):
+        raise InvalidCredentials
+""",
+        """    accounts.record_login(credentials)
+""",
+        (f"{INTERLEAVING_TESTS}login.py::test_password_verified_before_revocation_is_rejected",),
+    ),
+    Mutant(
+        "attempt counted after the comparison",
+        "one_time_codes/verification.py",
+        """    counted = commit_now(_count_attempt_by_id, submitted.purpose, code_id)
+    row = db.session.get(OneTimeCode, code_id)
+""",
+        """    row = db.session.get(OneTimeCode, code_id)
+    has_attempts_left = row is not None and row.attempts < MAX_ATTEMPTS_BY_ID
+    if has_attempts_left and row.purpose == submitted.purpose and _is_correct(row, submitted.code):
+        return VerifiedCode(row.id, row.nonce, row.normalized_email, None)
+    counted = commit_now(_count_attempt_by_id, submitted.purpose, code_id)
+    row = db.session.get(OneTimeCode, code_id)
+""",
+        (f"{INTERLEAVING_TESTS}codes.py::test_right_code_counted_after_last_attempt_is_rejected",),
+    ),
+    Mutant(
+        "attempt counted after the comparison",
+        "login/service.py",
+        """    result = commit_now(throttling.count_attempt, attempt, throttling.is_under_attack())
+""",
+        """    if hashing.verify(password, credentials.password_hash):
+        return VerifiedPassword(attempt, credentials, AttemptResult(should_hash=True, should_compare=True))
+    result = commit_now(throttling.count_attempt, attempt, throttling.is_under_attack())
+""",
+        (f"{INTERLEAVING_TESTS}codes.py::test_right_password_counted_after_last_attempt_is_rejected",),
+    ),
+    Mutant(
+        "attempt counted inside the request's transaction",
+        "one_time_codes/verification.py",
+        "commit_now(_count_attempt_by_id, submitted.purpose, code_id)",
+        "_count_attempt_by_id(submitted.purpose, code_id)",
+        (f"{INTERLEAVING_TESTS}codes.py::test_code_attempt_is_counted_before_the_response",),
+    ),
+    Mutant(
+        "attempt counted inside the request's transaction",
+        "one_time_codes/verification.py",
+        "commit_now(_count_attempt_by_email, submitted.purpose, normalized_email, submitted.network)",
+        "_count_attempt_by_email(submitted.purpose, normalized_email, submitted.network)",
+        (f"{INTERLEAVING_TESTS}codes.py::test_code_attempt_is_counted_before_the_response",),
+    ),
+    Mutant(
+        "attempt counted inside the request's transaction",
+        "login/service.py",
+        "commit_now(throttling.count_attempt, attempt, throttling.is_under_attack())",
+        "throttling.count_attempt(attempt, throttling.is_under_attack())",
+        (f"{INTERLEAVING_TESTS}codes.py::test_password_attempt_is_counted_before_the_response",),
+    ),
+    Mutant(
+        "mail dispatched before the commit",
+        "mail/outbox.py",
+        "after_commit(lambda: notify_worker(mail.id))",
+        "notify_worker(mail.id)",
+        (f"{INTERLEAVING_TESTS}outbox.py", "tests/mail/test_mail_outbox.py"),
+    ),
+    Mutant(
+        "mail dispatched before the commit",
+        "mail/outbox.py",
+        """    insert_row(mail)
+""",
+        """    from flaskauth.core.db.session import db
+    with db.sessionmaker(expire_on_commit=False) as other_session:
+        other_session.add(mail)
+        other_session.commit()
+""",
+        (f"{INTERLEAVING_TESTS}outbox.py", "tests/mail/test_mail_outbox.py"),
+    ),
+    Mutant(
+        "X-Forwarded-For trusted from any client",
+        "core/http/request.py",
+        "client_from_forwarded(hops, settings().trusted_proxies)",
+        "client_from_forwarded(hops[:1], ())",
+        ("tests/core/test_client_ip.py",),
+    ),
+    Mutant(
+        "secrets compared with ==",
+        "core/crypto.py",
+        "return hmac.compare_digest(left, right)",
+        "return left == right",
+        ("tests/core/test_timing_safe_comparison.py",),
+    ),
+    Mutant(
+        "secrets compared with ==",
+        "sessions/refresh_tokens.py",
+        "crypto.compare_digest(self.mac, mac) for mac in macs",
+        "self.mac == mac for mac in macs",
+        ("tests/core/test_timing_safe_comparison.py",),
+    ),
+    Mutant(
+        "secrets compared with ==",
+        "one_time_codes/derivation.py",
+        "return any([crypto.compare_digest(code.encode(), candidate.encode()) for candidate in candidate_codes(row)])",
+        "return code in candidate_codes(row)",
+        ("tests/core/test_timing_safe_comparison.py",),
+    ),
+    Mutant(
+        "email collation ignores case and accents",
+        "core/db/types.py",
+        """    def process_bind_param(self, value: str | None, dialect: Dialect) -> bytes | None:
+        return value.encode() if value is not None else None
+
+    def process_result_value(self, value: bytes | None, dialect: Dialect) -> str | None:
+        return bytes(value).decode() if value is not None else None
+""",
+        """    def __init__(self, length: int) -> None:
+        super().__init__(length)
+        self.length = length
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[str]:
+        column_type = mysql.VARCHAR(self.length, collation="utf8mb4_general_ci")
+        return dialect.type_descriptor(column_type if _is_mysql(dialect) else Text(collation="NOCASE"))
+""",
+        ("tests/registration/test_email_addresses.py::test_unicode_emails_equal_by_collation_are_two_accounts",),
+    ),
+    Mutant(
+        "replay in the reuse interval creates a new successor",
+        "sessions/service.py",
+        """< reuse_interval)
+    ):
+        return _build_tokens(session)
+""",
+        """< reuse_interval)
+    ):
+        session.generation += 1
+        db.session.flush()
+        return _build_tokens(session)
+""",
+        (
+            f"{INTERLEAVING_TESTS}refresh.py::test_interleaved_refresh_returns_the_same_successor",
+            "tests/sessions/test_refresh_token_rotation.py::test_refresh_reuse_in_interval_returns_same_successor",
+        ),
+    ),
+    Mutant(
+        "row not read again after a lost UPDATE",
+        "sessions/service.py",
+        """    is_first = _advance_generation(parsed, request_time, idle_expires_at)
+""",
+        """    is_first = _advance_generation(parsed, request_time, idle_expires_at)
+    if not is_first and row.generation == parsed.generation:  # as read before the UPDATE
+        raise InvalidRefreshToken
+""",
+        (f"{INTERLEAVING_TESTS}refresh.py::test_interleaved_refresh_returns_the_same_successor",),
+    ),
+    Mutant(
+        "rate limit reads, then writes",
+        "rate_limits/service.py",
+        """    if _try_increment(key, rate_limit.limit, rate_limit.window):
+""",
+        """    if count(key) < rate_limit.limit and _try_increment(key, 10**6, rate_limit.window):
+""",
+        (f"{INTERLEAVING_TESTS}rate_limits.py::test_interleaved_rate_limit_hits_never_exceed_the_limit",),
+    ),
+    Mutant(
+        "decoy writes no row",
+        "registration/pending.py",
+        """    insert_row(registration)
+""",
+        """    if owner is None:
+        insert_row(registration)
+""",
+        ("tests/registration/test_email_enumeration.py", "tests/registration/test_registration_existing_email.py"),
+    ),
+    Mutant(
+        "decoy writes no row",
+        "passwords/service.py",
+        """    mail.notify("passwords/reset_code", recipient, code=code, state=state)
+""",
+        """    if owner:
+        mail.notify("passwords/reset_code", recipient, code=code, state=state)
+""",
+        ("tests/passwords/test_password_reset.py",),
+    ),
+    Mutant(
+        "outbox lease ignored",
+        "mail/delivery.py",
+        'OutboxMail.leased_until <= bindparam("now")),',
+        "OutboxMail.state == QUEUED),",
+        (f"{INTERLEAVING_TESTS}outbox.py", "tests/mail/test_mail_leases.py"),
+    ),
+)

@@ -1,0 +1,70 @@
+import re
+from importlib.metadata import version
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from flaskauth.core.context import KEY
+from flaskauth.settings import Settings
+
+ASSETS = ["/docs/init.js", "/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css"]
+
+
+def test_index_lists_entry_points(app: Flask, client: FlaskClient) -> None:
+    settings: Settings = app.extensions[KEY]
+
+    assert client.get("/").get_json() == {
+        "status": "Success",
+        "success": True,
+        "message": f"Welcome to {settings.app_name}",
+        "docs": f"{settings.public_url}/docs",
+        "openapi": f"{settings.public_url}/openapi.json",
+        "jwks": f"{settings.public_url}/.well-known/jwks.json",
+        "mailbox": f"{settings.public_url}/dev/mailbox" if settings.has_mailbox else None,
+        "version": version("flaskauth"),
+    }
+
+
+def test_index_returns_json_to_browsers(client: FlaskClient) -> None:
+    assert client.get("/", headers={"Accept": "text/html,*/*;q=0.8"}).get_json() == client.get("/").get_json()
+
+
+def test_hello_returns_tutorial_message(client: FlaskClient) -> None:
+    response = client.get("/hello")
+
+    assert (response.status_code, response.get_json()) == (200, {"message": "Hello It Works"})
+    assert response.mimetype == "application/json"
+
+
+def test_docs_page_loads_only_own_assets(client: FlaskClient) -> None:
+    page = client.get("/docs")
+    assets = re.findall(r'(?:src|href)="([^"]*)"', page.text)
+
+    assert page.mimetype == "text/html"
+    assert not re.search(r"https?:|//", page.text.replace("<!doctype html>", ""))
+    assert {"/openapi.json", *ASSETS} <= set(assets)
+    assert all(client.get(path).status_code == 200 for path in assets if not path.startswith("data:"))
+
+
+def test_docs_page_csp_allows_only_own_scripts(client: FlaskClient) -> None:
+    page = client.get("/docs")
+
+    assert re.findall(r"<script[^>]*>(.*?)</script>", page.text) == ["", ""]
+    assert page.headers["Content-Security-Policy"].startswith("default-src 'none'; script-src 'self'; ")
+    assert "frame-ancestors 'none'" in page.headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize("path", ASSETS)
+def test_docs_assets_are_cacheable_without_source_maps(client: FlaskClient, path: str) -> None:
+    response = client.get(path)
+
+    assert response.headers["Cache-Control"] == "public, max-age=600"
+    assert response.mimetype in {"text/javascript", "text/css"}
+    assert "sourceMappingURL" not in response.text
+    assert not re.search(r"url\(['\"]?(https?:)?//", response.text)
+
+
+@pytest.mark.parametrize("path", ["/docs/README.md", "/docs/../routes.py", "/docs/", "/static/init.js"])
+def test_docs_serves_no_other_files(client: FlaskClient, path: str) -> None:
+    assert client.get(path).status_code == 404

@@ -1,0 +1,82 @@
+"""One-time codes ignore case, spaces and dashes; any other deviation is rejected."""
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+from tests.registration.helpers import (
+    ATTEMPTS_EXHAUSTED,
+    GRACE_EMAIL,
+    INVALID_CODE,
+    VERIFICATION_AMBIGUOUS,
+    start_registration,
+    submit_wrong_codes,
+    verify,
+)
+from tests.support.inspect import error_of
+from tests.support.users import OTHER_IP, UserFactory
+
+from flaskauth.one_time_codes.derivation import ALPHABET, LENGTH, normalize_code
+
+LETTERS = st.one_of(st.sampled_from(ALPHABET + ALPHABET.lower() + " -"), st.characters())
+LONG_S = "\u017f"  # in capitals an S
+FULLWIDTH = {ord(letter): ord(letter) + 0xFEE0 for letter in ALPHABET}
+
+
+def test_otp_ignores_case_spaces_and_dashes(users: UserFactory) -> None:
+    registration, _other = (
+        start_registration(users),
+        start_registration(users, at=OTHER_IP, password="eleven blue lanterns"),
+    )
+    code = registration.code.replace("-", "")
+
+    for typed in (code, code.lower(), f"  {code} ", " ".join(code), "-".join(code), f"--{registration.code.title()}--"):
+        # While two registrations are pending, the right code gets this error, and its attempt is refunded.
+        assert error_of(verify(users.client, typed, email=GRACE_EMAIL)) == VERIFICATION_AMBIGUOUS, typed
+
+
+def test_otp_with_unicode_lookalikes_counts_an_attempt(users: UserFactory) -> None:
+    registration = start_registration(users)
+    code = registration.code.replace("-", "")
+    lookalikes = [code.translate(FULLWIDTH), f"{code}\u00a0", f"{code[:4]}\u2013{code[4:]}", f"{code}\t", "\u0662" * 8]
+
+    assert [error_of(verify(users.client, typed, verification_id=registration.id)) for typed in lookalikes] == [
+        INVALID_CODE
+    ] * 5
+    assert error_of(verify(users.client, registration.code, verification_id=registration.id)) == ATTEMPTS_EXHAUSTED
+
+
+def test_malformed_otp_counts_no_attempt(users: UserFactory) -> None:
+    for otp in (12345678, 1.5, True, None, ["BCDF-2345"], {"code": "x"}, "", "B" * 65, "BCDF\x002345"):
+        response = users.client.post("/auth/verify", json={"otp": otp, "email": GRACE_EMAIL})
+        assert error_of(response) == (422, "validation_failed"), otp
+        assert list(response.get_json()["errors"]) == ["otp"]
+
+    assert submit_wrong_codes(users.client, 6, email=GRACE_EMAIL) == [401] * 5 + [429]
+
+
+def test_otp_of_any_other_string_is_rejected(users: UserFactory) -> None:
+    for otp in ("B", "B" * 64, LONG_S * 8, "ß" * 4, "ﬀ" * 8, "\u200b", " ", "-", "🗝"):
+        assert error_of(verify(users.client, otp)) == INVALID_CODE, otp
+
+
+@given(st.text(LETTERS))
+def test_otp_canonical_form_is_idempotent(typed: str) -> None:
+    code = normalize_code(typed)
+
+    assert code == "" or (len(code) == LENGTH and set(code) <= set(ALPHABET))
+    assert normalize_code(code) == code
+
+
+@given(st.text(ALPHABET, min_size=LENGTH, max_size=LENGTH), st.data())
+def test_otp_allows_spaces_and_dashes_anywhere(code: str, data: st.DataObject) -> None:
+    gaps = data.draw(st.lists(st.text(" -", max_size=2), min_size=LENGTH, max_size=LENGTH))
+    typed = "".join(gap + letter for gap, letter in zip(gaps, code, strict=True))
+
+    assert normalize_code(typed) == normalize_code(typed.lower()) == code
+
+
+@given(st.text(ALPHABET, min_size=LENGTH, max_size=LENGTH), st.characters(min_codepoint=128))
+@example("BCDF2345", LONG_S)
+@example("BCDF2345", "ß")  # in capitals SS
+@example("BCDF2345", "\ufb06")  # in capitals ST
+def test_otp_with_unicode_letter_is_invalid(code: str, letter: str) -> None:
+    assert {normalize_code(letter + code[start:]) for start in range(3)} == {""}

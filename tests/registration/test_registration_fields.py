@@ -1,0 +1,101 @@
+"""Validation of names, countries and locales at registration."""
+
+from html import escape
+from typing import Any
+
+from flask import Flask
+from flask.testing import FlaskClient
+from tests.registration.helpers import register, registration_errors, start_registration, unused_ip, verify
+from tests.support.db_snapshot import BOOKKEEPING_TABLES, table_contents
+from tests.support.inspect import hash_count
+from tests.support.users import Mailbox, TestUser, UserFactory
+
+VALID_NAMES = ("D'Arcy-Jones", "José", "Nguyễn", "山田", "O", "محمد", "नी\u200dल", "m" * 100)
+INJECTION_NAMES = ("{{7*7}}", "{% raw %}", "${7*7}", "=cmd()", "%s", "a\\b", "' OR 1=1 --", "&amp;")
+INVALID_NAMES: tuple[Any, ...] = (
+    "",
+    "   ",
+    "m" * 101,
+    "<b>",
+    "Grace>",
+    "http://evil.example",
+    "WWW.evil.example",
+    "Gra\nce",
+    "Gra\tce",
+    "Gra\x00ce",
+    "Gra\x7fce",
+    "Gra\u202ece",
+    "Gra\u200bce",
+    "Gra\u2028ce",
+    "e" + "\u0301" * 5,
+    "e" + "\u20dd" * 5,
+    "\u200d",
+    "\u3164\ufe0f",
+    "a\uffff",
+    1,
+    None,
+    ["Grace"],
+    {"a": "b"},
+)
+INVALID_COUNTRIES: tuple[Any, ...] = ("XX", "ZZ", "UK", "NGA", "N", "", "N ", "ÑG", "566", "%_", 566, None, ["NG"])
+INVALID_LOCALES: tuple[Any, ...] = ("e", "english", "en_GB", "en-", "../en", "e\x00", "x" * 17, "", 1, None)
+
+
+def register_user_as(users: UserFactory, **names: str) -> dict[str, Any]:
+    """Register and verify a user with these fields, and return the user from the login response."""
+    email = f"{unused_ip()}@example.com"
+    registration = start_registration(users, email, unused_ip(), **names)
+    assert verify(users.client, registration.code, verification_id=registration.id).status_code == 200
+    user: dict[str, Any] = TestUser(users.client, email).login_ok(unused_ip())["user"]
+    return user
+
+
+def test_register_trims_and_keeps_unicode_names(users: UserFactory) -> None:
+    for first, last in zip(VALID_NAMES[::2], VALID_NAMES[1::2], strict=True):
+        user = register_user_as(users, first_name=f" {first}\n", last_name=last)
+        assert (user["first_name"], user["last_name"]) == (first, last)
+
+
+def test_injection_in_name_is_shown_literally_in_mail(users: UserFactory, mailbox: Mailbox) -> None:
+    for number, name in enumerate(INJECTION_NAMES):
+        users.register(f"p{number}@example.com", unused_ip(), first_name=name)
+
+    mails = {mail["to"]: mail for mail in mailbox.wait(len(INJECTION_NAMES))}
+    for number, name in enumerate(INJECTION_NAMES):
+        mail = mails[f"p{number}@example.com"]
+        assert f"Hello {name}," in mail["text"]
+        assert f"Hello {escape(name, quote=False)}</h1>" in unescape_apostrophes(mail["html"])
+
+
+def unescape_apostrophes(html: str) -> str:
+    return html.replace("&#39;", "'")
+
+
+def test_register_with_invalid_name_has_no_side_effects(app: Flask, client: FlaskClient) -> None:
+    before, hashes_before = table_contents(app, excluded=BOOKKEEPING_TABLES), hash_count(app)
+    for name in INVALID_NAMES:
+        for field in ("first_name", "last_name"):
+            assert list(registration_errors(client, **{field: name})) == [field], name
+
+    assert (table_contents(app, excluded=BOOKKEEPING_TABLES), hash_count(app)) == (before, hashes_before)
+
+
+def test_register_country_code_is_case_insensitive(users: UserFactory) -> None:
+    for country in ("NG", "ng"):
+        user = register_user_as(users, country=country)
+        assert (user["country_id"], user["country"]) == (566, {"id": 566, "name": "Nigeria", "code": "NG"})
+
+
+def test_register_with_unknown_country_has_no_side_effects(app: Flask, client: FlaskClient) -> None:
+    before, hashes_before = table_contents(app, excluded=BOOKKEEPING_TABLES), hash_count(app)
+    for country in INVALID_COUNTRIES:
+        assert list(registration_errors(client, country=country)) == ["country"], country
+
+    assert (table_contents(app, excluded=BOOKKEEPING_TABLES), hash_count(app)) == (before, hashes_before)
+
+
+def test_register_locale_must_be_language_tag(client: FlaskClient) -> None:
+    for locale in ("en", "pt-BR", "zh-Hant-TW", "gsw"):
+        assert register(client, at=unused_ip(), locale=locale).status_code == 200
+    for locale in INVALID_LOCALES:
+        assert list(registration_errors(client, locale=locale)) == ["locale"], locale

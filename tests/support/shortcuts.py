@@ -1,0 +1,111 @@
+"""Make tests fast without changing what they test: cheap hashes, shared connection pools, jobs without delay.
+
+A test whose subject is the hash or the pool itself uses the fixture `real_argon2` or `own_engines`.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from weakref import WeakSet
+
+import flask_sqlalchemy_lite._extension as extension
+import pytest
+from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
+from pymysql.connections import Connection  # type: ignore[import-untyped]
+from sqlalchemy import Engine
+from werkzeug.routing import Rule
+
+from flaskauth.core.db import engine as engines
+from flaskauth.core.jobs import background
+from flaskauth.core.passwords import hashing
+
+CHEAP = Argon2Hasher(memory_cost=8, time_cost=1, parallelism=1, hash_len=32, salt_len=16)  # the least Argon2 allows
+REAL = hashing._ARGON2
+
+_make_engines = extension._make_engines  # type: ignore[attr-defined]
+_add_listeners = engines.add_listeners
+_shared: dict[tuple[str, ...], dict[str, Engine]] = {}
+_with_listeners: WeakSet[Engine] = WeakSet()
+
+
+@contextmanager
+def use_hasher(hasher: Argon2Hasher) -> Iterator[None]:
+    """Hash passwords with these parameters."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hashing, "_ARGON2", hasher)
+        patch.setattr(hashing, "_PASSWORD_HASH", PasswordHash((hasher,)))
+        patch.setattr(hashing, "_DECOY_HASH", hasher.hash("decoy", salt=b"decoy-decoy-deco"))
+        yield
+
+
+@contextmanager
+def start_jobs_immediately() -> Iterator[None]:
+    """Run background jobs as soon as they are enqueued. The delay protects against timing attacks, which are no test's
+    subject here: `make test-slow SUITE=timing` measures them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(background, "START_DELAY", 0.0)
+        yield
+
+
+@contextmanager
+def share_url_builders() -> Iterator[None]:
+    """Compile the URL builder of a route once for all applications; werkzeug compiles it for each (a third of the time
+    that `create_app` takes)."""
+    compile_builder = Rule._compile_builder
+    builders: dict[tuple[str, bool], Any] = {}
+
+    def compile_once(rule: Rule, append_unknown: bool = True) -> Any:
+        key = repr((rule._trace, rule.defaults)), append_unknown
+        if key not in builders:
+            builders[key] = compile_builder(rule, append_unknown)
+        return builders[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Rule, "_compile_builder", compile_once)
+        yield
+
+
+@contextmanager
+def share_tls_contexts() -> Iterator[None]:
+    """Load the system's certificates once for all connections to a database; PyMySQL does it for each (30 ms)."""
+    create, default = Connection._create_ssl_ctx, Connection._create_ssl_ctx(None, {})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Connection, "_create_ssl_ctx", lambda self, given: create(self, given) if given else default)
+        yield
+
+
+@contextmanager
+def share_engines() -> Iterator[None]:
+    """Give applications with the same engine options the same engines, so that connections are made once."""
+
+    def make(app: Any, base: dict[str, Any], is_async: bool) -> dict[str, Engine]:
+        options = app.config.get("SQLALCHEMY_ENGINES", {})
+        if is_async or any("sqlite" in str(each["url"]) for each in options.values()):
+            return _make_engines(app, base, is_async)  # type: ignore[no-any-return, call-overload]
+        key = tuple(f"{name} {each['url'].render_as_string(False)} {each}" for name, each in sorted(options.items()))
+        if key not in _shared:
+            _shared[key] = _make_engines(app, base, is_async)
+        return dict(_shared[key])
+
+    def add_listeners(engine: Engine) -> None:
+        if engine not in _with_listeners:
+            _with_listeners.add(engine)
+            _add_listeners(engine)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(extension, "_make_engines", make)
+        patch.setattr(engines, "add_listeners", add_listeners)
+        yield
+        for each in _shared.values():
+            for engine in each.values():
+                engine.dispose()
+        _shared.clear()
+
+
+@contextmanager
+def unshare_engines() -> Iterator[None]:
+    """Give each application engines of its own again."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(extension, "_make_engines", _make_engines)
+        yield
