@@ -42,6 +42,7 @@ DATABASE_DEPENDENT = (
     *("doctor/test_doctor_healthy", "email_change", "login/test_login_concurrency", "mail/test_mail_outbox"),
     *("mail/test_mail_leases", "profile/test_account_export", "registration/test_registration_idempotent"),
     *("registration/test_verification_limits", "registration/test_registration_existing_email"),
+    *("registration/test_email_addresses", "registration/test_registration_fields", "profile/test_activity"),
     *("sessions/test_refresh_token_rotation", "sessions/test_logout", "signing_keys/test_signing_key_rotation"),
     *("user_admin/test_user_import", "user_admin/test_user_export", "login/test_login_lockout"),
 )
@@ -125,6 +126,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     report = yield
     if report.failed:
         report.sections.extend(server_logs.sections())
+    elif report.passed:
+        report.sections.clear()  # pytest-xdist would send the log of each test to the main process
     return report
 
 

@@ -153,6 +153,7 @@ def _server() -> str:
     assert process.stdout
     assert process.stdout.readline() == b"ready\n"
     process.stdout.close()
+    atexit.register(process.wait)
     atexit.register(process.kill)
     return address
 

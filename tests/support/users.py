@@ -7,7 +7,11 @@ from typing import Any
 
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import func, select
 from werkzeug.test import TestResponse
+
+from flaskauth.core.db.session import db
+from flaskauth.mail.models import QUEUED, OutboxMail
 
 PASSWORD = "seven green kettles"
 GRACE = {"email": "grace@example.com", "password": PASSWORD, "first_name": "Grace", "last_name": "Hopper"}
@@ -40,6 +44,7 @@ class Mailbox:
     """The development mailbox, read over HTTP."""
 
     def __init__(self, app: Flask) -> None:
+        self.app = app
         self.client = app.test_client()
 
     def all(self) -> list[dict[str, Any]]:
@@ -49,13 +54,25 @@ class Mailbox:
 
     def wait(self, count: int = 1, to: str | None = None) -> list[dict[str, Any]]:
         """Wait up to 4 seconds for this number of mails (to one recipient), and return them, newest first."""
+        self._wait_for_delivery()
         deadline = time.monotonic() + 4
         while time.monotonic() < deadline:
             mails = [mail for mail in self.all() if to in (None, mail["to"])]
             if len(mails) >= count:
                 return mails
-            time.sleep(0.005)
+            time.sleep(0.01)
         raise AssertionError(f"{len(mails)} mails instead of {count}")
+
+    def _wait_for_delivery(self) -> None:
+        """Wait until no mail is queued, for half a second at most. To read the mailbox, which renders all mails, takes
+        longer than to count them."""
+        queued = select(func.count()).select_from(OutboxMail).where(OutboxMail.state == QUEUED)
+        deadline = time.monotonic() + 0.5
+        while time.monotonic() < deadline:
+            with self.app.app_context():
+                if not db.session.scalar(queued):
+                    return
+            time.sleep(0.003)
 
     def code(self, to: str) -> str:
         """Return the code of the newest mail to this email address."""
