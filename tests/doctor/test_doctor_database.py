@@ -209,7 +209,7 @@ def test_clock_skew_fails_or_warns(installation: Installation) -> None:
 def test_overdue_signing_key_rotation_fails(installation: Installation) -> None:
     shift = "UPDATE signing_keys SET active_from = active_from {} INTERVAL 40 DAY"
     with changed_rows(installation, shift.format("-"), shift.format("+")):
-        assert "the newest key has signed for 40 days" in run_doctor(installation.workspace).assert_only_failure(
+        assert "the newest key has been signing for 40 days" in run_doctor(installation.workspace).assert_only_failure(
             "signing-keys"
         )
 
@@ -230,7 +230,9 @@ def test_unused_secret_fallback_is_reported(installation: Installation) -> None:
 
 def test_overdue_mail_fails(installation: Installation) -> None:
     with changed_rows(installation, INSERT_MAIL.format(state="queued", minutes=10), "DELETE FROM outbox WHERE id = 1"):
-        assert "1 mail waits, the oldest due for 60" in run_doctor(installation.workspace).assert_only_failure("outbox")
+        assert "1 mail is waiting, the oldest due for 60" in run_doctor(installation.workspace).assert_only_failure(
+            "outbox"
+        )
 
 
 def test_undelivered_mail_warns(installation: Installation) -> None:

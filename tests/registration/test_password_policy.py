@@ -19,7 +19,7 @@ RANDOM = "kX9#vQ2m"
 WIDE = "".join(chr(0x20000 + number * 9973 % 40000) for number in range(256))  # 4 bytes each
 LONG = hashlib.shake_256(b"any").hexdigest(128)[:255]
 FULLWIDTH = str.maketrans({letter: chr(ord(letter) + 0xFEE0) for letter in "abcdefghijklmnopqrstuvwxyz"})
-SHORT, COMMON, GUESSABLE = "Must be at least", "most used", "too easy to guess"
+SHORT, COMMON, GUESSABLE = "Must be at least", "most common", "too easy to guess"
 
 STRONG_PASSWORDS = (
     RANDOM,

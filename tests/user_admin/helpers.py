@@ -60,7 +60,7 @@ class AdminCLI:
         (self.folder / name).write_bytes(raw)
         return self.run("import", name, *options)
 
-    def read_rejects(self, name: str = "users.csv.refused.csv") -> str:
+    def read_rejects(self, name: str = "users.csv.rejected.csv") -> str:
         return (self.folder / name).read_text(encoding="utf-8", errors="surrogateescape")
 
     def export_rows(self, *options: str) -> list[dict[str, Any]]:

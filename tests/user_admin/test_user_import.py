@@ -136,7 +136,7 @@ def test_import_dry_run_reports_same_and_writes_nothing(app: Flask, admin_cli: A
         dry_result.reported_count("rejected"),
     ) == (1, 3, 1, 1)
     assert table_contents(app) == before
-    assert not list(admin_cli.folder.glob("*.refused.*"))
+    assert not list(admin_cli.folder.glob("*.rejected.*"))
     real_result = admin_cli.import_rows(*IMPORT_ROWS, IMPORT_ROWS[0], invalid_row)
     assert [
         real_result.reported_count(label)
@@ -188,14 +188,14 @@ def test_import_rejects_invalid_row_with_reason(app: Flask, admin_cli: AdminCLI,
     assert (result.exit_code, result.reported_count("imported"), result.reported_count(f"- {reason}")) == (1, 1, 1)
     assert [user.id for user in all_users(app)] == [6]
     assert str(invalid_row["password"])[:12] not in result.stdout + result.stderr if "password" in invalid_row else True
-    assert reason in admin_cli.read_rejects("users.jsonl.refused.jsonl")
+    assert reason in admin_cli.read_rejects("users.jsonl.rejected.jsonl")
 
 
 def test_rejects_file_is_private_and_can_be_reimported(app: Flask, admin_cli: AdminCLI) -> None:
     raw = (
         b'email,first_name,last_name,password\r\nbad,"Grace\r\nB.",x,\xff\r\nada@,"Ada, B",x,' + HASH.encode() + b"\r\n"
     )
-    result = admin_cli.import_bytes(raw, options=("--refused", "rejects.csv"))
+    result = admin_cli.import_bytes(raw, options=("--rejected", "rejects.csv"))
     file = admin_cli.folder / "rejects.csv"
 
     assert (result.exit_code, result.reported_count("rejected"), file.stat().st_mode & 0o777) == (1, 2, 0o600)

@@ -106,8 +106,8 @@ def test_unreadable_json_line_does_not_affect_next_line(app: Flask, admin_cli: A
 
     assert (result.exit_code, result.reported_count("rejected")) == (1, 5)
     assert {user.first_name for user in all_users(app)} == {"Ann", "Gil"}
-    assert '"refused_line":5,"refused_reason":"first_name: contains characters' in admin_cli.read_rejects(
-        "users.ndjson.refused.jsonl"
+    assert '"rejected_line":5,"rejected_reason":"first_name: contains characters' in admin_cli.read_rejects(
+        "users.ndjson.rejected.jsonl"
     )
 
 
@@ -115,10 +115,10 @@ def test_unreadable_json_line_does_not_affect_next_line(app: Flask, admin_cli: A
 def test_rejects_file_must_not_overwrite_input(admin_cli: AdminCLI) -> None:
     raw = b"email\nno address\nann@example.com\n"
     (admin_cli.folder / "users.csv").write_bytes(raw)
-    result = admin_cli.run("import", "users.csv", "--refused", "./users.csv")
+    result = admin_cli.run("import", "users.csv", "--rejected", "./users.csv")
 
     assert result.exit_code == 2
-    assert "Specify a different file with --refused." in result.stderr
+    assert "Specify a different file with --rejected." in result.stderr
     assert (admin_cli.folder / "users.csv").read_bytes() == raw
 
 
@@ -134,8 +134,8 @@ def test_rejects_file_does_not_follow_symlink(admin_cli: AdminCLI) -> None:
     """A local attacker who can write to the directory may have placed a symlink there."""
     victim = admin_cli.folder / "victim"
     victim.write_text("mine")
-    (admin_cli.folder / "users.jsonl.refused.jsonl").symlink_to(victim)
+    (admin_cli.folder / "users.jsonl.rejected.jsonl").symlink_to(victim)
 
     result = admin_cli.import_rows(user_row("nothing"))
     assert (result.exit_code, victim.read_text()) == (1, "mine")
-    assert "users.jsonl.refused.jsonl" in result.stderr
+    assert "users.jsonl.rejected.jsonl" in result.stderr

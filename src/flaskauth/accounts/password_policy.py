@@ -28,7 +28,7 @@ class WeakPassword(APIError):
 
     status = 422
     message = "Please choose a password that is harder to guess."
-    example: ClassVar[dict[str, object]] = {"errors": {"password": ["Is on the list of the most used passwords."]}}
+    example: ClassVar[dict[str, object]] = {"errors": {"password": ["Is on the list of the most common passwords."]}}
 
     def __init__(self, reason: str) -> None:
         super().__init__(errors={"password": [reason]})
@@ -50,7 +50,7 @@ def validate_password(password: str, *, first_name: str, last_name: str, normali
     if len(normalized) < min_length:
         raise WeakPassword(f"Must be at least {min_length} characters long.")
     if normalized.lower() in RANKED_DICTIONARIES["passwords"]:
-        raise WeakPassword("Is on the list of the most used passwords.")
+        raise WeakPassword("Is on the list of the most common passwords.")
     local_part, _, domain = normalized_email.partition("@")
     domain_label = domain.rpartition(".")[0].rpartition(".")[2]
     user_inputs = (first_name, last_name, normalized_email, local_part, domain_label, settings().app_name)

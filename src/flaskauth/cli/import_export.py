@@ -28,7 +28,7 @@ STDIN = "-"
     "--format", "file_format", type=click.Choice([CSV, JSON_LINES]), help="File format; default: by the file extension."
 )
 @click.option(
-    "--refused",
+    "--rejected",
     "rejects_path",
     type=click.Path(dir_okay=False, path_type=Path),
     show_default="beside FILE",
@@ -49,7 +49,7 @@ def import_(ctx: click.Context, file: Path, file_format: str | None, rejects_pat
     file_format = file_format or _detect_format(file)
     rejects_path = rejects_path or (None if dry_run else _default_rejects_path(file, file_format))
     if rejects_path and rejects_path.exists() and file.exists() and rejects_path.samefile(file):
-        raise click.UsageError(f"{file} is the input file. Specify a different file with --refused.")
+        raise click.UsageError(f"{file} is the input file. Specify a different file with --rejected.")
     stats = ImportStats()
     with (
         output.load_app(logging.WARNING).app_context(),
@@ -129,7 +129,7 @@ def _detect_format(file: Path) -> str:
 
 
 def _default_rejects_path(file: Path, file_format: str) -> Path:
-    return file.with_name(f"{'stdin' if file.name == STDIN else file.name}.refused.{file_format}")
+    return file.with_name(f"{'stdin' if file.name == STDIN else file.name}.rejected.{file_format}")
 
 
 @contextmanager

@@ -72,7 +72,7 @@ def enable(email: EmailAddress) -> None:
 def _format_summary(summary: UserSummary) -> list[tuple[str, str]]:
     user = summary.user
     return [
-        ("Id", str(user.id)),
+        ("ID", str(user.id)),
         ("Email", user.email),
         ("Verified", "yes" if user.is_verified else "no: the user must reset the password"),
         ("Disabled", f"since {to_rfc3339(user.disabled_at)}" if user.disabled_at else "no"),

@@ -18,7 +18,7 @@ from flaskauth.signing_keys.models import SigningKey
 
 TIMEOUT = 4  # seconds
 MAX_RESPONSE_BYTES = 2000
-START_ADVICE = "Start the server (flaskauth serve), and check the configuration of the proxy."
+START_ADVICE = "Start the server (flaskauth serve). Check PUBLIC_URL and the configuration of the proxy."
 
 
 def _check_public_url() -> Finding:

@@ -41,10 +41,11 @@ def _check_key_age(connection: Connection) -> Finding:
     age = clock.now() - newest
     if age > ROTATION_INTERVAL + ROTATION_TOLERANCE:
         return failed(
-            f"the newest key has signed for {age.days} days; the next one was due after {ROTATION_INTERVAL.days} days",
+            f"the newest key has been signing for {age.days} days; "
+            f"the next one was due after {ROTATION_INTERVAL.days} days",
             "Fix `schedule`. In the meantime, `flaskauth keys rotate` creates a key.",
         )
-    return ok(f"the newest key has signed for {max(0, age.days)} days")
+    return ok(f"the newest key has been signing for {max(0, age.days)} days")
 
 
 def _check_fallbacks(connection: Connection) -> Finding:
@@ -75,10 +76,11 @@ def _is_current_secret(kid: str, encrypted: bytes) -> bool | None:
 def _check_outbox(connection: Connection) -> Finding:
     delay = mail_delay(connection)
     waiting = connection.scalar(select(func.count()).where(OutboxMail.state == QUEUED)) or 0
-    summary = f"{pluralize(waiting, 'mail waits', 'mails wait')}, the oldest due for {int(delay.total_seconds())} s"
+    mails = pluralize(waiting, "mail is waiting", "mails are waiting")
+    summary = f"{mails}, the oldest due for {int(delay.total_seconds())} s"
     if delay > MAX_MAIL_DELAY:
         return failed(summary, "Fix `schedule` and `smtp`. Run flaskauth mail list --state queued.")
-    return ok(summary if waiting else "no mail waits")
+    return ok(summary if waiting else "no mail is waiting")
 
 
 def _check_failed_mail(connection: Connection) -> Finding:
@@ -101,7 +103,7 @@ def _check_schedule(connection: Connection) -> Finding:
         return failed_in_production(
             f"no server or worker has run the periodic jobs since {clock.to_rfc3339(due - HEARTBEAT_INTERVAL)}", advice
         )
-    return ok("the periodic jobs run")
+    return ok("the periodic jobs run on time")
 
 
 CHECKS = {

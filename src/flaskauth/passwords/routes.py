@@ -50,6 +50,6 @@ def reset_password(form: PasswordResetData) -> dict[str, object]:
 @bp.input(ChangePasswordRequest, arg_name="form")
 @bp.output(PasswordChangedResponse)
 def change_password(_user: User, form: dict[str, str]) -> dict[str, object]:
-    """Change the password with the current one. All other sessions are revoked."""
+    """Change the password, given the current one. All other sessions are revoked."""
     service.change_password(current_auth(), form["current_password"], form["password"])
     return {}

@@ -15,7 +15,7 @@ FIELDS = {
     *("id", "email", "first_name", "last_name", "verified", "is_verified", "password", "country", "locale"),
     *("created_at", "disabled_at", "deletion_due_at"),
 }
-REJECT_COLUMNS = {"refused_line", "refused_reason"}  # added to rejected rows by an earlier import
+REJECT_COLUMNS = {"rejected_line", "rejected_reason"}  # added to rejected rows by an earlier import
 FLAGS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False, "": False}
 MAX_EMAIL_LENGTH = 254
 MAX_NAME_LENGTH = 100

@@ -9,7 +9,7 @@ import orjson
 
 from flaskauth.user_admin.import_reader import CSV, Row
 
-REJECT_COLUMNS = ("refused_line", "refused_reason")
+REJECT_COLUMNS = ("rejected_line", "rejected_reason")
 
 
 def open_private(path: Path) -> BinaryIO:
@@ -56,5 +56,5 @@ def _annotate(row: Row, reason: str) -> str:
     annotation = dict(zip(REJECT_COLUMNS, (row.line, reason), strict=True))
     if not row.fields:
         text = row.text.encode("utf-8", "replace").decode()
-        return orjson.dumps({**annotation, "refused_text": text.rstrip("\r\n")}).decode()
+        return orjson.dumps({**annotation, "rejected_text": text.rstrip("\r\n")}).decode()
     return f"{orjson.dumps(annotation).decode()[:-1]},{row.text.strip()[1:]}"
