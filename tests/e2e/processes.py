@@ -114,10 +114,13 @@ class RunningProcess:
         self._process.send_signal(number)
 
     def wait(self, seconds: float = 10) -> int:
-        """Wait for the exit and return the status. Assert that no child process survives."""
+        """Wait for the exit and return the status. Assert that no child process survives it by 3 seconds."""
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(seconds)
-        status, survivors = self._process.poll(), self._surviving_processes()
+        deadline = time.monotonic() + 3
+        while (survivors := self._surviving_processes()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        status = self._process.poll()
         self.close()
         assert status is not None, f"no exit in {seconds} seconds, {survivors}:\n{self.output}"
         assert not survivors, f"{survivors} survived:\n{self.output}"
