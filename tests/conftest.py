@@ -55,7 +55,7 @@ SLOWEST = (
 MakeApp = Callable[..., Flask]
 
 # The duration of an example depends on the machine. `make test-slow SUITE=fuzz` runs more examples.
-settings.register_profile("default", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("fuzz", settings.get_profile("default"), max_examples=int(os.environ.get("EXAMPLES", "1500")))
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 

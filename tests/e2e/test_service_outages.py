@@ -74,7 +74,7 @@ FORGED_MESSAGES = {
 
 
 def test_sigterm_server_finishes_requests_and_exits(installation: Installation, new_user: NewUser) -> None:
-    users = [new_user() for _ in range(4)]
+    users = [new_user() for _ in range(8)]
     for user in users:
         user.client.get("/health/live").expect()
     with ThreadPoolExecutor(len(users)) as pool:

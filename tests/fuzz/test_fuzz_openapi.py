@@ -7,7 +7,7 @@ from tests.fuzz.openapi import create_fuzzed_app, fuzz_api
 SEEDS = (1, 2, 3, 4, 5)
 QUICK_CONFIG = {
     "generation": {"deterministic": True, "no-shrink": True, "max-examples": 2, "database": "none"},
-    "phases": {"stateful": {"generation": {"max-examples": 15}}},
+    "phases": {"stateful": {"generation": {"max-examples": 40}}},
 }
 REQUIRED_SUCCESSES = {
     *("POST /auth/register", "POST /auth/verify", "POST /auth/login", "GET /users/profile", "POST /auth/refresh"),

@@ -3,48 +3,16 @@
 import asyncio
 import socket
 import time
-from collections.abc import Awaitable, Iterator
-from contextlib import ExitStack, closing, suppress
-from pathlib import Path
+from collections.abc import Awaitable
+from contextlib import ExitStack, closing
 
-import pytest
-from tests.e2e.processes import RunningProcess, Workspace
-from tests.servers import free_port
+from tests.e2e.processes import RunningProcess
 
 from flaskauth.server.request_buffer import OVERLOAD_DELAY, DelayedResponses
 
-ROOT = Path(__file__).parents[2]
 SHED_REQUEST = b"POST /later?1 HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 PROBE_REQUEST = b"GET /later HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
 NORMAL_REQUEST = b"POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-
-
-@pytest.fixture(scope="module")
-def echo_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningProcess, int]]:
-    """The echo application behind a request buffer with one thread for writes and one for reads."""
-    port = free_port()
-    command = (
-        "granian",
-        "--interface",
-        "rsgi",
-        "--factory",
-        "--no-ws",
-        "--working-dir",
-        str(ROOT),
-        "--port",
-        str(port),
-    )
-    with Workspace(tmp_path_factory.mktemp("echo")).start(
-        *command, "tests.server.echo_app:create_request_buffer"
-    ) as server:
-        server.wait_until(lambda: _is_ready(port))
-        yield server, port
-
-
-def _is_ready(port: int) -> bool:
-    with suppress(OSError):
-        return _timed_exchange(port, NORMAL_REQUEST)[1].startswith(b"HTTP/1.1 200")
-    return False
 
 
 def _timed_exchange(port: int, request: bytes) -> tuple[float, bytes]:

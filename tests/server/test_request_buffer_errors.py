@@ -5,7 +5,6 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
-from pathlib import Path
 
 import pytest
 from tests.e2e.http_client import HttpClient
@@ -15,7 +14,6 @@ from tests.servers import free_port
 from flaskauth.server.request_buffer import MAX_CONCURRENT_UPLOADS
 from flaskauth.server.thread_pool import MAX_QUEUED
 
-ROOT = Path(__file__).parents[2]
 MIB = 1024 * 1024
 FORM = b"Content-Type: multipart/form-data; boundary=b\r\n"
 
@@ -28,28 +26,6 @@ def flaskauth_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple
     with workspace.start("flaskauth", "serve", "--port", str(port), "--workers", "1") as server:
         with closing(HttpClient(port)) as http_client:
             server.wait_until(http_client.is_ready)
-        yield server, port
-
-
-@pytest.fixture(scope="module")
-def echo_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningProcess, int]]:
-    """The echo application behind a request buffer with one thread for writes and one for reads."""
-    port = free_port()
-    command = (
-        "granian",
-        "--interface",
-        "rsgi",
-        "--factory",
-        "--no-ws",
-        "--working-dir",
-        str(ROOT),
-        "--port",
-        str(port),
-    )
-    with Workspace(tmp_path_factory.mktemp("echo")).start(
-        *command, "tests.server.echo_app:create_request_buffer"
-    ) as server:
-        server.wait_until(lambda: _exchange(port, b"GET /a HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n") != b"")
         yield server, port
 
 
