@@ -13,7 +13,10 @@ from flaskauth.core.passwords.legacy import MAX_HASH_BYTES, SCHEMES
 
 # No digits but 0: a higher cost is acceptable, but not a hundred times in a test.
 LETTERS = "0$=,:./+aZé\0\n\ud800"
-REASONS = {None, f"longer than {MAX_HASH_BYTES} bytes", "unknown hash scheme", "cost above the limit"}
+REASONS = {
+    *(None, f"longer than {MAX_HASH_BYTES} bytes", "unknown hash scheme", "cost outside the limits"),
+    *(f"malformed {scheme.name} hash" for scheme in SCHEMES),
+}
 
 
 @st.composite

@@ -241,4 +241,13 @@ MUTANTS = (
         "OutboxMail.state == QUEUED),",
         (f"{INTERLEAVING_TESTS}outbox.py", "tests/mail/test_mail_leases.py"),
     ),
+    Mutant(
+        "hash accepted that sign-in cannot compare",
+        "core/passwords/legacy.py",
+        """    digest = "|".join(map(_digest, (16, 32, 64)))
+""",
+        """    digest = BASE64 + "+"
+""",
+        ("tests/user_admin/test_import_hash_formats.py::test_import_malformed_hashes_are_rejected",),
+    ),
 )

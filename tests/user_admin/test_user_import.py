@@ -167,7 +167,7 @@ INVALID_ROWS: dict[str, dict[str, Any]] = {
     "first_name: not a string or a number": {"first_name": ["Grace"]},
     "password: unknown hash scheme": {"password": "correct horse battery staple"},
     "password: longer than 255 bytes": {"password": HASH * 5},
-    "password: cost above the limit": {"password": HASH.replace("$04$", "$31$")},
+    "password: cost outside the limits": {"password": HASH.replace("$04$", "$31$")},
     "country: not an ISO 3166-1 alpha-2 code": {"country": "XX"},
     "locale: not a language tag": {"locale": "English, mostly"},
     "verified: not true or false": {"verified": "perhaps"},

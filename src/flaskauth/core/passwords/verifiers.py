@@ -53,25 +53,35 @@ def verify_wordpress(password: str, stored: str) -> bool:
     return _passlib_scheme("bcrypt").verify(base64.b64encode(digest), stored.removeprefix("$wp"))
 
 
+def verify_django_argon2(password: str, stored: str) -> bool:
+    """Compare with a hash of Django's `Argon2PasswordHasher`."""
+    return verify_argon2(password, stored.removeprefix("argon2"))
+
+
 def verify_django_scrypt(password: str, stored: str) -> bool:
     """Compare with a hash of Django's `ScryptPasswordHasher`, which libpass does not support."""
     _name, n, salt, r, p, encoded = stored.split("$")
-    expected = base64.b64decode(encoded, validate=True)
-    actual = hashlib.scrypt(
-        password.encode(),
-        salt=salt.encode(),
-        n=int(n),
-        r=int(r),
-        p=int(p),
-        maxmem=SCRYPT_MAX_MEMORY,
-        dklen=len(expected),
-    )
-    return hmac.compare_digest(actual, expected)
+    return _verify_scrypt(password, salt, (int(n), int(r), int(p)), base64.b64decode(encoded))
 
 
-def verify_werkzeug(password: str, stored: str) -> bool:
+def verify_werkzeug_scrypt(password: str, stored: str) -> bool:
+    """Compare with a hash of `werkzeug.security`, whose own memory limit is too low for some parameters."""
+    method, salt, encoded = stored.split("$")
+    _name, n, r, p = method.split(":")
+    return _verify_scrypt(password, salt, (int(n), int(r), int(p)), bytes.fromhex(encoded))
+
+
+def verify_werkzeug_pbkdf2(password: str, stored: str) -> bool:
     """Compare with a hash of `werkzeug.security`, which Flask applications and the tutorial store."""
     return check_password_hash(stored, password)
+
+
+def _verify_scrypt(password: str, salt: str, costs: tuple[int, int, int], expected: bytes) -> bool:
+    n, r, p = costs
+    actual = hashlib.scrypt(
+        password.encode(), salt=salt.encode(), n=n, r=r, p=p, maxmem=SCRYPT_MAX_MEMORY, dklen=len(expected)
+    )
+    return hmac.compare_digest(actual, expected)
 
 
 def _passlib_scheme(name: str) -> _PasslibScheme:
