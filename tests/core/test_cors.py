@@ -97,6 +97,52 @@ def test_cors_without_origins_sends_no_cors_headers(make_app: MakeApp) -> None:
 
 
 @pytest.mark.parametrize(
+    ("setting", "origin", "others"),
+    [
+        ("capacitor://localhost", "capacitor://localhost", ("capacitor://localhost.evil.example", "ionic://localhost")),
+        ("ionic://localhost", "ionic://localhost", ("ionic://localhost:80", "http://localhost")),
+        ("tauri://localhost", "tauri://localhost", ("https://tauri.localhost",)),
+        ("app://.", "app://.", ("app://a", "app://")),
+        ("app://My.App", "app://My.App", ("app://my.app",)),
+        ("chrome-extension://abcdefghijklmnop", "chrome-extension://abcdefghijklmnop", ("chrome-extension://a",)),
+        ("moz-extension://f45e-4b1b/", "moz-extension://f45e-4b1b", ("moz-extension://f45e",)),
+        ("http://localhost:8100", "http://localhost:8100", ("http://localhost", "http://localhost:81000")),
+        ("HTTPS://App.Example.com:443", "https://app.example.com", ("https://app.example.com:443", "null")),
+    ],
+)
+def test_cors_web_view_origin_is_matched_exactly(
+    make_app: MakeApp, setting: str, origin: str, others: tuple[str, ...]
+) -> None:
+    client = make_app(CORS_ORIGINS=setting).test_client()
+
+    assert preflight(client, "/auth/login", origin, "POST")[ALLOW_ORIGIN] == origin
+    for other in others:
+        assert preflight(client, "/auth/login", other, "POST") == {}, other
+
+
+def test_cors_null_origin_setting_explains_the_risk(make_app: MakeApp) -> None:
+    with pytest.raises(SettingsError, match="CORS_ORIGINS: must not contain null: every sandboxed"):
+        make_app(CORS_ORIGINS="null")
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "capacitor://",
+        "capacitor://localhost/path",
+        "capacitor://*",
+        "chrome-extension:abc",
+        "://a",
+        "1app://a",
+        "a b://c",
+    ],
+)
+def test_cors_malformed_web_view_origin_is_rejected(make_app: MakeApp, origin: str) -> None:
+    with pytest.raises(SettingsError, match="CORS_ORIGINS: must be origins such as"):
+        make_app(CORS_ORIGINS=origin)
+
+
+@pytest.mark.parametrize(
     "origin",
     ["*", "null", "https://*.example.com", f"{APP_ORIGIN}/path", f"{APP_ORIGIN}?a", "https://a@app.example.com", "app"],
 )

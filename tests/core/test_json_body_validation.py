@@ -16,11 +16,15 @@ from tests.support.users import UserFactory
 LIMIT = 64 * 1024
 BOM = b"\xef\xbb\xbf"
 BAD_REQUEST, TOO_LARGE = (400, "bad_request"), (413, "too_large")
+CGI_NAMES = {
+    "Content-Type": "CONTENT_TYPE",
+    "Content-Encoding": "HTTP_CONTENT_ENCODING",
+    "Content-Language": "HTTP_CONTENT_LANGUAGE",
+}
 UNSUPPORTED, INVALID = (415, "unsupported_media_type"), (422, "validation_failed")
 
 # Each function gets the name of a field of the route, so that only the JSON is wrong.
 MALFORMED_JSON: dict[str, Callable[[str], str]] = {
-    "empty": lambda _: "",
     "white space": lambda _: " \n ",
     "text": lambda _: ECHO_MARKER,
     "single quotes": lambda name: f"{{'{name}': 'x'}}",
@@ -44,7 +48,8 @@ MALFORMED_JSON: dict[str, Callable[[str], str]] = {
     "form fields": lambda name: f"{name}=x",
 }
 INVALID_UTF_8: dict[str, Callable[[str], bytes]] = {
-    "BOM": lambda name: BOM + f'{{"{name}": "x"}}'.encode(),
+    "two BOMs": lambda name: BOM + BOM + f'{{"{name}": "x"}}'.encode(),
+    "BOM alone": lambda _: BOM,
     "invalid byte": lambda name: f'{{"{name}": "'.encode() + b'\xff\xfe"}',
     "overlong encoding": lambda name: f'{{"{name}": "'.encode() + b'\xc0\xaf"}',
     "encoded surrogate": lambda name: f'{{"{name}": "'.encode() + b'\xed\xa0\x80"}',
@@ -219,7 +224,25 @@ def test_content_type_or_encoding_not_json_returns_415(api_client: ApiClient, bo
             assert error_of(api_client.send(route, b'{"surprise": 1}', kind)) == INVALID, f"{route} {kind}"
 
 
-def test_empty_body_returns_415_only_if_fields_are_required(api_client: ApiClient, body_routes: list[Route]) -> None:
+def test_empty_body_is_rejected_if_fields_are_required(api_client: ApiClient, body_routes: list[Route]) -> None:
     for route in body_routes:
-        response = api_client.send(route, content_type=None)
-        assert (response.status_code == 415) == bool(route.required_fields), route
+        for kind, status in ((None, 415), (JSON, 400), ("application/json; charset=UTF-8", 400), ("text/json", 415)):
+            response = api_client.send(route, content_type=kind)
+            is_optional = not route.required_fields and kind != "text/json"
+            assert (response.status_code == status) != is_optional, f"{route} {kind}"
+            chunked = api_client.send_stream(route, io.BytesIO(), content_type=kind)
+            assert chunked.status_code == response.status_code, f"{route} {kind}"
+
+
+def test_json_body_with_byte_order_mark_is_accepted(api_client: ApiClient, body_routes: list[Route]) -> None:
+    for route in body_routes:
+        response = api_client.send(route, BOM + b'{"surprise": 1}')
+        assert error_of(response) == INVALID, route
+
+
+@pytest.mark.parametrize("name", ["Content-Type", "Content-Encoding", "Content-Language"])
+def test_non_ascii_content_header_returns_400(api_client: ApiClient, body_routes: list[Route], name: str) -> None:
+    for route in body_routes:
+        response = api_client.send(route, b"{}", environ_overrides={CGI_NAMES[name]: "application/json; \xfc"})
+        assert error_of(response) == BAD_REQUEST, route
+        assert response.get_json()["message"] == f"The header {name} must be ASCII text."

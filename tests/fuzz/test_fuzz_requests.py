@@ -88,7 +88,7 @@ def parse_strictly(raw: bytes) -> Any:
         violations.append(name)
 
     try:
-        result = json.loads(raw.decode("utf-8"), object_pairs_hook=unique_pairs, parse_constant=reject_constant)
+        result = json.loads(raw.decode("utf-8-sig"), object_pairs_hook=unique_pairs, parse_constant=reject_constant)
     except (ValueError, RecursionError):
         return BadRequest
     return BadRequest if violations else result

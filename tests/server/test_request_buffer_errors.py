@@ -15,6 +15,10 @@ from flaskauth.server.request_buffer import MAX_CONCURRENT_UPLOADS
 from flaskauth.server.thread_pool import MAX_QUEUED
 
 MIB = 1024 * 1024
+HEADERS_THAT_DECIDE_NOTHING = (
+    *(b"CF-IPCity", b"Cookie", b"User-Agent", b"Referer", b"X-Anything", b"Accept-Language", b"If-None-Match", b"Host"),
+    *(b"Origin", b"Range", b"X-Request-ID", b"Accept", b"Accept-Encoding", b"If-Modified-Since", b"Expect", b"Via"),
+)
 FORM = b"Content-Type: multipart/form-data; boundary=b\r\n"
 
 
@@ -49,11 +53,49 @@ def _error_of(response: bytes) -> tuple[int, str]:
     return int(head.split()[1]), error["code"]
 
 
-@pytest.mark.parametrize("header", [b"X-Forwarded-For: \xe9, 203.0.113.9", b"Via: \xff", b"Authorization: Bearer \x80"])
-def test_non_ascii_header_returns_400(flaskauth_server: tuple[RunningProcess, int], header: bytes) -> None:
-    request = b"POST /auth/login HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 0\r\n%s\r\n\r\n" % header
+def _get(port: int, path: bytes, header: bytes) -> bytes:
+    return _exchange(port, b"GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n%s\r\n\r\n" % (path, header))
 
-    assert _error_of(_exchange(flaskauth_server[1], request)) == (400, "bad_request")
+
+@pytest.mark.parametrize("value", ["Zürich".encode(), b"Z\xfcrich"], ids=["UTF-8", "Latin-1"])
+def test_non_ascii_header_is_ignored(flaskauth_server: tuple[RunningProcess, int], value: bytes) -> None:
+    for name in HEADERS_THAT_DECIDE_NOTHING:
+        response = _get(flaskauth_server[1], b"/health/live", name + b": " + value)
+        assert response.startswith(b"HTTP/1.1 200"), name
+
+
+def test_non_ascii_authorization_header_returns_401(flaskauth_server: tuple[RunningProcess, int]) -> None:
+    for path in (b"/users/profile", b"/auth/sessions"):
+        response = _get(flaskauth_server[1], path, b"Authorization: Bearer \x80")
+        assert _error_of(response) == (401, "invalid_token")
+
+
+def test_non_ascii_forwarded_for_falls_back_to_the_peer(flaskauth_server: tuple[RunningProcess, int]) -> None:
+    server, port = flaskauth_server
+    for number, value in enumerate((b"\xe9, 203.0.113.9", "203.0.113.9, ü".encode(), b"\xff")):
+        _get(port, b"/hello", b"X-Request-ID: forwarded-%d\r\nX-Forwarded-For: %s" % (number, value))
+        server.wait_for_output(f'"ip": "127.0.0.1", "event": "request", "request_id": "forwarded-{number}"')
+
+
+@pytest.mark.parametrize("name", [b"Via", b"Forwarded", b"X-Forwarded-For", b"X-Real-IP"])
+def test_non_ascii_proxy_header_hides_the_mailbox(flaskauth_server: tuple[RunningProcess, int], name: bytes) -> None:
+    """Otherwise a client could remove the header that shows the proxy."""
+    port = flaskauth_server[1]
+    assert _get(port, b"/dev/mailbox.json", b"Accept: */*").startswith(b"HTTP/1.1 200")
+
+    assert _error_of(_get(port, b"/dev/mailbox.json", name + b": \xff")) == (404, "not_found")
+
+
+@pytest.mark.parametrize("name", [b"Content-Type", b"Content-Encoding"])
+def test_non_ascii_content_header_is_named(flaskauth_server: tuple[RunningProcess, int], name: bytes) -> None:
+    header = b"Content-Type: application/json\r\nContent-Encoding: \xe9" if b"Enc" in name else name + b": \xe9"
+    request = (
+        b"POST /auth/logout HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 2\r\n%s\r\n\r\n{}" % header
+    )
+    response = _exchange(flaskauth_server[1], request)
+
+    assert _error_of(response) == (400, "bad_request")
+    assert b"The header " + name in response
 
 
 def test_non_ascii_query_is_accepted(flaskauth_server: tuple[RunningProcess, int]) -> None:

@@ -42,11 +42,13 @@ class ApiClient:
         """Send the value as JSON. Lone surrogates are escaped, not rejected."""
         return self.send(route, json.dumps(body).encode())
 
-    def send_stream(self, route: Route, stream: io.IOBase, length: int | None = None) -> TestResponse:
+    def send_stream(
+        self, route: Route, stream: io.IOBase, length: int | None = None, content_type: str | None = JSON
+    ) -> TestResponse:
         """Send a body with this Content-Length, or chunked if the length is None."""
         content_length = {} if length is None else {"CONTENT_LENGTH": str(length)}
         overrides = {"wsgi.input": stream, "wsgi.input_terminated": length is None, **content_length}
-        return self.send(route, environ_overrides=overrides)
+        return self.send(route, content_type=content_type, environ_overrides=overrides)
 
     def validation_errors(self, route: Route, body: Any) -> dict[str, list[str]]:
         """Assert that the schema rejects the body, and return its errors by field."""

@@ -49,7 +49,7 @@ def list_mails() -> Response | tuple[dict[str, object], dict[str, str]]:
     return {"mails": service.list_mailbox()}, {"ETag": f'"{etag}"'}
 
 
-@bp.get("/dev/mailbox/static/<path:name>")
+@bp.get("/dev/mailbox/static/<name>")
 @public
 @bp.doc(hide=True)
 def static_asset(name: str) -> Response:

@@ -1,9 +1,12 @@
 """The format of one-time codes, and their derivation from database rows."""
 
+import unicodedata
+
 from flaskauth.core import crypto
 from flaskauth.one_time_codes.models import OneTimeCode
 
 ALPHABET = "BCDFGHJKMNPQRSTVWXZ23456789"
+MINUS_SIGN = "\u2212"
 LENGTH = 8  # 27^8: 38 bits (ASVS 6.5.4 asks for 20)
 
 
@@ -47,7 +50,16 @@ def format_code(code: str) -> str:
 
 
 def normalize_code(text: str) -> str:
-    """Return the code in upper case without spaces and dashes, or "" if the text is no code."""
-    stripped = text.replace(" ", "").replace("-", "")
+    """Return the code in upper case, or "" if the text is no code.
+
+    White space, dashes and invisible format characters are ignored: keyboards and copied text contain other ones than
+    the mail. Compatibility characters, such as full-width letters, count as the plain ones.
+    """
+    stripped = "".join(filter(_is_significant, unicodedata.normalize("NFKC", text)))
     code = stripped.upper() if stripped.isascii() else ""
     return code if len(code) == LENGTH and set(code) <= set(ALPHABET) else ""
+
+
+def _is_significant(character: str) -> bool:
+    is_dash_or_format = unicodedata.category(character) in {"Pd", "Cf"} or character == MINUS_SIGN
+    return not (character.isspace() or is_dash_or_format)

@@ -198,7 +198,6 @@ class RequestBuffer:
         """Call the application and send its response. This runs in a thread.
 
         Raises:
-            BadRequest: a header value is not text.
             LoadShed: the response is a 503 that must be delayed.
         """
         starts: list[ResponseStart] = []

@@ -8,7 +8,8 @@ from wsgiref.types import WSGIEnvironment
 
 from granian.rsgi import Scope
 
-from flaskauth.core.errors import APIError, BadRequest
+from flaskauth.core.errors import APIError
+from flaskauth.core.http.request import UNREADABLE
 
 BUFFER_BYTES = 1024 * 1024  # bytes of a response without Content-Length that are collected before it is streamed
 CGI_NAMES = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"}
@@ -58,11 +59,7 @@ class FailedBody:
 
 
 def build_environ(scope: Scope, body: "IO[bytes] | FailedBody") -> WSGIEnvironment:
-    """Return the WSGI environment of a request.
-
-    Raises:
-        BadRequest: a header value is not ASCII text.
-    """
+    """Return the WSGI environment of a request. A header that is not ASCII text has the value `UNREADABLE`."""
     host, _, port = scope.server.rpartition(":")
     environ = {
         **BASE_ENVIRON,
@@ -78,9 +75,9 @@ def build_environ(scope: Scope, body: "IO[bytes] | FailedBody") -> WSGIEnvironme
     }
     headers = scope.headers
     header_items = headers.items()
-    # Granian silently omits values that are not text. A single such byte must not hide X-Forwarded-For.
-    if not {name for name, _ in header_items}.issuperset(headers.keys()):
-        raise BadRequest
+    # Granian omits values that are not ASCII text. The header must not seem absent: Via closes the development mailbox.
+    if unreadable := set(headers.keys()).difference(name for name, _ in header_items):
+        header_items += [(name, UNREADABLE) for name in unreadable]
     for name, value in header_items:
         if "_" not in name:  # X_Forwarded_For would otherwise be read as X-Forwarded-For, which only proxies may set
             key = CGI_NAMES.get(name) or f"HTTP_{name.upper().replace('-', '_')}"

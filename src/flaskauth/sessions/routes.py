@@ -1,6 +1,6 @@
 """/auth/refresh, /auth/logout, /auth/sessions."""
 
-from flask import Response, request
+from flask import request
 
 from flaskauth.accounts.models import User
 from flaskauth.core.errors import NotFound
@@ -64,14 +64,6 @@ def logout(form: dict[str, str]) -> dict[str, object]:
     else:
         raise TokenRequired
     return {}
-
-
-@bp.after_request
-def clear_site_data(response: Response) -> Response:
-    """Tell browsers to delete the data of the session (ASVS 14.3.1)."""
-    if request.endpoint == "sessions.logout" and response.status_code == 200:
-        response.headers["Clear-Site-Data"] = '"cache", "cookies", "storage"'
-    return response
 
 
 @bp.get("/sessions")

@@ -1,6 +1,7 @@
 """Types of setting values. Error messages never contain the value, which may be a secret."""
 
 import ipaddress
+import re
 from email.utils import parseaddr
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +12,9 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from flaskauth import bloom_filter
+
+_ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://([^\s/?#@*\\]+)/*", re.ASCII | re.IGNORECASE)
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
 def is_loopback(host: str) -> bool:
@@ -49,11 +53,16 @@ def _check_http_url(value: str) -> str:
 
 
 def _check_origin(value: str) -> str:
-    """Normalize an origin to the form that browsers send; reject paths and wildcards."""
-    parts = urlsplit(_check_http_url(value))
-    if parts.path.strip("/") or "@" in parts.netloc or "*" in parts.netloc:
-        raise ValueError("must be origins such as https://app.example.com: no path, no *")
-    return f"{parts.scheme}://{parts.netloc.lower()}"
+    """Normalize an origin to the form that browsers and web views send; reject paths and wildcards."""
+    if value == "null":
+        raise ValueError("must not contain null: every sandboxed or local page has this origin")
+    parts = _ORIGIN.fullmatch(value)
+    if not parts or not _has_host(value):
+        raise ValueError("must be origins such as https://app.example.com or capacitor://localhost: no path, no *")
+    scheme, host = parts[1].lower(), parts[2]
+    if scheme in _DEFAULT_PORTS:  # of other schemes, browsers keep the case and the port
+        host = host.lower().removesuffix(_DEFAULT_PORTS[scheme])
+    return f"{scheme}://{host}"
 
 
 def _require_https(value: str) -> str:

@@ -82,8 +82,8 @@ class AddressSettings(Section):
     """
 
     cors_origins: Origins = ()
-    """Comma-separated origins of web pages that may call the API from a browser (CORS), such as
-    `https://app.example.com`.
+    """Comma-separated origins of web pages and web views that may call the API (CORS), such as
+    `https://app.example.com, capacitor://localhost`. They must match exactly.
     """
 
 

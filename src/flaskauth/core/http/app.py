@@ -12,8 +12,8 @@ from flask import Flask, Request, Response, request
 from flask.json.provider import JSONProvider
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask.typing import ResponseReturnValue
-from werkzeug.exceptions import HTTPException
-from werkzeug.routing import MapAdapter, RequestRedirect
+from werkzeug.exceptions import HTTPException, NotFound
+from werkzeug.routing import IntegerConverter, MapAdapter, RequestRedirect
 
 from flaskauth.core import errors
 from flaskauth.core.db.session import transaction
@@ -65,6 +65,12 @@ class LazyCookieSessions(SecureCookieSessionInterface):
         return super().open_session(app, request)
 
 
+class CanonicalInteger(IntegerConverter):
+    """A positive integer in a path. With "01" or digits of other scripts, a resource would have several paths."""
+
+    regex = "[1-9][0-9]{0,15}"
+
+
 class AuthFlask(APIFlask):
     """Flask, with each view in a database transaction."""
 
@@ -72,9 +78,15 @@ class AuthFlask(APIFlask):
     session_interface = LazyCookieSessions()
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
-        """Replace an empty path by "/": werkzeug would redirect it to the host in the Host header."""
+        """Replace an empty path by "/": werkzeug would redirect it to the host in the Host header.
+
+        Raises:
+            NotFound: the path starts with "//", which werkzeug ignores. It would bypass the path rules of a proxy.
+        """
         if request is not None:
-            request.environ["PATH_INFO"] = request.environ.get("PATH_INFO") or "/"
+            path = request.environ["PATH_INFO"] = request.environ.get("PATH_INFO") or "/"
+            if path.startswith("//"):
+                raise NotFound
             request.environ.pop("HTTP_UPGRADE", None)  # werkzeug would reject a WebSocket offer
         return super().create_url_adapter(request)
 
@@ -96,6 +108,7 @@ class RemoteDevelopmentAccess(Forbidden):
 
 def init_app(app: Flask, settings: Settings) -> None:
     """Register the request hooks and the error handlers."""
+    app.url_map.converters["int"] = CanonicalInteger
     app.url_map.merge_slashes = False  # "//hello" would be redirected to the host in the Host header
     json_body.init_app(app)
     app.before_request(_start_request)

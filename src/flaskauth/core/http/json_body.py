@@ -30,19 +30,25 @@ def init_app(app: Flask) -> None:
 def load_json(req: Request, schema: Schema) -> object:
     """Return the parsed body, or an empty object if there is no body and the schema requires no field.
 
+    A byte order mark is ignored (RFC 8259 section 8.1).
+
     Raises:
-        BadRequest: the body is not valid JSON, nests too deeply, repeats a key or contains NaN or Infinity.
+        BadRequest: the body is not valid JSON, nests too deeply, repeats a key or contains NaN or Infinity, or a
+            Content-* header is not ASCII text.
         TooLarge, UnsupportedMediaType
     """
     body = _read_body(req)
-    if not body and not req.content_type and not any(field.required for field in schema.fields.values()):
+    is_optional = not any(field.required for field in schema.fields.values())
+    if not body and is_optional and not req.content_type:
         return {}
     _check_content_type(req)
+    if not body and is_optional:
+        return {}
     if body.count(b"[") + body.count(b"{") > MAX_BRACKETS:
         raise BadRequest
     try:
         return json.loads(
-            body.decode("utf-8"), object_pairs_hook=_reject_duplicate_keys, parse_constant=_reject_constant
+            body.decode("utf-8-sig"), object_pairs_hook=_reject_duplicate_keys, parse_constant=_reject_constant
         )
     except (ValueError, RecursionError):
         raise BadRequest from None
@@ -80,7 +86,15 @@ def _read_body(req: Request) -> bytes:
     return body
 
 
+def check_content_headers(req: Request) -> None:
+    """Raise 400 if a header that describes the body, such as Content-Type, is not ASCII text."""
+    for name, value in req.headers:
+        if name.startswith("Content-") and not value.isascii():
+            raise BadRequest(message=f"The header {name} must be ASCII text.")
+
+
 def _check_content_type(req: Request) -> None:
+    check_content_headers(req)
     charset = req.mimetype_params.get("charset", "utf-8").lower()
     is_single = "," not in (req.content_type or "")
     if req.mimetype != "application/json" or charset not in {"utf-8", "utf8"} or not is_single:

@@ -28,6 +28,7 @@ CLIENT_IP = "flaskauth.client_ip"
 REQUEST_ID = "flaskauth.request_id"
 REQUEST_TIME = "flaskauth.request_time"
 MAX_ADDRESS_LENGTH = 100  # characters, with port and zone; longer text is not parsed and does not fill the cache
+UNREADABLE = "\xff"  # the value of a header whose bytes the server does not pass on; like them, it is not ASCII
 UNKNOWN_CLIENT = "unknown"  # clients without an IP address share one rate limit
 
 
@@ -149,9 +150,10 @@ def client_ip() -> str:
 
 
 def client_ip_from(environ: Environ) -> str:
-    """Return the client IP of a WSGI request."""
+    """Return the client IP of a WSGI request. X-Forwarded-For that is not ASCII text is ignored."""
     if CLIENT_IP not in environ:
-        hops = [*environ.get("HTTP_X_FORWARDED_FOR", "").split(","), environ.get("REMOTE_ADDR", "")]
+        forwarded = environ.get("HTTP_X_FORWARDED_FOR", "")
+        hops = [*(forwarded.split(",") if forwarded.isascii() else ()), environ.get("REMOTE_ADDR", "")]
         environ[CLIENT_IP] = client_from_forwarded(hops, settings().trusted_proxies)
     return str(environ[CLIENT_IP])
 
@@ -196,8 +198,8 @@ def is_direct_local_request() -> bool:
 
 
 def user_agent() -> str:
-    """Return the User-Agent without control characters, at most 255 characters."""
-    return "".join(character for character in request.headers.get("User-Agent", "") if character.isprintable())[:255]
+    """Return the printable ASCII characters of the User-Agent, at most 255."""
+    return "".join(character for character in request.headers.get("User-Agent", "") if " " <= character <= "~")[:255]
 
 
 def preferred_language(offered: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ from werkzeug.exceptions import ClientDisconnected
 from werkzeug.formparser import FormDataParser
 
 from flaskauth.core.errors import BadRequest, TooLarge, Unavailable, UnsupportedMediaType
+from flaskauth.core.http.json_body import check_content_headers
 from flaskauth.core.http.schemas import Schema, fields
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ def load_form(req: Request, schema: Schema) -> Mapping[str, object]:
 
 
 def _check_content_type(req: Request) -> None:
+    check_content_headers(req)
     is_single = "," not in (req.content_type or "")
     if req.mimetype != "multipart/form-data" or not is_single:
         raise ExpectedMultipart

@@ -1,0 +1,70 @@
+"""Each resource has one path, so that a second spelling does not bypass the path rules of a proxy."""
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from tests.conftest import MakeApp
+from tests.support.inspect import error_of
+from tests.support.route_catalog import all_routes
+from tests.support.users import UserFactory, bearer
+from werkzeug.test import EnvironBuilder, run_wsgi_app
+
+from flaskauth import mount
+
+NOT_FOUND = (404, "not_found")
+
+
+def spellings(path: str) -> list[str]:
+    """Return other spellings of a path, as the server decodes them."""
+    first, _, rest = path[1:].partition("/")
+    return [
+        *(
+            f"/{path}",
+            f"//{path}",
+            f"/.{path}",
+            f"/x/..{path}",
+            f"/%2f{path[1:]}",
+            f"{path}/",
+            f"{path}//",
+            f"{path}/.",
+        ),
+        *(f"{path};x=1", f"{path}.", f"{path}%20", f"{path}%00", f"{path}%2f", f"{path}\\", path.swapcase()),
+        *([f"/{first}//{rest}", f"/{first}/./{rest}", f"/{first}\\{rest}"] if rest else []),
+    ]
+
+
+def get_status(app: Flask, method: str, path: str) -> int:
+    """Return the status for a request path that the test client does not normalize."""
+    environ = EnvironBuilder(method=method).get_environ()
+    environ["PATH_INFO"] = path.replace("%2f", "/").replace("%20", " ").replace("%00", "\x00")
+    return int(run_wsgi_app(app.wsgi_app, environ)[1].split()[0])
+
+
+def test_other_spelling_of_any_path_is_not_found(app: Flask) -> None:
+    for route in all_routes(app):
+        for path in spellings(route.path) if route.path != "/" else ("//", "///", "/.", "/;x"):
+            assert get_status(app, route.method, path) == 404, f"{route.method} {path!r}"
+
+
+def test_other_spelling_of_mounted_path_is_not_found(make_app: MakeApp) -> None:
+    host = Flask("host")
+    mount(host, make_app(PUBLIC_URL="http://localhost/accounts"), "/accounts")
+    for path in spellings("/accounts/hello"):
+        assert get_status(host, "GET", path) == 404, path
+
+    assert get_status(host, "GET", "/accounts/hello") == 200
+
+
+def test_other_spelling_of_fast_path_is_not_found(app: Flask) -> None:
+    token = UserFactory(app).create_verified().login_ok()["token"]
+    client = app.test_client()
+    assert client.get("/users/profile", headers=bearer(token)).status_code == 200
+
+    for path in ("//users/profile", "/users//profile", "/users/profile/", "/Users/profile"):
+        assert error_of(client.get(path, headers=bearer(token))) == NOT_FOUND, path
+
+
+@pytest.mark.parametrize("session_id", ["01", "+1", "1.0", "\u0661", "\uff11", "0", "1" * 17, "-1", "0x1"])
+def test_other_spelling_of_session_id_is_not_found(client: FlaskClient, session_id: str) -> None:
+    assert error_of(client.delete(f"/auth/sessions/{session_id}")) == NOT_FOUND
+    assert client.delete("/auth/sessions/1").status_code == 401
