@@ -17,7 +17,7 @@ SAFARI = (
     "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
     "Version/18.0 Mobile/15E148 Safari/604.1"
 )
-MALICIOUS_USER_AGENT = "Click https://evil.example.com now/1.0"
+MALICIOUS_USER_AGENTS = ("Click https://evil.example.com now/1.0", "get evil.bot now")
 
 
 def login_with_browser(
@@ -73,10 +73,11 @@ def test_login_from_seen_device_sends_no_alert(app: Flask, users: UserFactory) -
     assert alert_mails(app) == []
 
 
-def test_user_agent_injection_is_left_out_of_alert(app: Flask, users: UserFactory) -> None:
+@pytest.mark.parametrize("user_agent", MALICIOUS_USER_AGENTS)
+def test_user_agent_injection_is_left_out_of_alert(app: Flask, users: UserFactory, user_agent: str) -> None:
     users.create_verified()
     login_with_browser(users)
-    login_with_browser(users, OTHER_IP, MALICIOUS_USER_AGENT)
+    login_with_browser(users, OTHER_IP, user_agent.encode().decode("latin-1"))
     [mail] = alert_mails(app)
 
     assert "evil" not in mail["text"] + mail["html"]

@@ -26,7 +26,7 @@ def test_mailbox_lists_sent_mails_newest_first(dev_harness: MailHarness, client:
         "id": mail_ids[1],
         "to": GRACE_EMAIL,
         "from": "flaskauth <no-reply@localhost>",
-        "subject": "Account Verification on Flaskauth",
+        "subject": f"Account Verification on Flaskauth: {dev_harness.code(mail_ids[1])}",
         "text": "",
         "html": "",
         "sent_at": clock.to_rfc3339(row.sent_at),

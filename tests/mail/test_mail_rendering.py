@@ -41,13 +41,13 @@ CONTEXTS: dict[str, dict[str, str]] = {
     "account_deletion/account_erased": {},
 }
 SUBJECTS = {
-    "registration/verify_email": "Account Verification on Flaskauth",
+    "registration/verify_email": "Account Verification on Flaskauth: BCDF-2345",
     "registration/already_registered": "You already have an account on flaskauth",
     "sessions/token_reused": "We ended a session on flaskauth",
-    "passwords/reset_code": "Reset your password on flaskauth",
+    "passwords/reset_code": "Reset your password on flaskauth: BCDF-2345",
     "passwords/password_changed": "Your password on flaskauth was changed",
     "login/new_device": "New sign-in to your account on flaskauth",
-    "email_change/verify_email": "Confirm your new email address on flaskauth",
+    "email_change/verify_email": "Confirm your new email address on flaskauth: BCDF-2345",
     "email_change/change_requested": "Request to change your email address on flaskauth",
     "email_change/email_changed": "Your email address on flaskauth was changed",
     "security_alerts/account_secured": "Your account on flaskauth was secured",
@@ -189,7 +189,7 @@ def test_template_injection_in_app_name_is_not_evaluated(make_app: MakeApp) -> N
     with make_app(**PRODUCTION, APP_NAME="{{7*7}}").app_context():
         message = parse_message(render(make_mail(), CODE))
 
-    assert message["Subject"] == "Account Verification on {{7*7}}"
+    assert message["Subject"] == "Account Verification on {{7*7}}: BCDF-2345"
 
 
 @pytest.mark.usefixtures("app")
@@ -224,9 +224,31 @@ def test_header_injection_in_app_name_is_neutralized(make_app: MakeApp, app_name
 
     [sender] = message["From"].addresses
     assert (sender.display_name, sender.addr_spec) == (display_name, "no-reply@auth.example.com")
-    assert message["Subject"] == f"Account Verification on {display_name}"
+    assert message["Subject"] == f"Account Verification on {display_name}: {CODE}"
     assert f"{display_name} will never" in message_part(message, "plain")
     assert "Bcc" not in message
+
+
+@pytest.mark.parametrize(
+    ("app_name", "title"),
+    [
+        ("flaskauth", "Flaskauth"),
+        ("shop24", "Shop24"),
+        ("ärger", "Ärger"),
+        ("iDrive", "iDrive"),
+        ("ACME", "ACME"),
+        ("my shop", "my shop"),
+        ("example.com", "example.com"),
+        ("e-shop", "e-shop"),
+        ("McKettle's", "McKettle's"),
+    ],
+)
+def test_app_name_is_spelled_as_set_in_subject(make_app: MakeApp, app_name: str, title: str) -> None:
+    with make_app(**PRODUCTION, APP_NAME=app_name).app_context():
+        message = parse_message(render(make_mail(), CODE))
+
+    assert message["Subject"] == f"Account Verification on {title}: {CODE}"
+    assert message["From"].addresses[0].display_name == app_name
 
 
 @pytest.mark.parametrize(

@@ -250,4 +250,22 @@ MUTANTS = (
 """,
         ("tests/user_admin/test_import_hash_formats.py::test_import_malformed_hashes_are_rejected",),
     ),
+    Mutant(
+        "attacker's link in a mail",
+        "registration/pending.py",
+        """    if contains_link(f"{first_name} {last_name}"):
+""",
+        """    if contains_link(last_name):
+""",
+        ("tests/registration/test_names_in_mails.py::test_name_with_link_is_left_out_of_mail",),
+    ),
+    Mutant(
+        "attacker's link in a mail",
+        "mail/link_detection.py",
+        """    normalized = unicodedata.normalize("NFKC", IGNORABLE.sub("", unicodedata.normalize("NFKC", text)))
+""",
+        """    normalized = text
+""",
+        ("tests/registration/test_names_in_mails.py::test_name_with_link_is_left_out_of_mail",),
+    ),
 )

@@ -17,6 +17,7 @@ from flaskauth.accounts.models import User
 EDITS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"first_name": "Amazing"}, {"first_name": "Amazing"}),
     ({"last_name": " O'Hara-Müller "}, {"last_name": "O'Hara-Müller"}),
+    ({"last_name": " "}, {"last_name": ""}),
     ({"first_name": "x" * 100}, {"first_name": "x" * 100}),
     ({"country_id": 840}, {"country_id": 840, "country": {"id": 840, "name": "United States", "code": "US"}}),
     ({"country": "de"}, {"country_id": 276, "country": {"id": 276, "name": "Germany", "code": "DE"}}),
@@ -24,21 +25,22 @@ EDITS: list[tuple[dict[str, Any], dict[str, Any]]] = [
 ]
 INVALID_NAMES: list[Any] = [
     *(
-        "",
-        "   ",
         "x" * 101,
         "<b>Grace</b>",
         "Grace>",
         "http://evil.example",
         "see www.evil.example",
         "WWW.evil.example",
+        "\uff57\uff57\uff57.evil.example",
+        "http\uff1a//evil.example",
+        "\uff1cb\uff1e",
     ),
     *("ftp://x", "Grace\nHopper", "Grace\r\nBcc: x@example.com", "Grace\x00", "Grace\u2028Hopper", "\ud800"),
     *("Grace\u202eHopper", "Gra\u0085ce", "Z\u0301\u0301\u0301\u0301\u0301algo", "\u200b", "\ufeff"),
     *(7, None, True, ["Grace"], {}),
 ]
 INVALID_VALUES: dict[str, list[Any]] = {
-    "first_name": INVALID_NAMES,
+    "first_name": ["", "   ", *INVALID_NAMES],
     "last_name": INVALID_NAMES,
     "country_id": [0, -1, 1, 999, 1000, 2**31, 2**63, 10**400, "566", 566.0, True, None, [], {}],
     "country": ["XX", "ZZ", "N", "NGA", "Ng ", "ÑG", "N%", "__", "", 566, None, ["NG"]],

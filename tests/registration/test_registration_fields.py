@@ -7,19 +7,23 @@ from flask import Flask
 from flask.testing import FlaskClient
 from tests.registration.helpers import register, registration_errors, start_registration, unused_ip, verify
 from tests.support.db_snapshot import BOOKKEEPING_TABLES, table_contents
-from tests.support.inspect import hash_count
+from tests.support.inspect import error_of, hash_count
 from tests.support.users import Mailbox, TestUser, UserFactory
 
 VALID_NAMES = ("D'Arcy-Jones", "José", "Nguyễn", "山田", "O", "محمد", "नी\u200dल", "m" * 100)
 INJECTION_NAMES = ("{{7*7}}", "{% raw %}", "${7*7}", "=cmd()", "%s", "a\\b", "' OR 1=1 --", "&amp;")
 INVALID_NAMES: tuple[Any, ...] = (
-    "",
-    "   ",
     "m" * 101,
     "<b>",
     "Grace>",
     "http://evil.example",
     "WWW.evil.example",
+    "\uff57\uff57\uff57.evil.com",
+    "www。evil.com",
+    "w\u200dww.evil.com",
+    "http\uff1a//evil.com",
+    "ftp:\uff0f\uff0fevil.com",
+    "\uff1cb\uff1e",
     "Gra\nce",
     "Gra\tce",
     "Gra\x00ce",
@@ -56,6 +60,18 @@ def test_register_trims_and_keeps_unicode_names(users: UserFactory) -> None:
         assert (user["first_name"], user["last_name"]) == (first, last)
 
 
+def test_register_without_last_name_is_accepted(users: UserFactory, mailbox: Mailbox) -> None:
+    for last_name in ("", " \t"):
+        user = register_user_as(users, first_name="Ada", last_name=last_name)
+        assert (user["first_name"], user["last_name"]) == ("Ada", "")
+        [mail] = mailbox.wait(to=user["email"])
+        assert mail["text"].startswith("Hello Ada,\n")
+        assert "\n  Name        Ada\n" in mail["text"]
+
+    response = register(users.client, last_name=None)
+    assert error_of(response) == (422, "validation_failed")
+
+
 def test_injection_in_name_is_shown_literally_in_mail(users: UserFactory, mailbox: Mailbox) -> None:
     for number, name in enumerate(INJECTION_NAMES):
         users.register(f"p{number}@example.com", unused_ip(), first_name=name)
@@ -76,6 +92,8 @@ def test_register_with_invalid_name_has_no_side_effects(app: Flask, client: Flas
     for name in INVALID_NAMES:
         for field in ("first_name", "last_name"):
             assert list(registration_errors(client, **{field: name})) == [field], name
+    for name in ("", "   "):
+        assert list(registration_errors(client, first_name=name)) == ["first_name"]
 
     assert (table_contents(app, excluded=BOOKKEEPING_TABLES), hash_count(app)) == (before, hashes_before)
 

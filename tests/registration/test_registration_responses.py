@@ -42,7 +42,7 @@ def test_verification_mail_contains_code_and_request_details(users: UserFactory,
     registration = start_registration(users, at=OTHER_IP)
     [mail] = mailbox.all()
 
-    assert (mail["to"], mail["subject"]) == (GRACE_EMAIL, "Account Verification on Flaskauth")
+    assert (mail["to"], mail["subject"]) == (GRACE_EMAIL, f"Account Verification on Flaskauth: {registration.code}")
     assert registration.code in mail["text"].splitlines()
     assert registration.code in mail["html"]
     for detail in ("Grace Hopper", OTHER_IP, before.strftime("%Y-%m-%d %H:")):

@@ -163,6 +163,7 @@ INVALID_ROWS: dict[str, dict[str, Any]] = {
     "email: missing": {"email": ""},
     "email: not a valid email address": {"email": "Grace <grace@example.com>"},
     "first_name: contains characters that are not allowed in names": {"first_name": "https://example.com"},
+    "last_name: contains characters that are not allowed in names": {"last_name": "\uff57\uff57\uff57.example.com"},
     "last_name: longer than 100 characters": {"last_name": "x" * 101},
     "first_name: not a string or a number": {"first_name": ["Grace"]},
     "password: unknown hash scheme": {"password": "correct horse battery staple"},

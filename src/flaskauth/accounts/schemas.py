@@ -10,8 +10,9 @@ from flaskauth.accounts import email_addresses, password_policy
 from flaskauth.accounts.email_addresses import InvalidEmail
 from flaskauth.core.context import settings
 from flaskauth.core.http.schemas import Schema, StrictString, UTCTimestamp, fields
+from flaskauth.mail import link_detection
 
-FORBIDDEN_IN_NAMES = re.compile(r"[<>]|://|www\.", re.IGNORECASE)
+FORBIDDEN_IN_NAMES = re.compile(r"[<>]|://|www\.")
 INVALID_EMAIL_MESSAGE = "Invalid Email!"
 INVISIBLE_CATEGORIES = {"Cc", "Cf", "Co", "Zl", "Zp"}
 BLANK_CHARACTERS = "\u115f\u1160\u2800\u3164\uffa0"  # letters and symbols without a visible glyph
@@ -54,7 +55,7 @@ class PasswordField(StrictString):
 
 
 class NameField(StrictString):
-    """A name. Names appear in mails, so links, tags and line breaks are rejected."""
+    """A name. Names appear in mails, so URLs, tags and line breaks are rejected. `min_length=0` allows an empty one."""
 
     def __init__(self, example: str, **kwargs: Any) -> None:
         super().__init__(
@@ -64,7 +65,7 @@ class NameField(StrictString):
     def _deserialize(self, value: object, attr: str | None, data: Any, **kwargs: Any) -> str:
         name = value.strip() if isinstance(value, str) else value
         text = super()._deserialize(name, attr, data, **kwargs)
-        if not is_valid_name(text):
+        if text and not is_valid_name(text):
             raise ValidationError("Contains characters that are not allowed in names.")
         return text
 
@@ -121,7 +122,7 @@ def country_code_field(**kwargs: Any) -> StrictString:
 
 
 def is_valid_name(text: str) -> bool:
-    """Return True if the text is visible and contains no link, tag, control character or line break."""
+    """Return True if the text is visible and contains no URL, tag, control character or line break."""
     categories = [unicodedata.category(letter) for letter in text if letter not in JOINERS + BLANK_CHARACTERS]
     marks = "".join("m" if category in {"Mn", "Me"} else " " for category in categories)
     is_visible = any(category[0] in "LNPS" for category in categories)
@@ -129,7 +130,7 @@ def is_valid_name(text: str) -> bool:
         is_visible
         and INVISIBLE_CATEGORIES.isdisjoint(categories)
         and "m" * (MAX_COMBINING_MARKS + 1) not in marks
-        and not FORBIDDEN_IN_NAMES.search(text)
+        and not FORBIDDEN_IN_NAMES.search(link_detection.fold(text))
         # Programs behind a mail server may fail on Unicode noncharacters.
         and not any(ord(letter) & 0xFFFE == 0xFFFE or "\ufdd0" <= letter <= "\ufdef" for letter in text)
     )

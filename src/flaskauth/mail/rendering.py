@@ -13,7 +13,7 @@ from jinja2 import BaseLoader, Environment, PackageLoader, PrefixLoader, StrictU
 from flaskauth.core.context import settings
 from flaskauth.mail.headers import sender_address, to_header_address
 from flaskauth.mail.models import DEFAULT_LOCALE, OutboxMail
-from flaskauth.mail.text import isolate, to_one_line
+from flaskauth.mail.text import as_title, isolate, to_one_line
 
 PACKAGE = "flaskauth"
 TEMPLATE_FOLDER = "templates/mail"
@@ -79,8 +79,10 @@ def _template_environment() -> Environment:
         loader=PrefixLoader(loaders),
         autoescape=select_autoescape(enabled_extensions=("html",), default=False),
         undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    environment.filters["isolated"] = isolate
+    environment.filters |= {"isolated": isolate, "as_title": as_title}
     return environment
 
 

@@ -176,4 +176,4 @@ def _to_mailbox_message(mail: OutboxMail) -> MailboxMessage:
 
 def _body_part(message: EmailMessage, subtype: str) -> str:
     part = message.get_body((subtype,))
-    return str(part.get_content()) if part else ""
+    return str(part.get_content()).replace("\r\n", "\n") if part else ""

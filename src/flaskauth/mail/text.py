@@ -17,3 +17,8 @@ def to_one_line(text: str) -> str:
 def isolate(text: str) -> str:
     """Return the text with bidirectional isolation: a date in an Arabic line is not reordered, nor is the line."""
     return f"{FIRST_STRONG_ISOLATE}{text}{POP_DIRECTIONAL_ISOLATE}"
+
+
+def as_title(name: str) -> str:
+    """Return the name, with a capital first letter if it is one lower-case word. Other names keep their spelling."""
+    return name.capitalize() if name.isalnum() and name.islower() else name

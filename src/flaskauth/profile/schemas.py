@@ -23,7 +23,7 @@ class ProfileResponse(ResponseSchema):
 
 class EditRequest(RequestSchema):
     first_name = NameField("Grace")
-    last_name = NameField("Hopper")
+    last_name = NameField("Hopper", min_length=0)
     country_id = StrictInteger(metadata={"example": 566, "description": "ISO 3166-1 number"})
     country = country_code_field()
     locale = LocaleField()

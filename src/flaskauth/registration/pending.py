@@ -15,6 +15,7 @@ from flaskauth.core.db.compiled import CompiledStatement, insert_row
 from flaskauth.core.db.session import db, delete_batch, execute_count
 from flaskauth.core.http.request import client_network
 from flaskauth.mail import rate_limits as mail_limits
+from flaskauth.mail.link_detection import contains_link
 from flaskauth.mail.models import DISCARDED, QUEUED, SUPPRESSED
 from flaskauth.mail.outbox import format_timestamp
 from flaskauth.one_time_codes import service as codes
@@ -166,12 +167,13 @@ def purge() -> int:
 
 
 def _notify_code(registration: Registration, code: OneTimeCode, state: str) -> None:
-    """Enqueue the mail with the code to the spelling that the registration was given."""
+    """Enqueue the mail with the code to the spelling that the registration was given.
+
+    A name that contains a link is left out: an attacker can register the email address of a third party.
+    """
+    first_name, last_name = registration.first_name, registration.last_name
+    if contains_link(f"{first_name} {last_name}"):
+        first_name = last_name = ""
     mail.notify(
-        "registration/verify_email",
-        registration,
-        code=code,
-        state=state,
-        first_name=registration.first_name,
-        last_name=registration.last_name,
+        "registration/verify_email", registration, code=code, state=state, first_name=first_name, last_name=last_name
     )

@@ -20,7 +20,7 @@ class RegisterRequest(RequestSchema):
     email = EmailField(required=True)
     password = PasswordField(required=True)
     first_name = NameField("Grace", required=True)
-    last_name = NameField("Hopper", required=True)
+    last_name = NameField("Hopper", min_length=0, required=True)
     country = country_code_field()
     locale = LocaleField(load_default=lambda: preferred_language(languages()))
 

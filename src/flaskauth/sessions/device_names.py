@@ -4,11 +4,13 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from flaskauth.mail.link_detection import contains_link
+
 if TYPE_CHECKING:
     from ua_parser import Parser
 
 # An attacker controls the user agent, so nothing that looks like a link may go into a mail.
-SAFE_NAME = re.compile(r"[\w +-]{1,40}(\.[\w +-]{1,10})?")
+SAFE_NAME = re.compile(r"[\w .+-]{1,50}")
 
 
 @lru_cache(maxsize=1024)
@@ -20,7 +22,7 @@ def device_name(user_agent: str) -> str:
 
 
 def _sanitize(name: str) -> str:
-    return name if SAFE_NAME.fullmatch(name) and "www." not in name.lower() else ""
+    return name if SAFE_NAME.fullmatch(name) and not contains_link(name) else ""
 
 
 @lru_cache(maxsize=1)
