@@ -6,7 +6,6 @@ from datetime import timedelta
 from inspect import iscoroutinefunction
 
 import click
-import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from flaskauth import health, metrics, migrations, openapi
@@ -30,6 +29,7 @@ from flaskauth.core.http.fast_path import FastPathMiddleware
 from flaskauth.core.jobs import background
 from flaskauth.core.jobs.background import PeriodicJob
 from flaskauth.core.observability import log
+from flaskauth.core.observability.log import get_logger
 from flaskauth.core.passwords import hashing
 from flaskauth.core.passwords.hashing import HashingPool
 from flaskauth.countries import routes as country_routes
@@ -91,7 +91,7 @@ UNDECRYPTABLE_KEYS = (
     " and signs out all users."
 )
 
-logger = structlog.get_logger(__name__)
+logger = get_logger(__name__)
 
 
 def create_app(settings: Settings | None = None) -> AuthFlask:
@@ -103,8 +103,8 @@ def create_app(settings: Settings | None = None) -> AuthFlask:
         SettingsError: one or more settings are invalid.
         ClickException: a stored signing key cannot be decrypted with SECRET_KEY or a fallback.
     """
-    log.configure()
     settings = settings or Settings.load()
+    log.init_app(settings)
     app = create_base_app(settings)
     for bp in BLUEPRINTS:
         app.register_blueprint(bp)
@@ -164,7 +164,6 @@ def create_base_app(settings: Settings) -> AuthFlask:
     app.config.update(
         SECRET_KEY=settings.secrets[0],
         TESTING=settings.flask_testing,
-        PROPAGATE_EXCEPTIONS=False,
         SQLALCHEMY_ENGINES={"default": engine.options(settings), AUTOCOMMIT: engine.autocommit_options(settings)},
     )
     app.extensions[context.KEY] = settings

@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar, TypeVar
 
-import structlog
 from flask import current_app, request
 from pydantic import SecretStr
 from sqlalchemy import Connection, Engine, func, select, text
@@ -18,6 +17,7 @@ from flaskauth.core.db.session import db
 from flaskauth.core.errors import Unavailable
 from flaskauth.core.http.request import Blueprint, is_direct_local_request, public, raises
 from flaskauth.core.http.schemas import ResponseSchema, Schema, fields, message_field
+from flaskauth.core.observability.log import get_logger
 from flaskauth.mail.models import QUEUED, OutboxMail
 from flaskauth.migrations import is_current, is_newer
 
@@ -33,7 +33,7 @@ OPTIONAL_CHECKS = ("broker", "outbox")
 
 T = TypeVar("T")
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 # Checks run in threads: a host that drops packets blocks a connection for longer than a health probe waits.
 _executor = ThreadPoolExecutor(max_workers=4, thread_name_prefix="health")
 

@@ -6,7 +6,6 @@ In development no token is needed, under the same conditions as for the mailbox.
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-import structlog
 from apiflask.schemas import FileSchema
 from flask import Flask, Response, current_app
 from sqlalchemy import Connection, Engine, QueuePool, func, select
@@ -19,6 +18,7 @@ from flaskauth.core.errors import NotFound
 from flaskauth.core.http.request import Blueprint, public, raises
 from flaskauth.core.jobs.background import HEARTBEAT, ScheduledRun
 from flaskauth.core.observability import metrics as core_metrics
+from flaskauth.core.observability.log import get_logger
 from flaskauth.core.passwords import hashing
 from flaskauth.health import is_operator
 from flaskauth.mail.models import FAILED, QUEUED, OutboxMail
@@ -30,7 +30,7 @@ DATABASE_UP = "database_up", "1 if the database responded to this request, else 
 
 Sample = tuple[str, str, float]
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 bp = Blueprint("metrics", __name__, tag="Operations")
 
 

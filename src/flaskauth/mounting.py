@@ -4,12 +4,12 @@ The host application keeps its own database, JSON provider, headers and error pa
 the server renders it.
 """
 
+import logging
 import re
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-import structlog
 from flask import Flask, Response
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
@@ -18,11 +18,13 @@ from flaskauth.core.errors import APIError
 from flaskauth.core.http.app import error_response
 from flaskauth.core.http.request import request_id
 from flaskauth.core.jobs import background
+from flaskauth.core.observability import log
+from flaskauth.core.observability.log import get_logger
 from flaskauth.settings import Settings
 
 PREFIX_PATTERN = re.compile(r"(/[\w.~-]+)+", re.ASCII)
 
-log = structlog.get_logger(__name__)
+logger = get_logger(__name__)
 
 
 def mount(app: Flask, server: Flask, prefix: str) -> None:
@@ -43,12 +45,15 @@ def mount(app: Flask, server: Flask, prefix: str) -> None:
     app.extensions[context.MOUNTED] = server
     app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {prefix: _with_root_path(server)})  # type: ignore[method-assign]
     app.register_error_handler(APIError, _handle_api_error)
+    logging.getLogger("werkzeug").removeFilter(log.is_not_request_line)  # the host application does not log its own
     # The background worker, which sends mail, starts with the first request to either application.
     app.before_request(server.extensions[background.KEY].start)
     settings: Settings = server.extensions[context.KEY]
+    if not settings.is_development:
+        logging.getLogger(app.name).addFilter(log.strip_exception)  # `app.logger`, without the handler that it adds
     if not urlsplit(settings.public_url).path.endswith(prefix):  # not an error: a proxy may rewrite the path
         detail = f"PUBLIC_URL: does not end in {prefix}, where the server is mounted"
-        log.warning("configuration_warning", detail=detail)
+        logger.warning("configuration_warning", detail=detail)
 
 
 def _find_mount_error(app: Flask, server: Flask, prefix: str) -> str | None:

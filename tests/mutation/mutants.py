@@ -24,6 +24,20 @@ class Mutant:
 
 MUTANTS = (
     Mutant(
+        "personal data in logs",
+        "core/observability/log.py",
+        "    _state.shows_exception_text = settings.is_development\n",
+        "    _state.shows_exception_text = True\n",
+        ("tests/core/test_log_destination.py::test_production_exception_omits_its_text",),
+    ),
+    Mutant(
+        "personal data in logs",
+        "mounting.py",
+        "        logging.getLogger(app.name).addFilter(log.strip_exception)",
+        "        logging.getLogger(app.name)",
+        ("tests/core/test_log_destination.py::test_production_exception_omits_its_text",),
+    ),
+    Mutant(
         "row count ignored",
         "one_time_codes/verification.py",
         """        if not execute_count(usable.values(used_at=now, request_expires_at=now)):

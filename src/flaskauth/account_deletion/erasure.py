@@ -5,7 +5,6 @@ Each user is erased in one transaction: if it fails, nothing is erased, and the 
 
 from datetime import timedelta
 
-import structlog
 from sqlalchemy.exc import IntegrityError
 
 from flaskauth import audit, mail
@@ -16,6 +15,7 @@ from flaskauth.avatars import service as avatars
 from flaskauth.core import clock
 from flaskauth.core.db.error_messages import describe
 from flaskauth.core.db.session import db
+from flaskauth.core.observability.log import get_logger
 from flaskauth.mail import service as stored_mail
 from flaskauth.mail.service import MailFilter
 from flaskauth.one_time_codes import links
@@ -25,7 +25,7 @@ from flaskauth.registration import pending
 BATCH_SIZE = 10
 RETRY_DELAY = timedelta(hours=1)
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 def purge() -> int:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
-import structlog
 from sqlalchemy import delete, select, update
 
 from flaskauth.audit import integrity
@@ -16,12 +15,13 @@ from flaskauth.audit.models import AuditEvent, AuditSeal
 from flaskauth.core import clock
 from flaskauth.core.context import settings
 from flaskauth.core.db.session import after_commit, db, execute_count, transaction
+from flaskauth.core.observability.log import get_logger
 
 SEAL_DELAY = timedelta(minutes=2)  # most transactions have committed by then
 SEAL_SIZE = 500  # events in a seal
 SEAL_BATCH_SIZE = 10
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 def seal() -> None:

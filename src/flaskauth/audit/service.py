@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import structlog
 from flask import has_request_context
 from sqlalchemy import select, update
 
@@ -13,6 +12,7 @@ from flaskauth.core.db.compiled import insert_row
 from flaskauth.core.db.session import db, execute_count
 from flaskauth.core.http.request import client_ip, request_id, user_agent
 from flaskauth.core.ids import new_id
+from flaskauth.core.observability.log import get_logger
 
 # All events and their meaning, with the corresponding name of the OWASP logging vocabulary, if there is one.
 EVENTS = {
@@ -51,7 +51,7 @@ EVENTS = {
     "mail_rejected": "a mail server rejected a mail permanently",
 }
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 def record(

@@ -3,8 +3,6 @@
 from datetime import timedelta
 from typing import IO
 
-import structlog
-
 from flaskauth import audit
 from flaskauth.accounts import service as accounts
 from flaskauth.accounts.models import User
@@ -13,6 +11,7 @@ from flaskauth.avatars.storage import StoredImage, storage
 from flaskauth.core import clock
 from flaskauth.core.db.session import after_commit, commit_now, transaction
 from flaskauth.core.errors import NotFound, RetryableError, TooManyRequests
+from flaskauth.core.observability.log import get_logger
 from flaskauth.rate_limits import service as rate_limits
 from flaskauth.rate_limits.service import RateLimit, RateLimitResult
 from flaskauth.signing_keys.access_tokens import InvalidToken
@@ -20,7 +19,7 @@ from flaskauth.signing_keys.access_tokens import InvalidToken
 UPLOAD_LIMIT = RateLimit(30, timedelta(hours=1))
 ORPHAN_AGE = timedelta(hours=1)  # a request that stored a file has committed or failed by then
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 def set_avatar(user: User, file: IO[bytes]) -> User:

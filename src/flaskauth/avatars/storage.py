@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
-import structlog
 from flask import current_app
 
 from flaskauth.core import crypto
 from flaskauth.core.context import settings
 from flaskauth.core.errors import Overloaded, Unavailable
+from flaskauth.core.observability.log import get_logger
 from flaskauth.settings import Settings
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ MAX_WAIT = 0.5  # seconds
 TIMEOUTS: "ClientConfig" = {"connect_timeout": "2s", "timeout": "4s"}
 RETRIES: "RetryConfig" = {"max_retries": 1, "retry_timeout": timedelta(seconds=5)}
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.message import EmailMessage
 
-import structlog
 from flask import current_app
 from sqlalchemy import and_, bindparam, or_, select, update
 
@@ -19,6 +18,7 @@ from flaskauth.core import clock, crypto
 from flaskauth.core.context import settings
 from flaskauth.core.db.compiled import CompiledStatement, IdRow
 from flaskauth.core.db.session import transaction
+from flaskauth.core.observability.log import get_logger
 from flaskauth.mail import smtp
 from flaskauth.mail.models import DISCARDED, FAILED, QUEUED, SENT, OutboxMail
 from flaskauth.mail.rendering import render
@@ -66,7 +66,7 @@ RECORD_RESULT = CompiledStatement(
     )
 )
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True)

@@ -6,19 +6,19 @@ If the broker is unavailable, this process sends the mail itself. The periodic j
 import time
 from dataclasses import dataclass
 
-import structlog
 from flask import current_app
 
 from flaskauth.core.context import settings
 from flaskauth.core.jobs import background
 from flaskauth.core.jobs.celery_app import get_celery
+from flaskauth.core.observability.log import get_logger
 from flaskauth.mail.delivery import deliver
 
 EXTENSION_KEY = "flaskauth.mail.broker"
 TASK_NAME = "flaskauth.mail.deliver"
 BROKER_RETRY_INTERVAL = 5.0  # seconds between attempts to reach an unavailable broker
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 @dataclass

@@ -9,10 +9,9 @@ from datetime import UTC, datetime
 from email.message import EmailMessage
 from urllib.parse import urlsplit
 
-import structlog
-
 from flaskauth.core.context import settings
 from flaskauth.core.deadline import Deadline, get_tls_context
+from flaskauth.core.observability.log import get_logger
 from flaskauth.mail.headers import address_literal, sender_address, to_header_address
 from flaskauth.settings import Settings
 
@@ -25,7 +24,7 @@ MESSAGE_STAGES = {"mail", "rcpt", "data"}
 AUTHENTICATION_CODES = {530, 534, 535, 538}
 MAILBOX_NAME_NOT_ALLOWED = 553  # for a non-ASCII address and a server without SMTPUTF8 (RFC 6531 section 3.5)
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class DeliveryError(Exception):

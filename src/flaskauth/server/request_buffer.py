@@ -12,12 +12,12 @@ from tempfile import SpooledTemporaryFile
 from typing import IO
 
 import orjson
-import structlog
 from granian.rsgi import Headers as RequestHeaders  # type: ignore[attr-defined]
 from granian.rsgi import ProtocolClosed, Scope  # type: ignore[attr-defined]
 
 from flaskauth.core.errors import APIError, BadRequest, InternalError, Overloaded, TooLarge, Unavailable
 from flaskauth.core.ids import new_secret_id
+from flaskauth.core.observability.log import get_logger
 from flaskauth.server.thread_pool import WorkerThreads
 from flaskauth.server.wsgi_adapter import (
     Application,
@@ -43,7 +43,7 @@ MAX_DELAYED_RESPONSES = 256  # per process; more would leave too few connections
 CLOSE_HEADERS = (("Connection", "close"),)
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}  # RFC 9110 9.2.1: safe methods
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class BodyTimeout(BadRequest):

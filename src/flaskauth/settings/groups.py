@@ -54,6 +54,11 @@ class ProcessSettings(Section):
     development.
     """
 
+    log_format: Literal["console", "json"] | None = None
+    """`json`: one line for each event on standard error; `console`: text for people. Unset: `console` on a terminal in
+    development, else `json`. An application that configures logging decides by itself.
+    """
+
     flask_app: str = "flaskauth"
     """Flask's setting: the application that `flask run` serves."""
 

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-import structlog
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 from flask import current_app
@@ -14,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from flaskauth.core import clock, crypto
 from flaskauth.core.db.session import db
 from flaskauth.core.errors import Unavailable
+from flaskauth.core.observability.log import get_logger
 from flaskauth.signing_keys.models import SigningKey
 
 RELOAD_INTERVAL = timedelta(seconds=60)
@@ -21,7 +21,7 @@ UNKNOWN_KEY_RELOAD_INTERVAL = timedelta(seconds=10)
 ENCRYPTION_LABEL = "signing key"
 EXTENSION_KEY = "flaskauth.signing_keys"
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True)

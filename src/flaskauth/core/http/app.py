@@ -1,7 +1,10 @@
 """The Flask application class: transactions, error responses, default headers and the request log."""
 
+import logging
 import time
 from collections.abc import Sequence
+from functools import cached_property
+from types import TracebackType
 from typing import Any, NoReturn
 from urllib.parse import urlsplit, urlunsplit
 
@@ -17,13 +20,16 @@ from werkzeug.routing import IntegerConverter, MapAdapter, RequestRedirect
 
 from flaskauth.core import errors
 from flaskauth.core.db.session import transaction
-from flaskauth.core.errors import APIError, Forbidden, InternalError, MethodNotAllowed
+from flaskauth.core.errors import APIError, Forbidden, MethodNotAllowed
 from flaskauth.core.http import json_body
 from flaskauth.core.http.request import client_ip, json_response, request_id
 from flaskauth.core.observability import metrics as core_metrics
+from flaskauth.core.observability.log import get_logger
 from flaskauth.settings import Settings
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
+
+ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
 STARTED_AT = "flaskauth.started_at"
 FAST_PATH_ERROR = "flaskauth.fast_path_error"  # an APIError that the fast path raised
@@ -39,7 +45,7 @@ FALLBACK_HEADERS = (
 
 ERRORS_BY_STATUS = {
     error_class.status: error_class
-    for error_class in (errors.BadRequest, errors.NotFound, MethodNotAllowed, errors.TooLarge)
+    for error_class in (errors.BadRequest, errors.NotFound, MethodNotAllowed, errors.TooLarge, errors.InternalError)
 }
 
 
@@ -76,6 +82,15 @@ class AuthFlask(APIFlask):
 
     json_provider_class = OrjsonProvider
     session_interface = LazyCookieSessions()
+
+    @cached_property
+    def logger(self) -> logging.Logger:
+        """The logger of the package, without the handler that Flask adds: `log.init_app` decides where it writes."""
+        return logging.getLogger(self.name)
+
+    def log_exception(self, exc_info: ExceptionInfo) -> None:
+        """Log an exception of a view. Flask calls this unless it propagates the exception, as with its debugger."""
+        log.error("unhandled_exception", exc_info=exc_info)
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
         """Replace an empty path by "/": werkzeug would redirect it to the host in the Host header.
@@ -116,7 +131,6 @@ def init_app(app: Flask, settings: Settings) -> None:
         app.before_request(_reject_remote_clients)
     app.register_error_handler(APIError, error_response)
     app.register_error_handler(HTTPException, _handle_http_error)
-    app.register_error_handler(Exception, _handle_unexpected)
     fixed_headers = _fixed_headers(settings)
     app.after_request(lambda response: _finish_response(app, response, fixed_headers))
 
@@ -165,11 +179,6 @@ def _handle_http_error(error: HTTPException) -> Response | HTTPException:
 def _api_error_class(error: HTTPException) -> type[APIError]:
     """Return an `APIError` class for an HTTP error of a host route, such as `abort(409, "Sold out.")`."""
     return type(type(error).__name__, (APIError,), {"status": error.code, "message": error.description})
-
-
-def _handle_unexpected(error: Exception) -> Response:
-    log.error("unhandled_exception", exc_info=error)
-    return error_response(InternalError())
 
 
 def default_headers(settings: Settings) -> list[tuple[str, str]]:

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from functools import partial, wraps
 from typing import ParamSpec, Protocol, TypeVar, cast
 
-import structlog
 from flask import Flask, current_app, request
 from limits import RateLimitItem, parse_many
 from limits.errors import StorageError
@@ -19,6 +18,7 @@ from flaskauth.core.errors import TooManyRequests
 from flaskauth.core.http.memory_storage import InMemoryStorage
 from flaskauth.core.http.request import Environ, client_ip_from, network_of, raises
 from flaskauth.core.observability import metrics as core_metrics
+from flaskauth.core.observability.log import get_logger
 from flaskauth.settings import Settings
 
 P = ParamSpec("P")
@@ -29,7 +29,7 @@ COUNTED_LIMITS = "flaskauth.counted_limits"
 REDIS_TIMEOUT = 0.5  # seconds
 REDIS_RETRY_SECONDS = 5.0  # seconds between attempts while Redis is unavailable
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class LimitedView(Protocol):

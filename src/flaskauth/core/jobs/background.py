@@ -14,7 +14,6 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import NamedTuple, TypeVarTuple
 
-import structlog
 from flask import Flask, current_app
 from sqlalchemy import select, update
 from sqlalchemy.orm import Mapped, mapped_column
@@ -24,6 +23,7 @@ from flaskauth.core.db.compiled import insert_row_if_absent
 from flaskauth.core.db.error_messages import describe
 from flaskauth.core.db.session import commit_now, db, execute_count, transaction
 from flaskauth.core.db.types import Base, ExactString, UTCDateTime
+from flaskauth.core.observability.log import get_logger
 
 KEY = "flaskauth.jobs"
 MAX_QUEUED = 10_000
@@ -33,7 +33,7 @@ HEARTBEAT_INTERVAL = timedelta(seconds=30)
 
 Ts = TypeVarTuple("Ts")
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class ScheduledRun(Base):

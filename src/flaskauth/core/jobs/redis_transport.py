@@ -4,14 +4,15 @@ from collections.abc import Callable
 from queue import Empty
 from typing import Protocol
 
-import structlog
 from kombu.transport import redis
+
+from flaskauth.core.observability.log import get_logger
 
 # The headers that the messages need. Others (time limits, delays, retries) would let a forged message do harm.
 ALLOWED_HEADERS = {"lang", "task", "id", "expires"}
 DECODE_ERRORS = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class Message(Protocol):

@@ -1,21 +1,54 @@
-"""Logging: one JSON line per event with the request id, without secrets and personal data."""
+"""Logging: events with the request id, without secrets and personal data.
+
+The loggers of `get_logger` pass their events to the loggers of the standard library, so the application decides where
+they are written. If it configures no handler, they go to standard error: on a terminal as text in development, else as
+JSON, one line for each event.
+"""
 
 import logging
 import os
-import re
 import select
 import sys
 import traceback
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TextIO, cast
 
 import structlog
+from flask import has_request_context, request
+from structlog.dev import ConsoleRenderer, plain_traceback
+from structlog.stdlib import BoundLogger, ProcessorFormatter
 from structlog.typing import EventDict, Processor
 
-ANSI_COLOR = re.compile(r"\x1b\[[0-9;]*m")
+from flaskauth.settings import Settings
+
+ROOT_NAME = "flaskauth"  # the parent of all loggers of this package
 WRITE_TIMEOUT_MS = 100  # milliseconds
 MAX_VALUE_LENGTH = 1000  # characters of one value
+MAX_FRAMES = 8  # of a traceback without values
 SECRET_WORDS = ("password", "token", "secret", "otp", "code_", "authorization", "cookie", "email", "address", "key_")
+
+
+class Event(dict[str, object]):
+    """The message of a log record. As text it is `event key=value`, for the handlers of the application."""
+
+    def __str__(self) -> str:
+        pairs = [f"{name}={value}" for name, value in self.items() if name not in TEXT_EXCLUDED]
+        text = " ".join([str(self["event"]), *pairs])
+        return f"{text}\n{self['exception']}" if "exception" in self else text
+
+
+TEXT_EXCLUDED = {"event", "level", "timestamp", "exception"}  # a handler adds the level and the time itself
+
+
+@dataclass
+class _State:
+    shows_exception_text: bool = False
+    level: int = logging.NOTSET
+    """The level that this module has set. The application may have set a different one, which is kept."""
+
+
+_state = _State()
 
 
 class NonBlockingStream:
@@ -54,42 +87,83 @@ class NonBlockingStream:
             return False
 
 
+def get_logger(name: str) -> BoundLogger:
+    """Return a structlog logger for the standard library's logger of this name."""
+    logger: BoundLogger = structlog.wrap_logger(
+        logging.getLogger(name),
+        processors=[structlog.stdlib.filter_by_level, *SHARED_PROCESSORS, _wrap_event],
+        wrapper_class=BoundLogger,
+    ).bind()
+    return logger
+
+
 def configure(level: int = logging.INFO) -> None:
-    """Write all log events, including those of libraries, to standard error as JSON."""
-    shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _strip_exception_text,
-        _redact,
-    ]
-    stream = NonBlockingStream(sys.stderr)
-    structlog.configure(
-        processors=[*shared, structlog.processors.JSONRenderer(sort_keys=False)],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", stream)),
-        cache_logger_on_first_use=False,
+    """Write events of this level and above to standard error as JSON, unless logging has handlers."""
+    _write_unhandled_records(structlog.processors.JSONRenderer())
+    _set_level(level)
+
+
+def init_app(settings: Settings) -> None:
+    """Write events to standard error, unless logging has handlers, now or later. Keep levels that are already set.
+
+    In development, exceptions include their text and the complete traceback, and a terminal shows text instead of JSON.
+    """
+    _state.shows_exception_text = settings.is_development
+    is_console = settings.log_format == "console" or (
+        settings.log_format is None and settings.is_development and sys.stderr.isatty()
     )
-    handler = logging.StreamHandler(stream)
+    _write_unhandled_records(_console_renderer() if is_console else structlog.processors.JSONRenderer())
+    _set_level(logging.INFO)
+    logging.getLogger("werkzeug").addFilter(is_not_request_line)
+
+
+def _set_level(level: int) -> None:
+    logger = logging.getLogger(ROOT_NAME)
+    if logger.level in {logging.NOTSET, _state.level}:
+        logger.setLevel(level)
+        _state.level = level
+
+
+def _write_unhandled_records(renderer: Processor) -> None:
+    """Replace the standard library's handler of last resort, which is used only for records without a handler."""
+    handler = logging.StreamHandler(cast("TextIO", NonBlockingStream(sys.stderr)))
     handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.JSONRenderer(),
-            ],
+        ProcessorFormatter(
+            foreign_pre_chain=SHARED_PROCESSORS, processors=[ProcessorFormatter.remove_processors_meta, renderer]
         )
     )
-    logging.basicConfig(handlers=[handler], level=level, force=True)
-    logging.getLogger("werkzeug").addFilter(_filter_werkzeug_record)
-    for name in ("alembic", "celery.app.trace", "kombu", "amqp"):  # verbose at INFO
-        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.lastResort = handler
 
 
-def _filter_werkzeug_record(record: logging.LogRecord) -> bool:
-    """Keep the address and the problems that Flask's development server logs, without colour; drop its request log."""
-    record.msg, record.args = ANSI_COLOR.sub("", record.getMessage()), ()
-    return record.levelno > logging.INFO or "Running on" in record.getMessage()
+def _console_renderer() -> Processor:
+    renderer = ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain_traceback)
+
+    def render(logger: object, method: str, event: EventDict) -> str:
+        return renderer(logger, method, {name: _escape(name, value) for name, value in event.items()})
+
+    return render
+
+
+def _escape(name: str, value: object) -> object:
+    """Escape control characters, which a client could use to forge lines or to control the terminal."""
+    if not isinstance(value, str) or value.isprintable() or name == "exception":
+        return value
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in value)
+
+
+def is_not_request_line(record: logging.LogRecord) -> bool:
+    """Return False for the request lines of Flask's development server: the server logs its requests itself."""
+    return bool(logging.root.handlers) or record.levelno > logging.INFO or "HTTP/" not in record.getMessage()
+
+
+def strip_exception(record: logging.LogRecord) -> bool:
+    """Replace the exception of a record by its type and frames, unless logging has handlers. A filter for loggers."""
+    if record.exc_info and record.exc_info[1] and not logging.root.handlers:
+        frames = "".join(f"\n  {frame}" for frame in _frames(record.exc_info[1]))
+        where = f" in {request.endpoint}" if has_request_context() else ""
+        record.msg = f"{record.getMessage()}\n{type(record.exc_info[1]).__name__}{where}{frames}"
+        record.args, record.exc_info = (), None
+    return True
 
 
 def mask_email(email: str) -> str:
@@ -98,15 +172,25 @@ def mask_email(email: str) -> str:
     return f"{local[:1]}***@{domain}"
 
 
-def _strip_exception_text(_logger: object, _method: str, event: EventDict) -> EventDict:
-    """Replace an exception by its type and frames: its text may contain SQL, email addresses or secrets."""
+def _format_exception(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """Add the traceback in development. Else add the type and the frames: the text may contain SQL or secrets."""
     info = event.pop("exc_info", None)
     error = info[1] if isinstance(info, tuple) else sys.exc_info()[1] if info is True else info
-    if isinstance(error, BaseException):
-        frames = traceback.extract_tb(error.__traceback__)[-8:]
-        event["exception"] = type(error).__name__
-        event["where"] = [f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno} {frame.name}" for frame in frames]
+    if not isinstance(error, BaseException):
+        return event
+    if _state.shows_exception_text:
+        event["exception"] = "".join(traceback.format_exception(error)).rstrip()
+        return event
+    event["exception"] = type(error).__name__
+    event["where"] = _frames(error)
+    if has_request_context():
+        event["endpoint"] = request.endpoint
     return event
+
+
+def _frames(error: BaseException) -> list[str]:
+    frames = traceback.extract_tb(error.__traceback__)[-MAX_FRAMES:]
+    return [f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno} {frame.name}" for frame in frames]
 
 
 def _redact(_logger: object, _method: str, event: EventDict) -> EventDict:
@@ -122,3 +206,17 @@ def _redact_value(name: str, value: object) -> object:
 @lru_cache(maxsize=1024)
 def _is_secret(name: str) -> bool:
     return any(word in f"{name}_" for word in SECRET_WORDS) and name != "event"
+
+
+def _wrap_event(logger: object, method: str, event: EventDict) -> tuple[tuple[Event], dict[str, dict[str, object]]]:
+    """Pass the event to the standard library, in the form that `ProcessorFormatter` recognises."""
+    return (Event(event),), {"extra": {"_logger": logger, "_name": method}}
+
+
+SHARED_PROCESSORS: tuple[Processor, ...] = (
+    structlog.contextvars.merge_contextvars,
+    structlog.processors.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    _redact,
+    _format_exception,
+)
