@@ -43,7 +43,12 @@ DATABASE_DEPENDENT = (
     *("mail/test_mail_leases", "profile/test_account_export", "registration/test_registration_idempotent"),
     *("registration/test_verification_limits", "registration/test_registration_existing_email"),
     *("registration/test_email_addresses", "registration/test_registration_fields", "profile/test_activity"),
-    *("sessions/test_refresh_token_rotation", "sessions/test_logout", "signing_keys/test_signing_key_rotation"),
+    *(
+        "sessions/test_refresh_token_rotation",
+        "sessions/test_refresh_late",
+        "sessions/test_logout",
+        "signing_keys/test_signing_key_rotation",
+    ),
     *("user_admin/test_user_import", "user_admin/test_user_export", "login/test_login_lockout"),
 )
 # The slowest files, which start first so that no worker is left with one of them at the end.

@@ -272,7 +272,7 @@ TIMES = (
             1440,
         ),
         Row(
-            *("Reuse of the previous refresh token", "{} s", "session", "database", "the session is revoked"),
+            *("Reuse of the previous refresh token", "{} s", "session", "database", "only from a recognised network"),
             ("settings.refresh_token_reuse_interval",),
         ),
         Row("Password lockout", "{} at first", "counter", DATABASE, "-", ("rate_limits.service.FIRST_LOCKOUT",)),

@@ -12,7 +12,7 @@ from tests.conftest import sql_servers
 from tests.security_alerts.helpers import REVOCATIONS, Action, ActiveAccount
 from tests.sessions.helpers import INVALID_REFRESH_TOKEN, SessionClient
 from tests.support.inspect import audit_events, error_of
-from tests.support.users import bearer
+from tests.support.users import OTHER_IP, bearer
 from werkzeug.test import TestResponse
 
 from flaskauth.core import clock
@@ -122,9 +122,8 @@ def test_refresh_after_reuse_interval_is_reuse(app: Flask) -> None:
         refresh_times(session, 1)
         clock.travel(timedelta(seconds=31))
 
-    late_response, _ = run_interleaved(
-        app, BEFORE_ROTATION, partial(session.post_refresh, session.refresh_token), refresh_and_wait
-    )
+    late_refresh = partial(session.post_refresh, session.refresh_token, at=OTHER_IP)
+    late_response, _ = run_interleaved(app, BEFORE_ROTATION, late_refresh, refresh_and_wait)
     assert error_of(late_response) == INVALID_REFRESH_TOKEN
     assert session.is_logged_out()
 

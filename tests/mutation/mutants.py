@@ -193,12 +193,10 @@ MUTANTS = (
     Mutant(
         "replay in the reuse interval creates a new successor",
         "sessions/service.py",
-        """< reuse_interval)
-    ):
+        """_accept_late_replay(session)):
         return _build_tokens(session)
 """,
-        """< reuse_interval)
-    ):
+        """_accept_late_replay(session)):
         session.generation += 1
         db.session.flush()
         return _build_tokens(session)
@@ -218,6 +216,19 @@ MUTANTS = (
         raise InvalidRefreshToken
 """,
         (f"{INTERLEAVING_TESTS}refresh.py::test_interleaved_refresh_returns_the_same_successor",),
+    ),
+    Mutant(
+        "recognition not required",
+        "sessions/service.py",
+        """    if not settings().refresh_token_reuse_interval or not devices.is_network_recognised(
+        session.user_id, client_network()
+    ):
+        return False
+""",
+        """    if not settings().refresh_token_reuse_interval:
+        return False
+""",
+        ("tests/sessions/test_refresh_late_replay.py::test_late_replay_from_other_network_revokes_session",),
     ),
     Mutant(
         "rate limit reads, then writes",

@@ -83,7 +83,7 @@ def test_refresh_replay_does_not_extend_reuse_interval(app: Flask) -> None:
     assert session.post_refresh(first).status_code == 200
     clock.travel(timedelta(seconds=11))
 
-    assert error_of(session.post_refresh(first)) == INVALID_REFRESH_TOKEN
+    assert error_of(session.post_refresh(first, at=OTHER_IP)) == INVALID_REFRESH_TOKEN
 
 
 def test_concurrent_refreshes_return_one_successor(app: Flask) -> None:

@@ -33,6 +33,7 @@ EVENTS = {
     "sign_in_reported": "a user reported a sign-in with a link from a mail",
     "breach_check_failed": "a password was accepted because the list of breached passwords was unavailable",
     "refresh_token_reused": "an old refresh token was reused and its session was revoked (authn_token_reuse)",
+    "refresh_token_replayed": "an old refresh token was used again, late but from a recognised network, and accepted",
     "signed_out": "a user revoked a session",
     "signed_out_everywhere": "a user revoked all other sessions",
     "session_evicted": "the oldest session was revoked because the user has too many",

@@ -76,14 +76,18 @@ def has_been_seen(user_id: int, network: str, user_agent: str) -> bool:
     return USER_AGENT_QUERY.first(user_id=user_id, network=network, user_agent=user_agent) is not None
 
 
+def is_network_recognised(user_id: int, network: str) -> bool:
+    """Return True if the user (0 for no user) has signed in from this network within 30 days."""
+    visited_since = clock.now() - NETWORK_RECOGNITION_PERIOD
+    return NETWORK_QUERY.first(user_id=user_id, network=network, visited_since=visited_since) is not None
+
+
 def reserve_mail(normalized_email: str, user_id: int, network: str) -> bool:
     """Count a mail against the rate limits of an email address. Return True if it may be sent.
 
-    The limits are higher if the user (0 for no user) has signed in from this network within 30 days.
+    The limits are higher if the network is recognised for the user (0 for no user).
     """
-    visited_since = clock.now() - NETWORK_RECOGNITION_PERIOD
-    is_recognised = NETWORK_QUERY.first(user_id=user_id, network=network, visited_since=visited_since) is not None
-    return mail_limits.reserve(normalized_email, network, is_recognised=is_recognised)
+    return mail_limits.reserve(normalized_email, network, is_recognised=is_network_recognised(user_id, network))
 
 
 def upsert(user_id: int, device_id: int | None, device_token: str | None) -> tuple[int, str]:

@@ -16,6 +16,8 @@ from flaskauth.core.db.session import db, delete_batch, execute_count
 from flaskauth.core.errors import NotFound, Unauthorized
 from flaskauth.core.http.request import client_ip, client_network, user_agent
 from flaskauth.core.ids import MAX_SAFE_INTEGER, new_id
+from flaskauth.rate_limits import service as rate_limits
+from flaskauth.rate_limits.service import RateLimit
 from flaskauth.sessions import devices, refresh_tokens
 from flaskauth.sessions.device_names import device_name
 from flaskauth.sessions.models import Session
@@ -24,6 +26,7 @@ from flaskauth.signing_keys import access_tokens
 from flaskauth.signing_keys import service as signing_keys
 
 MAX_SESSIONS = 20
+LATE_REPLAY_LIMIT = RateLimit(10, timedelta(days=1))
 RETENTION = timedelta(days=30)  # networks are recognised by the sessions of 30 days
 
 
@@ -118,7 +121,8 @@ def refresh(token: str, request_time: datetime) -> TokenPair:
     """Return the next tokens of a session.
 
     The previous generation gets the same successor again within the reuse interval, so two tabs or a lost response do
-    not sign the user out. An older generation revokes the session (RFC 9700 section 4.14.2).
+    not sign the user out. Later it does so from a recognised network while the successor is unused. Any other use of an
+    old generation revokes the session (RFC 9700 section 4.14.2).
 
     Args:
         request_time: identifies the request. A retried request recognises its own rotation by it.
@@ -228,23 +232,45 @@ def _advance_generation(parsed: ParsedRefreshToken, now: datetime, idle_expires_
 
 
 def _replay(token: str, request_time: datetime) -> TokenPair:
-    """Return the same successor for the previous generation. Revoke the session for an older one."""
+    """Return the same successor for the previous generation, or revoke the session."""
     parsed = refresh_tokens.parse(token)
     # This is the first read of the transaction, so it returns the current row.
     session = db.session.get(Session, parsed.session_id) if parsed else None
     if not parsed or session is None or not session.is_active or not settings().refresh_token_rotation:
         raise InvalidRefreshToken
-    reuse_interval = timedelta(seconds=settings().refresh_token_reuse_interval)
     is_previous = parsed.generation == session.generation - 1
-    if (
-        is_previous
-        and session.rotated_at
-        and (session.rotated_at == request_time or clock.now() - session.rotated_at < reuse_interval)
-    ):
+    if is_previous and (_is_in_reuse_interval(session, request_time) or _accept_late_replay(session)):
         return _build_tokens(session)
     if parsed.generation < session.generation:
         _revoke_reused(session)
     raise InvalidRefreshToken
+
+
+def _is_in_reuse_interval(session: Session, request_time: datetime) -> bool:
+    reuse_interval = timedelta(seconds=settings().refresh_token_reuse_interval)
+    return session.rotated_at is not None and (
+        session.rotated_at == request_time or clock.now() - session.rotated_at < reuse_interval
+    )
+
+
+def _accept_late_replay(session: Session) -> bool:
+    """Return True if the client has probably lost the response: its network is recognised, the successor is unused.
+
+    Count and record the replay; above 10 a day, return False. A reuse interval of 0 allows none (ADR 0019).
+    """
+    if not settings().refresh_token_reuse_interval or not devices.is_network_recognised(
+        session.user_id, client_network()
+    ):
+        return False
+    if not rate_limits.hit(rate_limits.counter_key("late refresh", session.id), LATE_REPLAY_LIMIT).is_allowed:
+        return False
+    unused = update(Session).where(
+        Session.id == session.id, Session.generation == session.generation, Session.revoked_at.is_(None)
+    )
+    if not execute_count(unused.values(last_used_at=clock.now())):
+        return False
+    audit.record("refresh_token_replayed", user_id=session.user_id, session_id=session.id)
+    return True
 
 
 def _revoke_reused(session: Session) -> None:

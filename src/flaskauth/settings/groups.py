@@ -182,7 +182,7 @@ class TokenSettings(Section):
 
     refresh_token_reuse_interval: Annotated[int, Field(ge=0, le=60)] = 30
     """Seconds after a rotation in which the old refresh token returns the same successor again. This covers two tabs
-    and lost responses. 0 allows no reuse.
+    and lost responses. A recognised network may repeat it later, while the successor is unused. 0 allows no reuse.
     """
 
 
