@@ -22,18 +22,18 @@ JSONObject = dict[str, Any]
 def page(document: JSONObject) -> Iterator[str]:
     """Yield the lines of the page."""
     yield from ABOUT.splitlines()
-    for tag in [tag["name"] for tag in document["tags"]]:
-        yield from ("", f"## {tag}")
+    for tag, description in [(tag["name"], tag["description"]) for tag in document["tags"]]:
+        yield from ("", f"## {tag}", "", description)
         for path, operations in document["paths"].items():
             for method, operation in operations.items():
                 if tag in operation.get("tags", []):
                     schemas = document["components"]["schemas"]
                     yield from _operation(f"{method.upper()} {path}", operation, schemas)
-    yield from _error_codes(document["paths"])
+    yield from _error_codes(document)
 
 
 def _operation(name: str, operation: JSONObject, schemas: JSONObject) -> Iterator[str]:
-    yield from ("", f"### `{name}`", "", operation["summary"])
+    yield from ("", f"### `{name}`", "", f"{operation['summary']} {_one_line(operation['description'])}")
     if security := operation.get("security", []):
         requirement = "Optional" if {} in security else "Required"
         yield from ("", f"{requirement} header: `Authorization: Bearer <token>`.")
@@ -99,27 +99,33 @@ def _type(field: JSONObject, schemas: JSONObject) -> str:
         return f"list of {_type(field['items'], schemas)}"
     if properties := _resolve(field, schemas).get("properties"):
         return "{" + ", ".join(properties) + "}"
-    return str(field.get("format") or field.get("type", "any"))
+    type_name = str(field.get("type", "any"))
+    return str(field.get("format", type_name)) if type_name == "string" else type_name
 
 
 def _errors(responses: JSONObject) -> Iterator[str]:
-    codes = {status: body["description"].partition(": ")[2] for status, body in responses.items() if status > "399"}
+    codes = {
+        status: response["description"].partition(": ")[2]
+        for status, response in responses.items()
+        if status.isdigit() and status > "399"
+    }
     if codes:
         yield from ("", "Errors: " + "; ".join(f"{status} {names}" for status, names in sorted(codes.items())) + ".")
 
 
-def _error_codes(paths: JSONObject) -> Iterator[str]:
+def _error_codes(document: JSONObject) -> Iterator[str]:
     """List every error code with one of its messages."""
     yield from ("", "## Error codes", "", "| status | `code` | `message`, for example |", "|---|---|---|")
-    operations = [operation for by_method in paths.values() for operation in by_method.values()]
-    responses = [response for operation in operations for response in operation["responses"].items()]
-    messages = {
-        (status, code): example["value"]["message"]
-        for status, response in reversed(responses)
-        for code, example in response.get("content", {}).get("application/json", {}).get("examples", {}).items()
+    operations = [operation for by_method in document["paths"].values() for operation in by_method.values()]
+    responses = {
+        status: document["components"]["responses"][response["$ref"].rpartition("/")[2]]
+        for operation in operations
+        for status, response in operation["responses"].items()
+        if status.isdigit() and "$ref" in response
     }
-    rows = sorted(messages.items())
-    yield from (f"| {status} | `{code}` | {_one_line(message)} |" for (status, code), message in rows)
+    for status, response in sorted(responses.items()):
+        for code, example in response["content"]["application/json"]["examples"].items():
+            yield f"| {status} | `{code}` | {_one_line(example['value']['message'])} |"
 
 
 def _one_line(text: str) -> str:

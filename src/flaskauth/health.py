@@ -83,8 +83,11 @@ class ReadyResponse(ResponseSchema):
 @bp.get("/health/live")
 @public
 @bp.output(AliveResponse)
-def live() -> dict[str, object]:
-    """Check that this process responds. Nothing else is checked."""
+def get_liveness() -> dict[str, object]:
+    """Check that this process responds.
+
+    Nothing else is checked.
+    """
     return {}
 
 
@@ -92,8 +95,11 @@ def live() -> dict[str, object]:
 @public
 @bp.output(ReadyResponse)
 @raises(NotReady)
-def ready() -> dict[str, object]:
-    """Check that this server can serve requests: database, schema, clock and not shutting down."""
+def get_readiness() -> dict[str, object]:
+    """Check that this server can serve requests.
+
+    Checks the database, its schema and the clock, and that the server is not shutting down.
+    """
     checks = _run_checks()
     details: dict[str, object] = {"degraded": [name for name in OPTIONAL_CHECKS if not checks[name].ok]}
     if is_operator():

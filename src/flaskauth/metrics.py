@@ -60,8 +60,11 @@ def init_app(app: Flask, settings: Settings) -> None:
 @public
 @raises(NotFound)
 @bp.output(FileSchema(type="string"), content_type="text/plain")
-def metrics() -> Response:
-    """Get metrics in the Prometheus text format. Requires METRICS_TOKEN, except in development."""
+def get_metrics() -> Response:
+    """Get metrics in the Prometheus text format.
+
+    Requires METRICS_TOKEN as bearer token, except in development.
+    """
     app_metrics = core_metrics.get_metrics(current_app)
     if app_metrics is None or not is_operator():
         raise NotFound

@@ -221,7 +221,7 @@ def test_fast_path_is_off_with_a_custom_after_request_hook(make_app: MakeApp) ->
 
 def test_fast_path_is_off_with_a_custom_view(make_app: MakeApp) -> None:
     app = make_app()
-    app.view_functions["profile.profile"] = lambda: Response("custom")
+    app.view_functions["profile.get_profile"] = lambda: Response("custom")
     token = UserFactory(app).create_verified().login_ok()["token"]
 
     assert get_profile(app, token).body == b"custom"

@@ -90,9 +90,9 @@ def test_issuer_is_public_url_or_the_serving_address(workspace: Workspace, doten
     (workspace.folder / ".env").write_text(dotenv)
     (workspace.folder / "url").write_text("https://from-a-file.example.com")
     with serve_workspace(workspace) as http_client:
-        [server] = http_client.get("/openapi.json").expect()["servers"]
+        keys_url = http_client.get("/").expect()["jwks"]
 
-    assert server["url"] == issuer.format(port=http_client.port)
+    assert keys_url == issuer.format(port=http_client.port) + "/.well-known/jwks.json"
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])

@@ -12,9 +12,9 @@ from flaskauth.app import create_base_app
 from flaskauth.core.http.app import AuthFlask
 
 
-@pytest.fixture
-def sample_document(tmp_path: Path) -> dict[str, Any]:
-    settings = embedded_settings(tmp_path)
+@pytest.fixture(scope="package")
+def sample_document(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    settings = embedded_settings(tmp_path_factory.mktemp("sample"))
     app = create_base_app(settings)
     app.register_blueprint(sample_blueprint.bp)
     openapi.init_app(app, settings)
@@ -22,9 +22,9 @@ def sample_document(tmp_path: Path) -> dict[str, Any]:
     return document
 
 
-@pytest.fixture
-def app(tmp_path: Path) -> AuthFlask:
-    return create_app(embedded_settings(tmp_path))
+@pytest.fixture(scope="package")
+def app(tmp_path_factory: pytest.TempPathFactory) -> AuthFlask:
+    return create_app(embedded_settings(tmp_path_factory.mktemp("app")))
 
 
 @pytest.fixture

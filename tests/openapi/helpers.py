@@ -30,12 +30,17 @@ def documented_routes(app: Flask) -> Iterator[tuple[tuple[str, str], Any]]:
 
 def error_codes(operation: Operation) -> dict[int, list[str]]:
     """Return the error codes of an operation by status."""
-    schemas = {
-        int(status): json_content(response)["schema"]
+    return {
+        int(status): re.findall(r"`(\w+)`", response["description"])
         for status, response in operation["responses"].items()
-        if status >= "4"
+        if status.isdigit() and status >= "4"
     }
-    return {status: schema["allOf"][1]["properties"]["code"]["enum"] for status, schema in schemas.items()}
+
+
+def resolve(document: Document, response: dict[str, Any]) -> dict[str, Any]:
+    """Return the shared response that a response refers to."""
+    shared: dict[str, Any] = document["components"]["responses"][response["$ref"].rpartition("/")[2]]
+    return shared
 
 
 def json_content(response: dict[str, Any]) -> dict[str, Any]:

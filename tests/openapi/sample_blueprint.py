@@ -94,9 +94,9 @@ def delete_note(note_id: int) -> dict[str, Any]:
     return {}
 
 
-@bp.get("/dev/mailbox")
+@bp.get("/sample/hello")
 @public
 @bp.output(ResponseSchema)
-def read_mailbox() -> dict[str, Any]:
-    """List the mails."""
+def get_hello() -> dict[str, Any]:
+    """Return a greeting."""
     return {}

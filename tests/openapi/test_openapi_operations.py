@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from tests.openapi.helpers import Document, Operation, error_codes, json_content, operations
+from tests.openapi.helpers import Document, Operation, error_codes, json_content, operations, resolve
 
 Operations = dict[tuple[str, str], Operation]
 
@@ -25,15 +25,17 @@ def test_operation_with_body_lists_all_error_codes(sample_operations: Operations
     }
 
 
-def test_error_examples_contain_field_errors(sample_operations: Operations) -> None:
-    examples = json_content(sample_operations["/sample/verify", "post"]["responses"]["422"])["examples"]
+def test_error_examples_contain_field_errors(sample_document: Document, sample_operations: Operations) -> None:
+    response = resolve(sample_document, sample_operations["/sample/verify", "post"]["responses"]["422"])
+    examples = json_content(response)["examples"]
 
-    assert examples["validation_failed"]["value"]["errors"] == {"otp": ["otp is required!"]}
+    assert examples["validation_failed"]["value"]["errors"] == {"email": ["email is required!"]}
     assert examples["weak_password"]["value"]["errors"] == {"password": ["Too common."]}
 
 
-def test_error_responses_declare_their_headers(sample_operations: Operations) -> None:
-    responses = sample_operations["/sample/verify", "post"]["responses"]
+def test_error_responses_declare_their_headers(sample_document: Document, sample_operations: Operations) -> None:
+    references = sample_operations["/sample/verify", "post"]["responses"]
+    responses = {status: resolve(sample_document, references[status]) for status in ("400", "401", "429", "503")}
 
     assert list(responses["401"]["headers"]) == ["WWW-Authenticate"]
     assert list(responses["429"]["headers"]) == list(responses["503"]["headers"]) == ["Retry-After"]
@@ -52,7 +54,7 @@ def test_request_body_is_required_if_a_field_is(sample_operations: Operations) -
 @pytest.mark.parametrize(
     ("path", "method", "security"),
     [
-        ("/sample/verify", "post", None),
+        ("/sample/verify", "post", []),
         ("/sample/notes", "post", [{"bearer": []}]),
         ("/sample/notes", "get", [{}, {"bearer": []}]),
         ("/sample/notes/{note_id}", "delete", [{"bearer": []}]),
@@ -67,11 +69,12 @@ def test_protected_operation_requires_bearer_token(
 def test_response_schema_declares_constants(sample_document: Document) -> None:
     schema = sample_document["components"]["schemas"]["VerifyReply"]
 
-    assert schema["properties"]["message"] == {"type": "string", "const": "Verified"}
+    assert schema["properties"]["message"] == {"type": "string", "examples": ["Verified"]}
     assert schema["properties"]["success"] == {"type": "boolean", "const": True}
     assert schema["properties"]["at"]["type"] == ["string", "null"]
     assert schema["required"] == ["at", "message", "status", "success"]
 
 
-def test_development_routes_are_not_documented(sample_operations: Operations) -> None:
-    assert not [path for path, _ in sample_operations if path.startswith("/dev/")]
+def test_view_with_used_name_gets_a_longer_operation_id(sample_operations: Operations) -> None:
+    assert sample_operations["/sample/hello", "get"]["operationId"] == "getHello"
+    assert sample_operations["/hello", "get"]["operationId"] == "getOpenapiGetHello"

@@ -16,7 +16,10 @@ bp = Blueprint("account_deletion", __name__, tag="Profile", url_prefix="/users/a
 @fresh_auth_required
 @bp.output(DeletionScheduledResponse)
 def delete_account(_user: User) -> dict[str, object]:
-    """Schedule the deletion of your account. All sessions are revoked; all your data is erased in 7 days."""
+    """Schedule the deletion of your account.
+
+    All sessions are revoked; all your data is erased in 7 days.
+    """
     return {"deletion_due_at": service.request_deletion(current_auth())}
 
 
@@ -27,6 +30,9 @@ def delete_account(_user: User) -> dict[str, object]:
 @raises(NotFound)
 @bp.output(AccountRestoredResponse)
 def restore_account(_user: User) -> dict[str, object]:
-    """Cancel the deletion of your account. 404 if none is scheduled."""
+    """Cancel the deletion of your account.
+
+    The response is 404 if no deletion is scheduled.
+    """
     service.restore(current_auth())
     return {}

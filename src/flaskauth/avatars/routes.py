@@ -33,7 +33,10 @@ bp = Blueprint("avatars", __name__, tag="Avatars")
 @bp.input(AvatarRequest, location="files", arg_name="form", unknown=RAISE)
 @bp.output(AvatarResponse)
 def replace_avatar(user: User, form: dict[str, IO[bytes]]) -> dict[str, object]:
-    """Upload your avatar. The image is converted, its metadata is removed, and it gets a new URL."""
+    """Upload your avatar.
+
+    The image is converted, its metadata is removed, and it gets a new URL.
+    """
     return {"user": service.set_avatar(user, form["avatar"])}
 
 
@@ -42,7 +45,10 @@ def replace_avatar(user: User, form: dict[str, IO[bytes]]) -> dict[str, object]:
 @auth_required
 @bp.output(AvatarRemovedResponse)
 def remove_avatar(user: User) -> dict[str, object]:
-    """Remove your avatar."""
+    """Remove your avatar.
+
+    The image is deleted, and its URL no longer works.
+    """
     return {"user": service.remove_avatar(user)}
 
 
@@ -52,6 +58,9 @@ def remove_avatar(user: User) -> dict[str, object]:
 @cached(seconds=86_400)
 @bp.output(FileSchema(type="string", format="binary"), content_type=WEBP)
 def get_avatar(name: str) -> Response:
-    """Get an avatar. Its URL is public but cannot be guessed."""
+    """Get an avatar.
+
+    Its URL is public but cannot be guessed.
+    """
     image = service.get(name)
     return Response(image.chunks, mimetype=WEBP, headers={**HEADERS, "Content-Length": str(image.size)})

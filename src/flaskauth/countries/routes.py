@@ -11,8 +11,11 @@ bp = Blueprint("countries", __name__, tag="Reference")
 @public
 @cached(seconds=600)
 @bp.output(CountriesResponse)
-def countries() -> dict[str, object]:
-    """List the ISO 3166-1 countries by name."""
+def list_countries() -> dict[str, object]:
+    """List the ISO 3166-1 countries by name.
+
+    The id of a country is its ISO 3166-1 number; `region_id` refers to a region.
+    """
     return {"countries": service.list_countries()}
 
 
@@ -20,6 +23,9 @@ def countries() -> dict[str, object]:
 @public
 @cached(seconds=600)
 @bp.output(RegionsResponse)
-def regions() -> dict[str, object]:
-    """List the UN M49 regions, each with its parent region."""
+def list_regions() -> dict[str, object]:
+    """List the UN M49 regions.
+
+    The id of a region is its M49 number; `parent_id` refers to the region that contains it.
+    """
     return {"regions": service.list_regions()}

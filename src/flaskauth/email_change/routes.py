@@ -25,7 +25,10 @@ bp = Blueprint("email_change", __name__, tag="Account", url_prefix="/users")
 @bp.input(ChangeEmailRequest, arg_name="form")
 @bp.output(ChangeEmailResponse)
 def change_email(user: User, form: dict[str, EmailAddress]) -> dict[str, object]:
-    """Request a new email address. It receives a code; the current address receives a link that reverts the change."""
+    """Request a new email address.
+
+    The new address receives a code; the current address receives a link that reverts the change.
+    """
     service.request_change(user, form["email"])
     return {}
 
@@ -36,6 +39,9 @@ def change_email(user: User, form: dict[str, EmailAddress]) -> dict[str, object]
 @raises(InvalidEmailChangeCode)
 @bp.input(VerifyEmailRequest, arg_name="form")
 @bp.output(EmailChangedResponse)
-def verify_email(_user: User, form: dict[str, str]) -> dict[str, object]:
-    """Verify the new email address with the code from its mail. Your other sessions are revoked."""
+def verify_email_change(_user: User, form: dict[str, str]) -> dict[str, object]:
+    """Verify the new email address with the code from its mail.
+
+    Your other sessions are revoked.
+    """
     return {"user": service.confirm_change(current_auth(), form["otp"])}

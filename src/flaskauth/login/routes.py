@@ -19,7 +19,10 @@ bp = Blueprint("login", __name__, tag="Sign-in", url_prefix="/auth")
 @bp.input(LoginRequest, arg_name="form")
 @bp.output(LoginResponse)
 def login(form: LoginData) -> LoginResult:
-    """Sign in with a verified email address and its password."""
+    """Sign in with a verified email address and its password.
+
+    The response has an access token, a refresh token, and a `device_token`: send it at the next sign-in on this device.
+    """
     return service.sign_in(form)
 
 
@@ -30,5 +33,8 @@ def login(form: LoginData) -> LoginResult:
 @bp.input(ReauthenticateRequest, arg_name="form")
 @bp.output(ReauthenticateResponse)
 def reauthenticate(_user: User, form: dict[str, str]) -> FreshToken:
-    """Confirm the password. The new access token allows sensitive operations for 10 minutes."""
+    """Confirm the password before a sensitive operation.
+
+    The new access token allows sensitive operations for 10 minutes.
+    """
     return service.reauthenticate(current_auth(), form["password"])

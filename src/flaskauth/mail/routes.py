@@ -36,6 +36,7 @@ def mailbox_page() -> Response:
 
 @bp.get("/dev/mailbox.json")
 @public
+@bp.doc(hide=True)
 @raises(NotFound)
 @bp.output(MailboxResponse)
 def list_mails() -> Response | tuple[dict[str, object], dict[str, str]]:

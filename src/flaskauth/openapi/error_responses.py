@@ -1,10 +1,12 @@
-"""OpenAPI error responses of a route, grouped by status, with an example for each code."""
+"""OpenAPI error responses: one shared response for each status, with an example for each code."""
 
-from collections.abc import Callable, Iterable
-from http import HTTPStatus
+import re
+from collections.abc import Callable, Iterable, Mapping
 from itertools import groupby
 from operator import attrgetter
 from typing import Any
+
+from werkzeug.http import HTTP_STATUS_CODES
 
 from flaskauth.core import errors
 from flaskauth.core.errors import APIError, RetryableError, ValidationFailed
@@ -23,6 +25,7 @@ HEADER_SPECS: dict[str, JSONObject] = {
     "Retry-After": {"description": "Delay before the next request, in seconds.", "schema": {"type": "integer"}},
     "WWW-Authenticate": {"description": "Authentication scheme (RFC 6750).", "schema": {"type": "string"}},
 }
+OTHER_CLIENT_ERRORS = "4XX"
 
 
 def collect_errors(view: Callable[..., object], path: str, operation: JSONObject) -> list[ErrorClass]:
@@ -40,32 +43,63 @@ def collect_errors(view: Callable[..., object], path: str, operation: JSONObject
     )
 
 
-def build_responses(error_classes: Iterable[ErrorClass], required: list[str]) -> dict[str, JSONObject]:
-    """Return a response for each status. `required` lists fields that the example of invalid input omits."""
+def build_references(error_classes: Iterable[ErrorClass]) -> dict[str, JSONObject]:
+    """Return a reference to the shared response of each status. Its description lists the codes of these errors."""
+    references = {
+        str(status): {
+            "$ref": f"#/components/responses/{_component_name(status)}",
+            "description": _description(status, group),
+        }
+        for status, group in _group_by_status(error_classes)
+    }
+    return {**references, OTHER_CLIENT_ERRORS: {"$ref": "#/components/responses/ClientError"}}
+
+
+def build_components(error_classes: Iterable[ErrorClass]) -> dict[str, JSONObject]:
+    """Return the shared responses. Clients must accept codes that are not listed: a later version may add some."""
+    components = {
+        _component_name(status): _build_response(_description(status, group), status, group)
+        for status, group in _group_by_status(error_classes)
+    }
+    return {**components, "ClientError": _build_response("Any other error of the request", 400, [errors.BadRequest])}
+
+
+def _group_by_status(error_classes: Iterable[ErrorClass]) -> list[tuple[int, list[ErrorClass]]]:
     by_status = groupby(sorted(error_classes, key=attrgetter("status", "code")), key=attrgetter("status"))
-    return {str(status): _build_response(status, list(group), required) for status, group in by_status}
+    return [(status, list(group)) for status, group in by_status]
 
 
-def _build_response(status: int, error_classes: list[ErrorClass], required: list[str]) -> JSONObject:
-    codes = [error_class.code for error_class in error_classes]
-    code_schema = {"properties": {"code": {"enum": codes}}}
-    examples = {error_class.code: {"value": _build_example(error_class, required)} for error_class in error_classes}
-    schema = {"allOf": [{"$ref": "#/components/schemas/Error"}, code_schema]}
+def _component_name(status: int) -> str:
+    return re.sub(r"\W", "", HTTP_STATUS_CODES.get(status, f"Error{status}"))
+
+
+def _description(status: int, error_classes: Iterable[ErrorClass]) -> str:
+    codes = dict.fromkeys(f"`{error_class.code}`" for error_class in error_classes)
+    return f"{HTTP_STATUS_CODES.get(status, status)}: {', '.join(codes)}"
+
+
+def _build_response(description: str, status: int, error_classes: list[ErrorClass]) -> JSONObject:
+    examples = {error_class.code: {"value": _build_example(error_class)} for error_class in reversed(error_classes)}
     return {
-        "description": f"{HTTPStatus(status).phrase}: {', '.join(f'`{code}`' for code in codes)}",
+        "description": description,
         **_build_headers(status, error_classes),
-        "content": {"application/json": {"schema": schema, "examples": examples}},
+        "content": {
+            "application/json": {
+                "schema": {"$ref": "#/components/schemas/Error"},
+                "examples": dict(sorted(examples.items())),
+            }
+        },
     }
 
 
-def _build_headers(status: int, error_classes: list[ErrorClass]) -> JSONObject:
+def _build_headers(status: int, error_classes: Iterable[ErrorClass]) -> Mapping[str, JSONObject]:
     names = {HEADER_BY_STATUS[status]} if status in HEADER_BY_STATUS else set()
     if any(issubclass(error_class, RetryableError) for error_class in error_classes):
         names.add("Retry-After")
     return {"headers": {name: HEADER_SPECS[name] for name in sorted(names)}} if names else {}
 
 
-def _build_example(error_class: ErrorClass, required: list[str]) -> JSONObject:
+def _build_example(error_class: ErrorClass) -> JSONObject:
     body = {
         "status": "Error",
         "success": False,
@@ -76,9 +110,5 @@ def _build_example(error_class: ErrorClass, required: list[str]) -> JSONObject:
     if issubclass(error_class, RetryableError):
         body["retry_after"] = EXAMPLE_RETRY_AFTER
     if issubclass(error_class, ValidationFailed):
-        body["errors"] = _example_errors(required)
+        body["errors"] = {"email": ["email is required!"]}
     return {**body, **getattr(error_class, "example", {})}
-
-
-def _example_errors(required: list[str]) -> dict[str, list[str]]:
-    return {name: [f"{name} is required!"] for name in required[:1]} or {"body": ["Invalid input type."]}

@@ -23,8 +23,11 @@ bp = Blueprint("openapi", __name__, tag="Reference", template_folder="templates"
 @bp.get("/")
 @public
 @bp.output(WelcomeResponse)
-def index() -> dict[str, str | None]:
-    """Get links to the documentation, the public keys and the development mailbox."""
+def get_index() -> dict[str, str | None]:
+    """Get links to the entry points.
+
+    Links to the documentation, the public keys and the development mailbox.
+    """
     root = settings().public_url
     return {
         "message": f"Welcome to {settings().app_name}",
@@ -39,16 +42,22 @@ def index() -> dict[str, str | None]:
 @bp.get("/hello")
 @public
 @bp.output(HelloResponse)
-def hello() -> dict[str, object]:
-    """Get a greeting, to check that the server works."""
+def get_hello() -> dict[str, object]:
+    """Get a greeting.
+
+    Use it to check that the server works.
+    """
     return {}
 
 
 @bp.get("/openapi.json")
 @public
 @cached(seconds=600)
-def openapi_document() -> Response:
-    """Get this OpenAPI document."""
+def get_openapi_document() -> Response:
+    """Get this OpenAPI document.
+
+    It is generated from the routes of this server.
+    """
     return Response(spec.document(), mimetype="application/json")
 
 

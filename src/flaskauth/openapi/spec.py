@@ -1,10 +1,11 @@
 """The OpenAPI document. APIFlask lists the routes; this module adds their security and error responses."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib import metadata
 from threading import Lock
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 import orjson
 from apiflask import APIFlask
@@ -17,10 +18,9 @@ from werkzeug.routing import Rule
 from flaskauth.core.http.request import get_view
 from flaskauth.core.http.schemas import ErrorSchema, RequestSchema, fields
 from flaskauth.openapi import error_responses
-from flaskauth.settings import Settings
+from flaskauth.settings import Settings, is_loopback
 
 KEY = "flaskauth.openapi"
-HIDDEN_PREFIX = "/dev/"
 BEARER = {
     "type": "http",
     "scheme": "bearer",
@@ -28,16 +28,32 @@ BEARER = {
     "description": "The `token` from a sign-in or refresh.",
 }
 SECURITY_BY_ACCESS: dict[str, list[dict[str, list[str]]]] = {
+    "public": [],
     "guarded": [{"bearer": []}],
     "optional": [{}, {"bearer": []}],
 }
-JSON_TYPES = {str: "string", bool: "boolean", int: "integer"}
 DESCRIPTION = """\
 Users register, verify their email address with a one-time code, and sign in. A sign-in returns a short-lived access
 token and a refresh token.
 
 Send JSON objects as `application/json`; unknown fields are rejected. An error response has a stable `code` for
-programs, and a `message` for users that may change. `request_id` identifies the request in the logs."""
+programs, and a `message` for users that may change. A later version may return further codes: treat an unknown one like
+its status. `request_id` identifies the request in the logs."""
+TAG_DESCRIPTIONS = {
+    "Registration": "Register an account and verify its email address.",
+    "Sign-in": "Sign in, and confirm the password before a sensitive operation.",
+    "Sessions": "Refresh access tokens, sign out, list and revoke sessions.",
+    "Passwords": "Reset a forgotten password, and change a known one.",
+    "Profile": "Read and change the profile, list the events and export the data of the current user.",
+    "Account": "Change the email address, secure an account, delete and restore it.",
+    "Avatars": "Upload, remove and get avatars.",
+    "Reference": "Countries, regions, public keys and entry points.",
+    "Operations": "Health checks and metrics.",
+}
+PARAMETER_DESCRIPTIONS = {
+    "session_id": "The `id` of a session in `GET /auth/sessions`",
+    "name": "The last part of the `avatar` URL of a user",
+}
 
 JSONObject = dict[str, Any]
 
@@ -50,10 +66,11 @@ def init_app(app: APIFlask, settings: Settings) -> None:
     app.config.update(
         OPENAPI_VERSION="3.1.0",
         DESCRIPTION=DESCRIPTION,
-        SERVERS=[{"url": settings.public_url}],
+        SERVERS=[{"url": _server_url(settings), "description": settings.app_name}],
+        CONTACT={"name": settings.app_name, "url": settings.public_url},
+        LICENSE={"name": "MIT", "identifier": "MIT"},
         SECURITY_SCHEMES={"bearer": BEARER},
         SUCCESS_DESCRIPTION="Success",
-        AUTO_OPERATION_ID=True,
         AUTO_404_RESPONSE=False,
         AUTO_AUTH_ERROR_RESPONSE=False,
         AUTO_VALIDATION_ERROR_RESPONSE=False,
@@ -69,6 +86,12 @@ def title(settings: Settings) -> str:
 def version() -> str:
     """Return the version of the installed package."""
     return metadata.version("flaskauth")
+
+
+def _server_url(settings: Settings) -> str:
+    """Return PUBLIC_URL. A loopback URL becomes a path: clients resolve it against the URL of the document."""
+    parts = urlsplit(settings.public_url)
+    return parts.path or "/" if is_loopback(parts.hostname or "") else settings.public_url
 
 
 def document() -> bytes:
@@ -103,28 +126,35 @@ class SchemaPlugin(BasePlugin):
 
 
 def finalize_document(document: JSONObject) -> JSONObject:
-    """Add the security and the error responses of each route, and remove development routes."""
+    """Add the ids, security and error responses of the operations, and descriptions."""
     paths = document["paths"]
-    document["paths"] = {
-        path: paths[path] for path, _rule in _iter_rules() if path in paths and not path.startswith(HIDDEN_PREFIX)
-    }
-    schemas, used = document["components"]["schemas"], set()
-    for path, view, operation in _iter_operations(document["paths"]):
-        required = _require_body(operation, schemas)
-        if access := SECURITY_BY_ACCESS.get(getattr(view, "access", "public")):
-            operation["security"] = access
-        responses = error_responses.build_responses(error_responses.collect_errors(view, path, operation), required)
-        operation["responses"] = dict(sorted({**responses, **operation["responses"]}.items()))
-        used.update(operation.get("tags", []))
-    document["tags"] = list({tag["name"]: tag for tag in document["tags"] if tag["name"] in used}.values())
+    document["paths"] = {path: paths[path] for path, _rule in _iter_rules() if path in paths}
+    components = document["components"]
+    documented_errors: dict[error_responses.ErrorClass, None] = {}  # in the order of the operations
+    operation_ids: set[str] = set()
+    for path, endpoint, method, operation in _iter_operations(document["paths"]):
+        view = get_view(endpoint)
+        _require_body(operation, components["schemas"])
+        _set_operation_id(operation, method, endpoint, operation_ids)
+        operation["security"] = SECURITY_BY_ACCESS[getattr(view, "access", "public")]
+        error_classes = error_responses.collect_errors(view, path, operation)
+        references = error_responses.build_references(error_classes)
+        operation["responses"] = dict(sorted({**references, **operation["responses"]}.items()))
+        documented_errors.update(dict.fromkeys(error_classes))
+    components["responses"] = error_responses.build_components(documented_errors)
+    codes = {error_class.code for error_class in documented_errors}
+    components["schemas"]["Error"]["properties"]["code"]["examples"] = sorted(codes)
+    document["tags"] = _describe_tags(document)
+    _describe_parameters_and_integers(document)
     return document
 
 
-def _iter_operations(paths: JSONObject) -> Iterator[tuple[str, Callable[..., object], JSONObject]]:
+def _iter_operations(paths: JSONObject) -> Iterator[tuple[str, str, str, JSONObject]]:
+    """Yield the path, endpoint, method and content of every operation."""
     for path, rule in _iter_rules():
-        for method in rule.methods or ():
+        for method in sorted(rule.methods or ()):
             if operation := paths.get(path, {}).get(method.lower()):
-                yield path, get_view(rule.endpoint), operation
+                yield path, rule.endpoint, method.lower(), operation
 
 
 def _iter_rules() -> Iterator[tuple[str, Rule]]:
@@ -134,21 +164,56 @@ def _iter_rules() -> Iterator[tuple[str, Rule]]:
         yield re.sub(r"<(?:[^<:]+:)?([^>]+)>", r"{\1}", rule.rule), rule
 
 
-def _require_body(operation: JSONObject, schemas: JSONObject) -> list[str]:
-    """Return the required fields of the body, and mark the body as required if there are any."""
+def _require_body(operation: JSONObject, schemas: JSONObject) -> None:
+    """Mark the body as required if one of its fields is."""
     for content in operation.get("requestBody", {}).get("content", {}).values():
         schema = content["schema"]
         schema = schemas[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
         operation["requestBody"]["required"] = bool(schema.get("required"))
-        return list(schema.get("required", []))
-    return []
+
+
+def _set_operation_id(operation: JSONObject, method: str, endpoint: str, used: set[str]) -> None:
+    """Name the operation after its view: `refresh_token` becomes `refreshToken`.
+
+    If the name is used, such as by two blueprints of the host application, it includes the method and the blueprint.
+    """
+    name = _to_camel_case(endpoint.rpartition(".")[2])
+    unique_name = name if name not in used else _to_camel_case(f"{method}_{endpoint}")
+    used.add(operation.setdefault("operationId", unique_name))
+
+
+def _to_camel_case(name: str) -> str:
+    first, *others = re.split(r"[\W_]+", name.strip("_"))
+    return first + "".join(f"{word[:1].upper()}{word[1:]}" for word in others)
+
+
+def _describe_tags(document: JSONObject) -> list[JSONObject]:
+    """Return the tags of the documented operations, each once."""
+    operations = [operation for item in document["paths"].values() for operation in item.values()]
+    used = {tag for operation in operations for tag in operation.get("tags", [])}
+    tags = {tag["name"]: tag for tag in document["tags"] if tag["name"] in used}
+    return [
+        {"description": TAG_DESCRIPTIONS[name], **tag} if name in TAG_DESCRIPTIONS else tag
+        for name, tag in tags.items()
+    ]
+
+
+def _describe_parameters_and_integers(part: object) -> None:
+    """Describe the path parameters, and give every integer 64 bits: ids exceed the 32 bits that generators assume."""
+    if isinstance(part, dict):
+        if part.get("in") == "path" and part["name"] in PARAMETER_DESCRIPTIONS:
+            part.setdefault("description", PARAMETER_DESCRIPTIONS[part["name"]])
+        if "integer" in (part.get("type"), *(part["type"] if isinstance(part.get("type"), list) else ())):
+            part.setdefault("format", "int64")
+    for child in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
+        _describe_parameters_and_integers(child)
 
 
 def _constant_attributes(_converter: object, field: fields.Field[Any], ret: JSONObject) -> JSONObject:
     if not isinstance(field, fields.Constant):
         return {}
     ret.pop("default", None)
-    return {"type": JSON_TYPES[type(field.constant)], "const": field.constant}
+    return {"const": field.constant} if "const" in field.metadata else {}  # the text of a message may change
 
 
 def _is_always_present(field: fields.Field[Any]) -> bool:

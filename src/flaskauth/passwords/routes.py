@@ -27,7 +27,10 @@ bp = Blueprint("passwords", __name__, tag="Passwords", url_prefix="/auth")
 @bp.input(ForgotPasswordRequest, arg_name="form")
 @bp.output(ForgotPasswordResponse)
 def forgot_password(form: dict[str, EmailAddress]) -> dict[str, object]:
-    """Request a password reset code by mail. The response does not reveal whether the email address has an account."""
+    """Request a password reset code by mail.
+
+    The response does not reveal whether the email address has an account.
+    """
     return {"reset_id": service.request_reset(form["email"])}
 
 
@@ -38,7 +41,10 @@ def forgot_password(form: dict[str, EmailAddress]) -> dict[str, object]:
 @bp.input(ResetPasswordRequest, arg_name="form")
 @bp.output(PasswordChangedResponse)
 def reset_password(form: PasswordResetData) -> dict[str, object]:
-    """Set a new password with the mailed code, by reset_id or email address. All sessions are revoked."""
+    """Set a new password with the code from the mail.
+
+    Send the code with `reset_id` or with the email address. All sessions are revoked.
+    """
     service.reset_password(form)
     return {}
 
@@ -50,6 +56,9 @@ def reset_password(form: PasswordResetData) -> dict[str, object]:
 @bp.input(ChangePasswordRequest, arg_name="form")
 @bp.output(PasswordChangedResponse)
 def change_password(_user: User, form: dict[str, str]) -> dict[str, object]:
-    """Change the password, given the current one. All other sessions are revoked."""
+    """Change the password.
+
+    Requires the current password. All other sessions are revoked.
+    """
     service.change_password(current_auth(), form["current_password"], form["password"])
     return {}

@@ -31,13 +31,16 @@ bp = Blueprint("profile", __name__, tag="Profile", url_prefix="/users")
 @auth_required_readonly
 @allow_pending_deletion
 @bp.output(ProfileResponse)
-def profile(user: SessionUserRow) -> dict[str, object]:
-    """Get the current user's profile."""
+def get_profile(user: SessionUserRow) -> dict[str, object]:
+    """Get the current user's profile.
+
+    An account that is scheduled for deletion can still read its profile.
+    """
     return {"user": public_fields(user)}
 
 
 def profile_fast_path(environ: Environ) -> object:
-    """Return the response body of `profile`, or None if the request has a body and needs the full request handling."""
+    """Return the response body of `get_profile`, or None if the request has a body and takes the normal path."""
     if environ.get("CONTENT_LENGTH"):
         return None
     return PROFILE_SCHEMA.dump({"user": public_fields(load_public_user(bearer_token(environ)))})
@@ -48,8 +51,11 @@ def profile_fast_path(environ: Environ) -> object:
 @auth_required
 @bp.input(EditRequest, arg_name="form")
 @bp.output(EditResponse)
-def edit(user: User, form: ProfileChanges) -> dict[str, object]:
-    """Change your names, country or language."""
+def edit_profile(user: User, form: ProfileChanges) -> dict[str, object]:
+    """Change your names, country or language.
+
+    Fields that are not sent stay unchanged.
+    """
     return {"user": service.edit(user, form)}
 
 
@@ -58,8 +64,11 @@ def edit(user: User, form: ProfileChanges) -> dict[str, object]:
 @auth_required
 @bp.input(ActivityQuery, location="query", arg_name="query", unknown=RAISE)
 @bp.output(ActivityResponse)
-def activity(user: User, query: dict[str, int]) -> ActivityPage:
-    """List the events of your account, newest first."""
+def list_activity(user: User, query: dict[str, int]) -> ActivityPage:
+    """List the events of your account.
+
+    The newest event comes first. Send `next` of a page as `cursor` to get the page after it.
+    """
     return service.list_activity(user.id, **query)
 
 
@@ -69,7 +78,10 @@ def activity(user: User, query: dict[str, int]) -> ActivityPage:
 @allow_pending_deletion
 @bp.output(AccountExportResponse)
 def export_account(_user: User) -> Response:
-    """Download all data stored about you as a JSON file. It contains no credentials."""
+    """Download all data stored about you.
+
+    The response is a JSON file. It contains no credentials.
+    """
     account = stream_with_app_context(export.export(current_auth()))
     disposition = {"Content-Disposition": 'attachment; filename="account.json"'}
     return Response(account, mimetype="application/json", headers=disposition)

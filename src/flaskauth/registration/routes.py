@@ -28,7 +28,11 @@ bp = Blueprint("registration", __name__, tag="Registration", url_prefix="/auth")
 @bp.input(RegisterRequest, arg_name="form")
 @bp.output(RegisterResponse)
 def register(form: RegistrationData) -> dict[str, object]:
-    """Register an account. A one-time code is mailed; the account exists once the email address is verified."""
+    """Register an account.
+
+    A one-time code is sent by email. The account exists once the email address is verified. The response does not
+    reveal whether the email address already has an account.
+    """
     return {"verification_id": service.register(form)}
 
 
@@ -38,8 +42,11 @@ def register(form: RegistrationData) -> dict[str, object]:
 @raises(InvalidCode, VerificationAmbiguous)
 @bp.input(VerifyRequest, arg_name="form")
 @bp.output(VerifyResponse)
-def verify(form: VerificationData) -> dict[str, object]:
-    """Verify the email address with the mailed code, by verification_id, by email address, or by the code alone."""
+def verify_email(form: VerificationData) -> dict[str, object]:
+    """Verify the email address with the code from the mail.
+
+    Send the code with `verification_id` or with the email address, or alone.
+    """
     service.verify(form)
     return {}
 
@@ -49,6 +56,9 @@ def verify(form: VerificationData) -> dict[str, object]:
 @rate_limit("60/minute")
 @bp.input(ResendRequest, arg_name="form")
 @bp.output(ResendResponse)
-def resend(form: ResendData) -> dict[str, object]:
-    """Request the code again. The response is the same whether or not there is a code to send."""
+def resend_code(form: ResendData) -> dict[str, object]:
+    """Request the verification code again.
+
+    The response is the same whether or not there is a code to send.
+    """
     return {"retry_after": max(1, math.ceil(service.resend(form)))}

@@ -21,8 +21,11 @@ bp = Blueprint("security_alerts", __name__, tag="Account", url_prefix="/auth", t
 @bp.get("/revert-email-change")
 @public
 @bp.doc(responses=PAGE_RESPONSE)
-def revert_email_change_page() -> Response:
-    """Show the page that reverts an email change. The token is in the URL fragment, so servers do not log it."""
+def get_revert_email_change_page() -> Response:
+    """Show the page that reverts an email change.
+
+    The token is in the URL fragment, so servers do not log it.
+    """
     return pages.render_page(links.REVERT_EMAIL_CHANGE)
 
 
@@ -33,7 +36,10 @@ def revert_email_change_page() -> Response:
 @bp.input(TokenRequest, arg_name="form")
 @bp.output(AccountSecuredResponse)
 def revert_email_change(form: dict[str, str]) -> dict[str, object]:
-    """Revert an email change. All sessions are revoked, and a new password must be set."""
+    """Revert an email change.
+
+    All sessions are revoked, and a new password must be set.
+    """
     service.revert_email_change(form["token"])
     return {}
 
@@ -41,8 +47,11 @@ def revert_email_change(form: dict[str, str]) -> dict[str, object]:
 @bp.get("/report-sign-in")
 @public
 @bp.doc(responses=PAGE_RESPONSE)
-def report_sign_in_page() -> Response:
-    """Show the page that reports a sign-in. The token is in the URL fragment, so servers do not log it."""
+def get_report_sign_in_page() -> Response:
+    """Show the page that reports a sign-in.
+
+    The token is in the URL fragment, so servers do not log it.
+    """
     return pages.render_page(links.REPORT_SIGN_IN)
 
 
@@ -53,6 +62,9 @@ def report_sign_in_page() -> Response:
 @bp.input(TokenRequest, arg_name="form")
 @bp.output(AccountSecuredResponse)
 def report_sign_in(form: dict[str, str]) -> dict[str, object]:
-    """Report a sign-in that was not yours. All sessions are revoked, and a new password must be set."""
+    """Report a sign-in that was not yours.
+
+    All sessions are revoked, and a new password must be set.
+    """
     service.report_sign_in(form["token"])
     return {}

@@ -33,17 +33,20 @@ bp = Blueprint("sessions", __name__, tag="Sessions", url_prefix="/auth")
 @raises(InvalidRefreshToken)
 @bp.input(RefreshRequest, arg_name="form")
 @bp.output(RefreshResponse)
-def refresh(form: dict[str, str]) -> TokenPair:
-    """Rotate the refresh token. Return the next one and a new access token."""
+def refresh_token(form: dict[str, str]) -> TokenPair:
+    """Exchange the refresh token for a new access token.
+
+    The response also has the next refresh token. Store it: an old one that is used later revokes the session.
+    """
     return service.refresh(form["refresh_token"], request_time(request.environ))
 
 
 def refresh_fast_path(environ: Environ) -> object:
-    """Return the response body of `refresh` for the first use of a token, or None to take the normal path."""
+    """Return the response body of `refresh_token` for the first use of a token, or None to take the normal path."""
     token = _refresh_token(environ)
     if token is None:
         return None
-    count_request(refresh, environ)
+    count_request(refresh_token, environ)
     token_pair = service.rotate(token, request_time(environ))
     return REFRESH_SCHEMA.dump(token_pair) if token_pair else None
 
@@ -55,7 +58,10 @@ def refresh_fast_path(environ: Environ) -> object:
 @bp.input(LogoutRequest, arg_name="form")
 @bp.output(LogoutResponse)
 def logout(form: dict[str, str]) -> dict[str, object]:
-    """Sign out. Revokes the session of the access token or refresh token, with all its access tokens."""
+    """Sign out.
+
+    Revokes the session of the access token or refresh token, with all its access tokens.
+    """
     if "Authorization" in request.headers:
         claims = bearer_claims()
         service.sign_out(claims.session_id, claims.user_id)
@@ -71,7 +77,10 @@ def logout(form: dict[str, str]) -> dict[str, object]:
 @auth_required
 @bp.output(SessionsResponse)
 def list_sessions(user: User) -> dict[str, object]:
-    """List the active sessions of the current user, newest first."""
+    """List the active sessions of the current user.
+
+    The newest session comes first. `current` marks the session of the access token.
+    """
     current_id = current_auth().session.id
     return {"sessions": [_to_dict(session, current_id) for session in service.active_sessions(user.id)]}
 
@@ -82,7 +91,10 @@ def list_sessions(user: User) -> dict[str, object]:
 @raises(NotFound)
 @bp.output(LogoutResponse)
 def revoke_session(user: User, session_id: int) -> dict[str, object]:
-    """Revoke one session of the current user."""
+    """Revoke one session of the current user.
+
+    Its refresh token and its access tokens are rejected immediately.
+    """
     service.revoke_own(user.id, session_id)
     return {}
 
@@ -92,7 +104,10 @@ def revoke_session(user: User, session_id: int) -> dict[str, object]:
 @fresh_auth_required
 @bp.output(LogoutResponse)
 def revoke_other_sessions(user: User) -> dict[str, object]:
-    """Revoke all other sessions of the current user. Other devices are no longer recognised."""
+    """Revoke all other sessions of the current user.
+
+    Other devices are no longer recognised.
+    """
     service.revoke_others(user.id, current_session=current_auth().session)
     return {}
 

@@ -11,6 +11,9 @@ bp = Blueprint("signing_keys", __name__, tag="Reference")
 @public
 @cached(seconds=600)
 @bp.output(JWKSet)
-def jwks() -> dict[str, object]:
-    """Get the public keys that verify access tokens (RFC 7517). A new key is listed one hour before it signs."""
+def get_jwks() -> dict[str, object]:
+    """Get the public keys that verify access tokens (RFC 7517).
+
+    A new key is listed one hour before it signs.
+    """
     return {"keys": service.public_jwks()}

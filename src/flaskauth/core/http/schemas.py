@@ -81,8 +81,8 @@ class RequestSchema(Schema):
 
 
 def message_field(text: str) -> fields.Constant[str]:
-    """Return a field with a constant text, such as the message of a response."""
-    return fields.Constant(text, metadata={"type": "string", "const": text})
+    """Return a field with the message of a response. Its text may change, so it is documented as an example."""
+    return fields.Constant(text, metadata={"type": "string", "examples": [text]})
 
 
 class ResponseSchema(Schema):
@@ -91,7 +91,7 @@ class ResponseSchema(Schema):
     class Meta:
         unknown = EXCLUDE
 
-    status = message_field("Success")
+    status = fields.Constant("Success", metadata={"type": "string", "const": "Success"})
     success = fields.Constant(True, metadata={"type": "boolean", "const": True})
     message: fields.Field[str] = message_field("Done")
 
@@ -99,12 +99,18 @@ class ResponseSchema(Schema):
 class ErrorSchema(Schema):
     """The body of an error response."""
 
-    status = message_field("Error")
+    status = fields.Constant("Error", metadata={"type": "string", "const": "Error"})
     success = fields.Constant(False, metadata={"type": "boolean", "const": False})
     message = fields.String(required=True, metadata={"description": "Text for users; it may change."})
-    code = fields.String(required=True, metadata={"description": "Stable code for clients."})
-    request_id = fields.String(required=True)
-    errors = fields.Dict(keys=fields.String(), values=fields.List(fields.String()))
+    code = fields.String(
+        required=True, metadata={"description": "Stable code for clients. A later version may add further codes."}
+    )
+    request_id = fields.String(required=True, metadata={"description": "Identifies the request in the logs"})
+    errors = fields.Dict(
+        keys=fields.String(),
+        values=fields.List(fields.String()),
+        metadata={"description": "Texts for users by field; `body` stands for the whole body"},
+    )
     retry_after = fields.Integer(metadata={"description": "Seconds, as in the Retry-After header."})
 
 
