@@ -185,7 +185,7 @@ SIZES = (
             *("Password strength, in guesses, at least", "{}", "password", "-", "422 `weak_password`"),
             ("accounts.password_policy.MIN_GUESSES",),
         ),
-        Row("Email address", "{} bytes", "request", "-", "422", ("accounts.email_addresses.MAX_NORMALIZED_BYTES",)),
+        Row("Email address", "{} bytes", "request", "-", "422", ("core.email_addresses.MAX_NORMALIZED_BYTES",)),
         Row("Combining marks on a letter", "{}", "name", "-", "422", ("accounts.schemas.MAX_COMBINING_MARKS",)),
         Row("Language tag", "{} characters", "request", "-", "422", ("accounts.schemas.MAX_LANGUAGE_TAG_LENGTH",)),
         Row("Verification id", "{} characters", "request", "-", "422", ("one_time_codes.schemas.MAX_ID_LENGTH",)),

@@ -12,10 +12,10 @@ from tests.passwords.helpers import NEW_PASSWORD
 from tests.support.inspect import execute_statement
 
 from flaskauth.account_deletion import erasure
-from flaskauth.accounts.email_addresses import parse
 from flaskauth.accounts.models import User
 from flaskauth.core import clock
 from flaskauth.core.db.session import transaction
+from flaskauth.core.email_addresses import parse
 from flaskauth.one_time_codes import links
 from flaskauth.one_time_codes.models import EmailLink
 from flaskauth.sessions.models import Session

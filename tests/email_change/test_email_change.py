@@ -40,10 +40,10 @@ from tests.support.inspect import (
 from tests.support.users import CLIENT_IP, OTHER_IP, Mailbox, UserFactory, bearer
 from werkzeug.test import TestResponse
 
-from flaskauth.accounts.email_addresses import parse
 from flaskauth.accounts.models import EmailChange, User
 from flaskauth.app import purge
 from flaskauth.core import clock
+from flaskauth.core.email_addresses import parse
 from flaskauth.rate_limits import service as rate_limits
 from flaskauth.user_admin import service as user_admin
 

@@ -122,4 +122,4 @@ def test_smtp_conversation_ends_before_lease_expiry(harness: MailHarness) -> Non
     mail = harness.row(harness.enqueue())
 
     with harness.app.app_context(), pytest.raises(smtp.DeliveryError, match="data SMTPServerDisconnected"):
-        smtp.send(render(mail, "BCDF-2345"), mail.recipient, timeout=0.3)
+        smtp.send(render(mail, "BCDF-2345").as_bytes(), mail.recipient, timeout=0.3)

@@ -117,7 +117,7 @@ def test_slow_smtp_server_is_cut_off_at_deadline(make_harness: MakeHarness, slow
 
     started = time.monotonic()
     with harness.app.app_context(), pytest.raises(smtp.DeliveryError, match="connect"):
-        smtp.send(render(mail, "BCDF-2345"), mail.recipient, timeout=0.3)
+        smtp.send(render(mail, "BCDF-2345").as_bytes(), mail.recipient, timeout=0.3)
     assert time.monotonic() - started < 3
 
 
@@ -134,7 +134,7 @@ def test_send_without_time_left_is_not_started(harness: MailHarness) -> None:
     mail = harness.row(harness.enqueue())
 
     with harness.app.app_context(), pytest.raises(smtp.DeliveryError):
-        smtp.send(render(mail, "BCDF-2345"), mail.recipient, timeout=0)
+        smtp.send(render(mail, "BCDF-2345").as_bytes(), mail.recipient, timeout=0)
 
     assert harness.sink.messages == []
 

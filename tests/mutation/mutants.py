@@ -191,6 +191,38 @@ MUTANTS = (
         ("tests/registration/test_email_addresses.py::test_unicode_emails_equal_by_collation_are_two_accounts",),
     ),
     Mutant(
+        "encoded word in an email address",
+        "core/email_addresses.py",
+        """        ENCODED_WORD_START not in variants
+        and SPECIALS""",
+        """        SPECIALS""",
+        (
+            "tests/registration/test_email_addresses.py::test_register_with_invalid_email_has_no_side_effects",
+            "tests/mail/test_mail_delivery.py::test_ambiguous_recipient_is_never_sent",
+        ),
+    ),
+    Mutant(
+        "compatibility form of an email address not tested",
+        "core/email_addresses.py",
+        """unicodedata.normalize('NFKD', part)""",
+        """part""",
+        ("tests/registration/test_email_addresses.py::test_register_with_invalid_email_has_no_side_effects",),
+    ),
+    Mutant(
+        "case folding of email addresses",
+        "core/email_addresses.py",
+        "local.lower()",
+        "local.casefold()",
+        ("tests/registration/test_email_addresses.py::test_unicode_emails_equal_by_collation_are_two_accounts",),
+    ),
+    Mutant(
+        "rendered mail not compared with its recipient",
+        "mail/serialization.py",
+        """values["To"] != recipient""",
+        """not values["To"]""",
+        ("tests/mail/test_mail_serialization.py",),
+    ),
+    Mutant(
         "replay in the reuse interval creates a new successor",
         "sessions/service.py",
         """_accept_late_replay(session)):

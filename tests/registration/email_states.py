@@ -16,9 +16,9 @@ from tests.support.users import OTHER_IP, UserFactory, forwarded_for
 from werkzeug.test import TestResponse
 
 from flaskauth.accounts import service as accounts
-from flaskauth.accounts.email_addresses import parse
 from flaskauth.accounts.models import User
 from flaskauth.core import clock
+from flaskauth.core.email_addresses import parse
 from flaskauth.one_time_codes import links
 from flaskauth.user_admin import service as user_admin
 

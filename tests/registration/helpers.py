@@ -11,8 +11,8 @@ from tests.support.inspect import error_of, in_transaction
 from tests.support.users import CLIENT_IP, UserFactory, code_in_mail, forwarded_for, registration_form
 from werkzeug.test import TestResponse
 
-from flaskauth.accounts.email_addresses import parse
 from flaskauth.core import crypto
+from flaskauth.core.email_addresses import parse
 from flaskauth.one_time_codes import service as codes
 
 INVALID_CODE = (401, "invalid_code")

@@ -10,31 +10,62 @@ from tests.support.db_snapshot import BOOKKEEPING_TABLES, table_contents
 from tests.support.inspect import hash_count
 from tests.support.users import Mailbox, TestUser, UserFactory
 
-from flaskauth.accounts.email_addresses import InvalidEmail, parse
+from flaskauth.core.email_addresses import InvalidEmail, parse
 
 VALID_EMAILS = (
     "o'neil@example.ie",
     "grace+tag@example.com",
     "Grüße@bücher.example",
     "g.r.a.c.e@mail.example.co.uk",
-    "_-!#$%&*=?^`{|}~/@example.com",
+    "_-!#$%&*?=^`{|}~/@example.com",
     "grace@xn--bcher-kva.example",
     "grace@EXAMPLE.technology",
     "g" * 64 + "@example.com",
+    "grace@corp.local",
+    "grace@nas.home.arpa",
+    "grace@app.localhost",
+    "grace@localhost",
+    "grace@server.internal",
+    "grace@printer.lan",
+    "grace@mail.test",
+)
+# Python's email package decodes it: the first one adds a second recipient, header fields and a body.
+ENCODED_WORDS = (
+    "=?utf-8?b?eEB5LnoNCkJjYzogdmljdGltQGV4YW1wbGUubmV0DQpYOiA=?=@example.com",
+    "=?utf-8?q?ada=2C?=grace@example.com",
+    "grace=?utf-8?q?=40example.org=2C?=@example.com",
+    "=?@example.com",
+    "\uff1d\uff1futf-8\uff1fq\uff1fx\uff1f\uff1d@example.com",
+)
+# Characters that a mail program normalizes to syntax: @ , ; : < > " \\ ( ) [ ] or white space.
+COMPATIBILITY_CHARACTERS = (
+    *"\uff20\ufe6b\uff0c\ufe50\ufe10\u037e\uff1b\ufe14\ufe54\uff1a\ufe13\ufe55\u2a74\uff1c\ufe64\uff1e\ufe65\uff02",
+    *"\uff3c\ufe68\u226e\u226f\uff08\u207d\uff3b\u00a0\u2003\u3000\u00a8\u00b4\ufdfa\u2474\U0001f101",
+    *("<\u0338", ">\u0338"),
 )
 INVALID_EMAILS = (
-    "grace@example.com\n",
     "grace@example.com\r\nBcc: ada@example.com",
-    " grace@example.com",
-    "grace@example.com\u2028",
     "grace@exam\u0085ple.com",
     "gra ce@example.com",
     "grace\u00a0@example.com",
     "grace\x00@example.com",
+    "\x00grace@example.com",
+    "grace@example.com\x1f",
+    "grace@example.com\x7f",
+    "gra\u200bce@example.com",
+    "\u202egrace@example.com",
+    "\u0301grace@example.com",
+    *ENCODED_WORDS,
+    *(f"a{text}b@example.com" for text in COMPATIBILITY_CHARACTERS),
+    *(f"ab@exam{text}ple.com" for text in COMPATIBILITY_CHARACTERS),
     '"e@evil.example"@example.com',
     '"grace"@example.com',
     "grace@[127.0.0.1]",
     "grace@example",
+    "grace@example.",
+    "grace@example.com.",
+    "grace@192.0.2.1",
+    "grace(x)@example.com",
     "grace@exa_mple.com",
     "grace@-example.com",
     "grace@.com",
@@ -49,6 +80,7 @@ INVALID_EMAILS = (
     "@",
     "grace@" + "e" * 64 + ".com",
     "grace@" + "example." * 40 + "com",
+    "g" * 243 + "@example.com",
     ["grace@example.com", "evil@example.com"],
     {"grace@example.com": 1},
     1,
@@ -68,7 +100,8 @@ def test_register_sends_mail_to_email_as_typed(client: FlaskClient, mailbox: Mai
 @pytest.mark.parametrize("email", VALID_EMAILS)
 def test_parse_email_is_idempotent_and_case_insensitive(email: str) -> None:
     assert parse(parse(email).original) == parse(email)
-    assert parse(email.upper()).normalized == parse(email.lower()).normalized == parse(email).normalized
+    assert parse(email.upper().replace("SS", "ẞ")).normalized == parse(email).normalized
+    assert parse(email.lower()).normalized == parse(email).normalized
 
 
 def test_register_with_invalid_email_has_no_side_effects(app: Flask, client: FlaskClient) -> None:
@@ -84,7 +117,7 @@ def test_register_with_invalid_email_has_no_side_effects(app: Flask, client: Fla
     [
         ("müller@bücher.example", "MÜLLER@xn--bcher-kva.EXAMPLE"),
         ("mu\u0308ller@example.com", "m\u00fcller@example.com"),
-        ("strasse@example.com", "straße@EXAMPLE.com"),
+        ("ὈΔΟΣ.ΟΔΌΣ@example.com", "ὀδοσ.οδός@EXAMPLE.com"),  # the final sigma is a spelling of sigma
     ],
 )
 def test_unicode_equivalent_emails_are_one_account(users: UserFactory, one: str, other: str) -> None:
@@ -108,6 +141,9 @@ def test_email_tags_and_dots_are_significant(one: str, other: str) -> None:
         ("jose@example.com", "josé@example.com"),
         ("øre@example.com", "ore@example.com"),
         ("a@bucher.example", "a@bücher.example"),
+        ("gruß@example.com", "gruss@example.com"),
+        ("ﬁn@example.com", "fin@example.com"),
+        ("ﬀ.ſ.K@example.com", "ff.s.k@example.com"),  # noqa: RUF001
     ],
 )
 def test_unicode_emails_equal_by_collation_are_two_accounts(users: UserFactory, one: str, other: str) -> None:
@@ -130,4 +166,4 @@ def test_parse_email_of_any_text_returns_or_raises(text: str) -> None:
         return
     assert parse(address.original) == address
     assert len(address.normalized.encode()) <= 320
-    assert not any(letter.isspace() for letter in text)
+    assert not any(letter.isspace() for letter in address.original)

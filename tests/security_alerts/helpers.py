@@ -15,7 +15,7 @@ from tests.support.inspect import in_transaction
 from tests.support.users import PASSWORD, UserFactory, bearer
 from werkzeug import Response
 
-from flaskauth.accounts.email_addresses import parse
+from flaskauth.core.email_addresses import parse
 from flaskauth.user_admin import service as user_admin
 
 Action = Callable[[], Response]

@@ -13,9 +13,9 @@ from tests.support.db_snapshot import wait_for_outbox
 from tests.support.inspect import error_of, in_transaction, query_all, run_concurrently, single_event
 from tests.support.users import OTHER_IP, PASSWORD, Mailbox, UserFactory, code_in_mail
 
-from flaskauth.accounts.email_addresses import parse
 from flaskauth.accounts.models import User
 from flaskauth.core import clock
+from flaskauth.core.email_addresses import parse
 from flaskauth.one_time_codes.models import EmailLink, OneTimeCode
 from flaskauth.user_admin import service as user_admin
 

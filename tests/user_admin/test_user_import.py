@@ -192,6 +192,18 @@ def test_import_rejects_invalid_row_with_reason(app: Flask, admin_cli: AdminCLI,
     assert reason in admin_cli.read_rejects("users.jsonl.rejected.jsonl")
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_import_reads_emails_as_registration_does(app: Flask, admin_cli: AdminCLI) -> None:
+    valid = ("\xa0grace@corp.local\t", "gruß@example.com", "gruss@example.com", "\ufb01n@example.com")
+    invalid = ("=?utf-8?q?a=40b=2C?=@example.com", "a\uff20b.com@example.com", "a b@example.com", '"a"@example.com')
+    result = admin_cli.import_rows(*(user_row(email, id=number) for number, email in enumerate(valid + invalid, 1)))
+
+    assert result.reported_count("imported") == len(valid)
+    assert result.reported_count("- email: not a valid email address") == len(invalid)
+    assert {user.normalized_email for user in all_users(app)} == {email.strip() for email in valid}
+    assert admin_cli.run("disable", " GRACE@corp.local\n").exit_code == 0
+
+
 def test_rejects_file_is_private_and_can_be_reimported(app: Flask, admin_cli: AdminCLI) -> None:
     raw = (
         b'email,first_name,last_name,password\r\nbad,"Grace\r\nB.",x,\xff\r\nada@,"Ada, B",x,' + HASH.encode() + b"\r\n"

@@ -6,9 +6,10 @@ from typing import Any
 
 from marshmallow import ValidationError
 
-from flaskauth.accounts import email_addresses, password_policy
-from flaskauth.accounts.email_addresses import InvalidEmail
+from flaskauth.accounts import password_policy
+from flaskauth.core import email_addresses
 from flaskauth.core.context import settings
+from flaskauth.core.email_addresses import InvalidEmail
 from flaskauth.core.http.schemas import Schema, StrictString, UTCTimestamp, fields
 from flaskauth.mail import link_detection
 
@@ -22,12 +23,18 @@ MAX_LANGUAGE_TAG_LENGTH = 16
 MAX_COMBINING_MARKS = 4  # on one letter
 
 
-class EmailField(StrictString):
-    """An email address. It deserializes to an EmailAddress."""
+class EmailField(fields.String):
+    """An email address, with or without surrounding white space. It deserializes to an EmailAddress."""
 
     def __init__(self, **kwargs: Any) -> None:
-        metadata = {"format": "email", "example": "grace@example.com", "description": "Not case-sensitive"}
-        super().__init__(max_length=254, metadata=metadata, error_messages={"null": INVALID_EMAIL_MESSAGE}, **kwargs)
+        metadata = {
+            "format": "email",
+            "minLength": 1,
+            "maxLength": email_addresses.MAX_LENGTH,
+            "example": "grace@example.com",
+            "description": "Not case-sensitive; surrounding white space is ignored",
+        }
+        super().__init__(metadata=metadata, error_messages={"null": INVALID_EMAIL_MESSAGE}, **kwargs)
 
     def _deserialize(self, value: object, attr: str | None, data: Any, **kwargs: Any) -> Any:
         try:

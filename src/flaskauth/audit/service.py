@@ -50,6 +50,7 @@ EVENTS = {
     "signing_key_created": "a signing key was created",
     "signing_keys_revoked": "signing keys were revoked immediately",
     "mail_rejected": "a mail server rejected a mail permanently",
+    "mail_not_rendered": "a mail failed before it was sent: its recipient, header or template is invalid",
 }
 
 log = get_logger(__name__)

@@ -7,11 +7,11 @@ from typing import TypeVar
 
 import click
 
-from flaskauth.accounts import email_addresses
-from flaskauth.accounts.email_addresses import EmailAddress, InvalidEmail
 from flaskauth.cli import import_export, output
+from flaskauth.core import email_addresses
 from flaskauth.core.clock import to_rfc3339
 from flaskauth.core.db.session import transaction
+from flaskauth.core.email_addresses import EmailAddress, InvalidEmail
 from flaskauth.user_admin import service
 from flaskauth.user_admin.service import UserNotFound, UserSummary
 

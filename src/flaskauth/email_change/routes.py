@@ -1,7 +1,7 @@
 """The routes that request and confirm an email change."""
 
-from flaskauth.accounts.email_addresses import EmailAddress
 from flaskauth.accounts.models import User
+from flaskauth.core.email_addresses import EmailAddress
 from flaskauth.core.errors import TooManyRequests
 from flaskauth.core.http.request import Blueprint, raises
 from flaskauth.core.http.request_limits import rate_limit

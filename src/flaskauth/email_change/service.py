@@ -6,10 +6,10 @@ from sqlalchemy import select
 
 from flaskauth import audit, mail
 from flaskauth.accounts import service as accounts
-from flaskauth.accounts.email_addresses import EmailAddress
 from flaskauth.accounts.models import EmailChange, User
 from flaskauth.core import clock
 from flaskauth.core.db.session import commit_now, db
+from flaskauth.core.email_addresses import EmailAddress
 from flaskauth.core.errors import TooManyRequests, ValidationFailed
 from flaskauth.core.http.request import client_network
 from flaskauth.mail import rate_limits as mail_limits

@@ -5,10 +5,10 @@ from datetime import datetime
 
 from flaskauth import audit, mail
 from flaskauth.accounts import service as accounts
-from flaskauth.accounts.email_addresses import EmailAddress
 from flaskauth.accounts.service import StoredCredentials
 from flaskauth.core import clock
 from flaskauth.core.db.session import commit_now
+from flaskauth.core.email_addresses import EmailAddress
 from flaskauth.core.errors import TooManyRequests, Unauthorized
 from flaskauth.core.http.request import client_network, user_agent
 from flaskauth.core.passwords import hashing

@@ -8,13 +8,12 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from email.message import EmailMessage
 
 from flask import current_app
 from sqlalchemy import and_, bindparam, or_, select, update
 
 from flaskauth.audit import record
-from flaskauth.core import clock, crypto
+from flaskauth.core import clock, crypto, email_addresses
 from flaskauth.core.context import settings
 from flaskauth.core.db.compiled import CompiledStatement, IdRow
 from flaskauth.core.db.session import transaction
@@ -22,6 +21,7 @@ from flaskauth.core.observability.log import get_logger
 from flaskauth.mail import smtp
 from flaskauth.mail.models import DISCARDED, FAILED, QUEUED, SENT, OutboxMail
 from flaskauth.mail.rendering import render
+from flaskauth.mail.serialization import serialize
 from flaskauth.one_time_codes import links
 from flaskauth.one_time_codes import service as codes
 
@@ -79,6 +79,9 @@ class DeliveryResult:
     next_attempt_at: datetime | None = None
 
 
+CANNOT_BE_RENDERED = DeliveryResult(FAILED, "cannot be rendered")
+
+
 @dataclass(frozen=True)
 class ClaimedMail:
     """A mail that this process has claimed.
@@ -133,19 +136,20 @@ def _attempt(claimed: ClaimedMail) -> DeliveryResult:
     if code is None or link is None:
         return DeliveryResult(DISCARDED, f"its {'code' if code is None else 'link'} is no longer valid")
     try:
-        message = render(mail, code, link)
+        recipient = email_addresses.parse(mail.recipient).original
+        message = serialize(render(mail, code, link), recipient)
     except Exception:  # an error in one mail must not stop the others
         log.exception("mail_cannot_be_rendered", mail_id=mail.id, template=mail.template)
-        return DeliveryResult(FAILED, "cannot be rendered")
-    return _send(mail, message)
+        return CANNOT_BE_RENDERED
+    return _send(mail, message, recipient)
 
 
-def _send(mail: OutboxMail, message: EmailMessage) -> DeliveryResult:
+def _send(mail: OutboxMail, message: bytes, recipient: str) -> DeliveryResult:
     if settings().has_mailbox:
         return DeliveryResult(SENT)
     try:
         lease_end = (mail.leased_until or clock.now()) - LEASE_RESERVE
-        smtp.send(message, mail.recipient, timeout=max(0.0, (lease_end - clock.now()).total_seconds()))
+        smtp.send(message, recipient, timeout=max(0.0, (lease_end - clock.now()).total_seconds()))
     except smtp.PermanentDeliveryError as error:
         return DeliveryResult(FAILED, str(error), error.code)
     except smtp.DeliveryError as error:
@@ -179,3 +183,5 @@ def _record_result(mail: OutboxMail, result: DeliveryResult) -> None:
     )
     if result.smtp_code is not None:
         record("mail_rejected", mail_id=mail.id, reply=result.smtp_code)
+    if result is CANNOT_BE_RENDERED:
+        record("mail_not_rendered", mail_id=mail.id)

@@ -1,26 +1,19 @@
-"""Email addresses for message headers and the SMTP envelope."""
+"""The sender of all mail, and host names as SMTP writes them."""
 
 import ipaddress
 from email.headerregistry import Address
 from email.utils import unquote
 
-import idna
-
 from flaskauth.core.context import settings
+from flaskauth.core.email_addresses import InvalidEmail, encode_domain
 from flaskauth.mail.text import to_one_line
-
-
-def to_header_address(email: str, name: str = "") -> Address:
-    """Return an address with its domain in ASCII, so that only the local part can need SMTPUTF8."""
-    local, _, domain = email.rpartition("@")
-    return Address(name, local, _to_ascii(domain))
 
 
 def sender_address() -> Address:
     """Return the address of MAIL_SENDER. Commas and quotes in the display name are quoted in the header."""
     name, _, email = settings().sender.rpartition("<")
     local, _, host = email.rstrip("> ").rpartition("@")
-    return to_header_address(f"{local}@{address_literal(host)}", to_one_line(unquote(name.strip())))
+    return Address(to_one_line(unquote(name.strip())), local, _encode_host(host))
 
 
 def address_literal(host: str) -> str:
@@ -32,8 +25,9 @@ def address_literal(host: str) -> str:
     return f"[IPv6:{address}]" if address.version == 6 else f"[{address}]"
 
 
-def _to_ascii(domain: str) -> str:
+def _encode_host(host: str) -> str:
+    """Return a domain in ASCII. The default sender may have the IP address or single label of PUBLIC_URL."""
     try:
-        return idna.encode(domain, uts46=True).decode()
-    except idna.IDNAError:
-        return domain
+        return encode_domain(host)
+    except InvalidEmail:
+        return address_literal(host)

@@ -10,8 +10,9 @@ from importlib.resources import files
 from css_inline import CSSInliner
 from jinja2 import BaseLoader, Environment, PackageLoader, PrefixLoader, StrictUndefined, select_autoescape
 
+from flaskauth.core import email_addresses
 from flaskauth.core.context import settings
-from flaskauth.mail.headers import sender_address, to_header_address
+from flaskauth.mail.headers import sender_address
 from flaskauth.mail.models import DEFAULT_LOCALE, OutboxMail
 from flaskauth.mail.text import as_title, isolate, to_one_line
 
@@ -21,7 +22,11 @@ RTL_LANGUAGES = {"ar", "dv", "fa", "he", "ps", "ug", "ur", "yi"}
 
 
 def render(mail: OutboxMail, code: str, link: str = "") -> EmailMessage:
-    """Return the message to send. Rendering the same row again returns the same message."""
+    """Return the message to send. Rendering the same row again returns the same message.
+
+    Raises:
+        InvalidEmail: the recipient is not an email address that `parse` accepts.
+    """
     locale = _select_locale(mail.template, mail.locale)
     context = {name: to_one_line(value) for name, value in mail.context.items()}
     context |= {"app_name": to_one_line(settings().app_name), "code": code, "link": link}
@@ -46,7 +51,7 @@ def languages() -> tuple[str, ...]:
 
 
 def _build_envelope(mail: OutboxMail) -> EmailMessage:
-    to = to_header_address(mail.recipient)
+    to = email_addresses.parse(mail.recipient).to_header()
     # 7bit bodies pass every server. Header fields are UTF-8 only if an address is not ASCII.
     message = EmailMessage(SMTP.clone(cte_type="7bit", utf8=not (to.addr_spec + sender_address().addr_spec).isascii()))
     message["From"] = sender_address()

@@ -6,13 +6,12 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from email.message import EmailMessage
 from urllib.parse import urlsplit
 
 from flaskauth.core.context import settings
 from flaskauth.core.deadline import Deadline, get_tls_context
 from flaskauth.core.observability.log import get_logger
-from flaskauth.mail.headers import address_literal, sender_address, to_header_address
+from flaskauth.mail.headers import address_literal, sender_address
 from flaskauth.settings import Settings
 
 CONNECT_TIMEOUT = 10  # seconds, for each IP address of the server
@@ -64,7 +63,7 @@ class SMTPClient(smtplib.SMTP):
         return self._context.wrap_socket(sock, server_hostname=host) if self._context else sock
 
 
-def send(message: EmailMessage, recipient: str, timeout: float) -> None:
+def send(message: bytes, recipient: str, timeout: float) -> None:
     """Send the message within `timeout` seconds. On return, the server has accepted it.
 
     Raises:
@@ -74,7 +73,7 @@ def send(message: EmailMessage, recipient: str, timeout: float) -> None:
     if timeout <= 0:
         raise DeliveryError("connect", "TimeoutError")
     with Deadline(timeout) as deadline, _connect(settings(), deadline) as client:
-        _send_data(client, message, to_header_address(recipient).addr_spec)
+        _send_data(client, message, recipient)
         # The server has accepted the message: it is not sent again, even if QUIT fails.
         with contextlib.suppress(OSError):
             _quit(client)
@@ -126,7 +125,7 @@ def _ehlo(client: SMTPClient) -> None:
         client.ehlo_or_helo_if_needed()
 
 
-def _send_data(client: SMTPClient, message: EmailMessage, recipient: str) -> None:
+def _send_data(client: SMTPClient, message: bytes, recipient: str) -> None:
     envelope_sender = sender_address().addr_spec
     options = []
     if not (envelope_sender + recipient).isascii():
@@ -134,12 +133,12 @@ def _send_data(client: SMTPClient, message: EmailMessage, recipient: str) -> Non
             raise PermanentDeliveryError("smtputf8", MAILBOX_NAME_NOT_ALLOWED)
         options = ["SMTPUTF8", "BODY=8BITMIME"]
     _run_command("mail", lambda: client.mail(envelope_sender, options))
-    _run_command("rcpt", lambda: client.rcpt(recipient))
+    _run_command("rcpt", lambda: client.docmd("rcpt", f"TO:<{recipient}>"))  # client.rcpt parses the address again
     if client.sock:
         # A server that scans for viruses can take minutes to reply to DATA (RFC 5321 section 4.5.3.2.6). Only the
         # deadline ends the wait, because the server may have accepted the message.
         client.sock.settimeout(None)
-    _run_command("data", lambda: client.data(message.as_bytes()))
+    _run_command("data", lambda: client.data(message))
 
 
 def _run_command(stage: str, command: Callable[[], tuple[int, bytes]]) -> None:

@@ -1,8 +1,8 @@
 """/auth/forgot-password, /auth/reset-password, /auth/change-password."""
 
-from flaskauth.accounts.email_addresses import EmailAddress
 from flaskauth.accounts.models import User
 from flaskauth.accounts.password_policy import WeakPassword
+from flaskauth.core.email_addresses import EmailAddress
 from flaskauth.core.errors import Overloaded
 from flaskauth.core.http.request import Blueprint, public, raises
 from flaskauth.core.http.request_limits import rate_limit

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from flaskauth import audit, mail
 from flaskauth.accounts import password_policy
 from flaskauth.accounts import service as accounts
-from flaskauth.accounts.email_addresses import EmailAddress
 from flaskauth.accounts.models import User
 from flaskauth.accounts.password_policy import WeakPassword
 from flaskauth.core import clock
+from flaskauth.core.email_addresses import EmailAddress
 from flaskauth.core.errors import APIError
 from flaskauth.core.http.request import client_network
 from flaskauth.core.passwords import hashing

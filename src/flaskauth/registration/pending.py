@@ -8,11 +8,11 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, delete, or_, select, update
 
 from flaskauth import audit, mail
-from flaskauth.accounts.email_addresses import EmailAddress
 from flaskauth.accounts.service import EmailOwnerRow
 from flaskauth.core import clock
 from flaskauth.core.db.compiled import CompiledStatement, insert_row
 from flaskauth.core.db.session import db, delete_batch, execute_count
+from flaskauth.core.email_addresses import EmailAddress
 from flaskauth.core.http.request import client_network
 from flaskauth.mail import rate_limits as mail_limits
 from flaskauth.mail.link_detection import contains_link

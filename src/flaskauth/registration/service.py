@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from flaskauth import audit
 from flaskauth.accounts import password_policy
 from flaskauth.accounts import service as accounts
-from flaskauth.accounts.email_addresses import EmailAddress
 from flaskauth.accounts.models import User
 from flaskauth.core import crypto
 from flaskauth.core.db.session import db
+from flaskauth.core.email_addresses import EmailAddress
 from flaskauth.core.http.request import client_network
 from flaskauth.core.passwords import hashing
 from flaskauth.one_time_codes import service as codes

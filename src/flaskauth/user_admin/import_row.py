@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from flaskauth.accounts import email_addresses
-from flaskauth.accounts.email_addresses import InvalidEmail
 from flaskauth.accounts.schemas import is_valid_language_tag, is_valid_name
+from flaskauth.core import email_addresses
+from flaskauth.core.email_addresses import InvalidEmail
 from flaskauth.core.ids import MAX_SAFE_INTEGER
 from flaskauth.core.passwords import legacy
 from flaskauth.user_admin.import_reader import Row
@@ -17,7 +17,6 @@ FIELDS = {
 }
 REJECT_COLUMNS = {"rejected_line", "rejected_reason"}  # added to rejected rows by an earlier import
 FLAGS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False, "": False}
-MAX_EMAIL_LENGTH = 254
 MAX_NAME_LENGTH = 100
 SUPPORTED_YEARS = range(1970, 9999)  # supported by every database in any time zone
 
@@ -89,15 +88,13 @@ def _parse_id(fields: Mapping[str, object]) -> int | None:
 
 
 def _parse_email(fields: Mapping[str, object]) -> dict[str, str]:
-    text = _get_text(fields, "email").strip()
-    if not text:
+    text = _get_text(fields, "email")
+    if not text.strip():
         raise RowRejected("email: missing")
     try:
         email = email_addresses.parse(text)
     except InvalidEmail:
         raise RowRejected("email: not a valid email address") from None
-    if len(email.original) > MAX_EMAIL_LENGTH:
-        raise RowRejected("email: too long")
     return {"email": email.original, "normalized_email": email.normalized}
 
 

@@ -6,10 +6,10 @@ from sqlalchemy import update
 
 from flaskauth import audit
 from flaskauth.accounts import service as accounts
-from flaskauth.accounts.email_addresses import EmailAddress
 from flaskauth.accounts.models import User
 from flaskauth.core import clock
 from flaskauth.core.db.session import execute_count
+from flaskauth.core.email_addresses import EmailAddress
 from flaskauth.core.passwords import legacy
 from flaskauth.one_time_codes import service as codes
 from flaskauth.sessions import service as sessions
