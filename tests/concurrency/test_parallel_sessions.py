@@ -51,8 +51,18 @@ def prepare_email_revert(server_pair: ServerPair, user: SignedInUser) -> Revocat
 
 
 def prepare_sign_in_report(server_pair: ServerPair, user: SignedInUser) -> Revocation:
-    server_pair.run_as_request(lambda: links.issue(links.REPORT_SIGN_IN, user.user_id, session_id=user.session_id))
+    server_pair.run_as_request(lambda: issue_report_link(user))
     return prepare_link_use(server_pair, user)
+
+
+def issue_report_link(user: SignedInUser) -> None:
+    links.issue(
+        links.REPORT_SIGN_IN,
+        user.user_id,
+        email=user.email,
+        normalized_email=user.email,
+        session_id=user.session_id,
+    )
 
 
 def prepare_link_use(server_pair: ServerPair, user: SignedInUser) -> Revocation:

@@ -42,6 +42,7 @@ class CredentialsRow(NamedTuple):
     password_hash: str | None
     last_login_at: datetime | None
     locale: str
+    normalized_email: str
 
 
 class MailRecipientRow(NamedTuple):
@@ -78,14 +79,19 @@ PUBLIC_COLUMNS = (
 COUNTRY_JOIN = Country.id == User.country_id
 
 CREDENTIALS_QUERY = CompiledStatement(
-    select(*PUBLIC_COLUMNS, User.password_hash, User.last_login_at, User.locale)
+    select(*PUBLIC_COLUMNS, User.password_hash, User.last_login_at, User.locale, User.normalized_email)
     .outerjoin(Country, COUNTRY_JOIN)
     .where(User.normalized_email == bindparam("normalized_email"), *CAN_LOG_IN),
     CredentialsRow,
 )
 RECORD_LOGIN = CompiledStatement(
     update(User)
-    .where(User.id == bindparam("user_id"), User.password_hash == bindparam("verified_hash"), *CAN_LOG_IN)
+    .where(
+        User.id == bindparam("user_id"),
+        User.password_hash == bindparam("verified_hash"),
+        User.normalized_email == bindparam("normalized_email"),
+        *CAN_LOG_IN,
+    )
     .values(last_login_at=bindparam("now"))
 )
 MAIL_RECIPIENT_QUERY = CompiledStatement(
@@ -109,9 +115,15 @@ def get_credentials(normalized_email: str) -> StoredCredentials:
 
 
 def record_login(credentials: StoredCredentials) -> bool:
-    """Record a login if the user still exists and the password has not changed. Return True on success."""
-    return (
-        RECORD_LOGIN.rowcount(user_id=credentials.user_id, verified_hash=credentials.password_hash, now=clock.now())
+    """Record a login if neither the email address nor the password has changed. Return True on success."""
+    row = credentials.user_row
+    return row is not None and (
+        RECORD_LOGIN.rowcount(
+            user_id=row.id,
+            verified_hash=credentials.password_hash,
+            normalized_email=row.normalized_email,
+            now=clock.now(),
+        )
         == 1
     )
 

@@ -59,14 +59,16 @@ def request_change(user: User, email: EmailAddress) -> None:
             email=email.original,
             normalized_email=email.normalized,
             link_id=link.id,
-            created_at=clock.now(),
+            created_at=link.created_at,
         )
     )
     audit.record("email_change_requested", user_id=user.id)
 
 
 def confirm_change(auth: AuthContext, otp: str) -> User:
-    """Set the new email address and return the user. Revoke the other sessions and notify the previous address.
+    """Set the new email address and return the user. Revoke the other sessions and superseded links.
+
+    The previous address is notified.
 
     Raises:
         InvalidEmailChangeCode, TooManyRequests
@@ -78,6 +80,7 @@ def confirm_change(auth: AuthContext, otp: str) -> User:
         raise InvalidEmailChangeCode from None
     old_email, user = auth.user.email, auth.user
     codes.revoke_for_email(change.normalized_email)
+    links.revoke_superseded(auth.user.id, change.normalized_email)
     db.session.refresh(user)
     sessions.revoke_all_for(user.id, except_session=auth.session)
     audit.record("email_changed", user_id=user.id, session_id=auth.session.id)

@@ -112,7 +112,13 @@ def complete_login(credentials: StoredCredentials, device_id: int | None, device
     token_pair = sessions.start(user.id, device_id)
     audit.record("sign_in", user_id=user.id, session_id=token_pair.session_id)
     if is_new:
-        link = links.issue(links.REPORT_SIGN_IN, user.id, session_id=token_pair.session_id)
+        link = links.issue(
+            links.REPORT_SIGN_IN,
+            user.id,
+            email=user.email,
+            normalized_email=user.normalized_email,
+            session_id=token_pair.session_id,
+        )
         mail.notify("login/new_device", user, link_id=link.id, device=device_name(user_agent()))
     return LoginResult(
         token_pair.token, token_pair.refresh_token, token_pair.expired_at, device_token, accounts.public_fields(user)

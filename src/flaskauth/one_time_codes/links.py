@@ -1,13 +1,16 @@
 """Mailed links that revert an email change or report a sign-in: valid for 7 days, single-use.
 
+Both restore the email address that they were mailed to. Of two addresses, the one with the older link is restored, so
+a link to an attacker's address cannot undo a link to the owner's (ADR 0017).
+
 The token is in the URL fragment, which servers, logs and mail scanners do not see. Only a POST consumes it.
 """
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import Select, bindparam, delete, select, update
+from sqlalchemy import Select, bindparam, delete, func, select, update
 
 from flaskauth.core import clock, crypto
 from flaskauth.core.context import settings
@@ -43,11 +46,11 @@ def issue(
     purpose: str,
     user_id: int,
     *,
+    email: str,
+    normalized_email: str,
     session_id: int | None = None,
-    email: str | None = None,
-    normalized_email: str | None = None,
 ) -> EmailLink:
-    """Insert and return a new link. Only the digest of its token is stored."""
+    """Insert and return a new link that is mailed to this email address. Only the digest of its token is stored."""
     now = clock.now()
     row = EmailLink(
         id=new_secret_id(),
@@ -57,7 +60,7 @@ def issue(
         email=email,
         normalized_email=normalized_email,
         nonce=crypto.random_bytes(32),
-        created_at=now,
+        created_at=_later_than_all(user_id, now),
         expires_at=now + LIFETIME,
     )
     row.digest = _digest(_candidate_tokens(row)[0])
@@ -74,12 +77,27 @@ def consume(purpose: str, token: str) -> EmailLink | None:
     return db.session.scalars(select(EmailLink).where(EmailLink.digest == _digest(token))).one()
 
 
-def revoke_newer(purpose: str, link: EmailLink) -> None:
-    """Revoke the user's links of a purpose that were created after the given link."""
-    unused = update(EmailLink).where(
-        EmailLink.user_id == link.user_id, EmailLink.purpose == purpose, EmailLink.used_at.is_(None)
-    )
+def revoke_newer(link: EmailLink) -> None:
+    """Revoke the user's links of every purpose that were created after the given link."""
+    unused = update(EmailLink).where(EmailLink.user_id == link.user_id, EmailLink.used_at.is_(None))
     execute_count(unused.where(EmailLink.created_at > link.created_at).values(used_at=clock.now()))
+
+
+def revoke_superseded(user_id: int, normalized_email: str) -> None:
+    """Revoke the user's links to other email addresses that are newer than the oldest valid link to this address.
+
+    Call it after the user has verified that they can read mail to this address. Whoever reads it can use that oldest
+    link, so no newer link to a different address may undo this.
+    """
+    unused = EmailLink.user_id == user_id, EmailLink.used_at.is_(None), EmailLink.expires_at > clock.now()
+    oldest = db.session.scalar(
+        select(func.min(EmailLink.created_at)).where(*unused, EmailLink.normalized_email == normalized_email)
+    )
+    if oldest is not None:
+        superseded = update(EmailLink).where(
+            *unused, EmailLink.normalized_email != normalized_email, EmailLink.created_at > oldest
+        )
+        execute_count(superseded.values(used_at=clock.now()))
 
 
 def ids_for_user(user_id: int) -> Select[bytes]:
@@ -121,6 +139,12 @@ def past_url(link_id: bytes) -> str:
 def purge() -> int:
     """Delete one batch of links that expired over a week ago. Return the number of deleted rows."""
     return delete_batch(EmailLink.id, EmailLink.expires_at < clock.now() - RETENTION)
+
+
+def _later_than_all(user_id: int, now: datetime) -> datetime:
+    """Return `now`, or a later time if a server whose clock is ahead issued the newest link: their order decides."""
+    newest = db.session.scalar(select(func.max(EmailLink.created_at)).where(EmailLink.user_id == user_id))
+    return max(now, newest + timedelta.resolution) if newest else now
 
 
 def _url(row: EmailLink) -> str:

@@ -52,7 +52,7 @@ class OneTimeCode(Base):
 
 
 class EmailLink(Base):
-    """A mailed single-use link. It reports `session_id`, or restores `email` and `normalized_email`."""
+    """A mailed single-use link. It restores `email`, to which it is mailed. It may report `session_id`."""
 
     __tablename__ = "email_links"
     __table_args__ = (Index(None, "user_id", "purpose"), Index(None, "normalized_email"), Index(None, "expires_at"))

@@ -16,8 +16,8 @@ from flaskauth.login import service as login
 from flaskauth.login import throttling
 from flaskauth.login.service import InvalidCredentials
 from flaskauth.mail.models import DISCARDED, QUEUED, SUPPRESSED
+from flaskauth.one_time_codes import links, verification
 from flaskauth.one_time_codes import service as codes
-from flaskauth.one_time_codes import verification
 from flaskauth.one_time_codes.service import CodeRequest
 from flaskauth.one_time_codes.verification import InvalidCode, SubmittedCode, VerifiedCode
 from flaskauth.sessions import devices
@@ -64,7 +64,7 @@ def request_reset(email: EmailAddress) -> bytes:
 
 @hashing.reserves_hash_slot
 def reset_password(form: PasswordResetData) -> None:
-    """Set a new password with the mailed code, revoke all sessions and pending codes, and notify the user.
+    """Set a new password with the mailed code. Revoke all sessions, pending codes and superseded links, and notify.
 
     The previous password is accepted: to reject it would reveal it to an attacker who can read the user's mail.
 
@@ -78,6 +78,7 @@ def reset_password(form: PasswordResetData) -> None:
         raise InvalidResetCode from None
     throttling.reset(user.normalized_email, client_network())
     audit.record("password_reset", user_id=user.id)
+    links.revoke_superseded(user.id, user.normalized_email)
     _revoke_access(user)
 
 

@@ -1,4 +1,4 @@
-"""Revert an email change or report a sign-in. Both revoke all access, until the user resets the password."""
+"""Revert an email change or report a sign-in. Both restore the account, and revoke all access until a reset."""
 
 from flaskauth import audit, mail
 from flaskauth.accounts import service as accounts
@@ -27,32 +27,50 @@ def revert_email_change(token: str) -> None:
         LinkExpired
     """
     link, user = _consume_link(links.REVERT_EMAIL_CHANGE, token)
-    assert link.email
-    assert link.normalized_email
-    if not accounts.restore_email(user.id, link.email, link.normalized_email):
-        raise LinkExpired
-    links.revoke_newer(links.REVERT_EMAIL_CHANGE, link)
     audit.record("email_change_reverted", user_id=user.id)
-    _revoke_access(user)
+    _restore_account(link, user)
 
 
 def report_sign_in(token: str) -> None:
-    """Revoke all sessions and cancel a scheduled deletion: the reported sign-in was made with the user's password.
+    """Undo what the reported session or a later one did: restore the email address, cancel a scheduled deletion.
+
+    All sessions are revoked, because the reported sign-in was made with the user's password.
 
     Raises:
         LinkExpired
     """
     link, user = _consume_link(links.REPORT_SIGN_IN, token)
     audit.record("sign_in_reported", user_id=user.id, session_id=link.session_id)
-    _revoke_access(user)
+    if user.normalized_email != link.normalized_email:
+        audit.record("email_change_reverted", user_id=user.id)
+    _restore_account(link, user)
 
 
 def _consume_link(purpose: str, token: str) -> tuple[EmailLink, User]:
     link = links.consume(purpose, token)
-    user = db.session.get(User, link.user_id) if link else None
+    user = accounts.lock_user(link.user_id) if link else None
     if link is None or user is None:
         raise LinkExpired
     return link, user
+
+
+def _restore_account(link: EmailLink, user: User) -> None:
+    """Restore the email address that the link was mailed to, revoke all access, and mail both addresses.
+
+    Raises:
+        LinkExpired: the email address belongs to a different user.
+    """
+    lost_email, lost_recipient = user.normalized_email, mail.EmailRecipient(user.email, user.locale)
+    assert link.email
+    assert link.normalized_email
+    if not accounts.restore_email(user.id, link.email, link.normalized_email):
+        raise LinkExpired
+    links.revoke_newer(link)
+    links.revoke_superseded(user.id, link.normalized_email)
+    _revoke_access(user)
+    if lost_email != link.normalized_email:
+        codes.revoke_for_purpose(RESET_PURPOSE, lost_email)
+        mail.notify("security_alerts/email_removed", lost_recipient)
 
 
 def _revoke_access(user: User) -> None:
