@@ -49,6 +49,7 @@ from flaskauth.security_alerts import routes as security_alert_routes
 from flaskauth.sessions import devices
 from flaskauth.sessions import routes as session_routes
 from flaskauth.sessions import service as sessions
+from flaskauth.sessions.decorators import current_user
 from flaskauth.settings import Settings
 from flaskauth.signing_keys import routes as signing_key_routes
 from flaskauth.signing_keys import service as signing_keys
@@ -112,6 +113,7 @@ def create_app(settings: Settings | None = None) -> AuthFlask:
     metrics.init_app(app, settings)
     background.init_app(app, () if settings.redis_url else periodic_jobs())
     cors.init_app(app, settings)
+    app.jinja_env.globals["current_user"] = current_user
     for warning in settings.warnings():
         logger.warning("configuration_warning", detail=warning)
     app.wsgi_app = FastPathMiddleware(app, FAST_PATH_VIEWS)  # type: ignore[method-assign]

@@ -20,6 +20,7 @@ from flaskauth.core.http.request import request_id
 from flaskauth.core.jobs import background
 from flaskauth.core.observability import log
 from flaskauth.core.observability.log import get_logger
+from flaskauth.sessions.decorators import current_user
 from flaskauth.settings import Settings
 
 PREFIX_PATTERN = re.compile(r"(/[\w.~-]+)+", re.ASCII)
@@ -45,6 +46,7 @@ def mount(app: Flask, server: Flask, prefix: str) -> None:
     app.extensions[context.MOUNTED] = server
     app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {prefix: _with_root_path(server)})  # type: ignore[method-assign]
     app.register_error_handler(APIError, _handle_api_error)
+    app.jinja_env.globals["current_user"] = current_user  # a context processor of the application takes precedence
     logging.getLogger("werkzeug").removeFilter(log.is_not_request_line)  # the host application does not log its own
     # The background worker, which sends mail, starts with the first request to either application.
     app.before_request(server.extensions[background.KEY].start)

@@ -1,18 +1,22 @@
-"""Decorators that authenticate a route and pass the user as its first positional argument.
+"""Decorators that authenticate a route and pass the user as its first positional argument, and `current_user`.
 
-They also work in an application that mounts a server: they then authenticate against that server.
+They also work in an application that mounts a server: they then authenticate against that server. A view may be a
+function, a method, the view function of a class (`decorators = [auth_required]`), or a coroutine function.
 """
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import wraps
-from typing import Concatenate, NamedTuple, ParamSpec, TypeVar, cast
+from functools import cache, wraps
+from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar, cast, overload
 
-from flask import request
+from flask import current_app, request
+from flask.views import MethodView, View
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import joinedload
 from sqlalchemy.sql.base import ExecutableOption
+from werkzeug.local import LocalProxy
 
 from flaskauth.accounts import service as accounts
 from flaskauth.accounts.models import User
@@ -27,8 +31,10 @@ from flaskauth.signing_keys import access_tokens
 from flaskauth.signing_keys.access_tokens import AccessTokenClaims, InvalidToken
 
 P = ParamSpec("P")
+S = TypeVar("S")
 T = TypeVar("T")
 
+VARIADIC = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
 ENVIRON_KEY = "flaskauth.auth_context"
 
 
@@ -96,14 +102,13 @@ class AuthContext:
     claims: AccessTokenClaims
 
 
-def auth_required(view: Callable[Concatenate[User, P], T]) -> Callable[P, T]:
-    """Require a valid access token. The view's first argument is the User."""
-
-    @wraps(view)
-    def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
-        return view(_authenticate(view).user, *args, **kwargs)
-
-    return _mark_guarded(wrapper)
+@overload
+def auth_required(view: Callable[Concatenate[User, P], T]) -> Callable[P, T]: ...
+@overload
+def auth_required(view: Callable[Concatenate[S, User, P], T]) -> Callable[Concatenate[S, P], T]: ...
+def auth_required(view: Callable[..., object]) -> Callable[..., object]:
+    """Require a valid access token. The view's first argument is the User, after `self` in a class."""
+    return _pass_user(view, lambda: _authenticate(view).user)
 
 
 def auth_required_readonly(view: Callable[Concatenate[SessionUserRow, P], T]) -> Callable[P, T]:
@@ -134,29 +139,31 @@ def load_public_user(token: str) -> SessionUserRow:
     return row
 
 
-def auth_optional(view: Callable[Concatenate[User | None, P], T]) -> Callable[P, T]:
-    """Pass the User, or None without an access token, as the view's first argument. Reject an invalid token."""
+@overload
+def auth_optional(view: Callable[Concatenate[User | None, P], T]) -> Callable[P, T]: ...
+@overload
+def auth_optional(view: Callable[Concatenate[S, User | None, P], T]) -> Callable[Concatenate[S, P], T]: ...
+def auth_optional(view: Callable[..., object]) -> Callable[..., object]:
+    """Pass the User, or None without an access token, like `auth_required`. Reject an invalid token."""
 
-    @wraps(view)
-    def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
+    def find_user() -> User | None:
         if not context.is_server():
             context.mounted_server()  # raises if no server is mounted, also for requests without a token
-        user = _authenticate(view).user if "Authorization" in request.headers else None
-        return view(user, *args, **kwargs)
+        return _authenticate(view).user if "Authorization" in request.headers else None
 
-    return _mark_guarded(wrapper, access="optional")
+    return _pass_user(view, find_user, access="optional")
 
 
 def fresh_auth_required(view: Callable[Concatenate[User, P], T]) -> Callable[P, T]:
     """Like `auth_required`, and require that the password was verified in the last 10 minutes (ASVS 7.5.1)."""
 
-    @wraps(view)
-    def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
-        if not _authenticate(view).claims.is_fresh:
+    def require_fresh() -> User:
+        auth = _authenticate(view)
+        if not auth.claims.is_fresh:
             raise ReauthenticationRequired
-        return view(current_auth().user, *args, **kwargs)
+        return auth.user
 
-    return raises(ReauthenticationRequired)(_mark_guarded(wrapper))
+    return raises(ReauthenticationRequired)(cast("Callable[P, T]", _pass_user(view, require_fresh)))
 
 
 def allow_pending_deletion(view: Callable[P, T]) -> Callable[P, T]:
@@ -175,6 +182,19 @@ def token_optional(view: Callable[P, T]) -> Callable[P, T]:
         return view(*args, **kwargs)
 
     return _mark_guarded(allow_pending_deletion(wrapper), access="optional")
+
+
+def _find_current_user() -> User | None:
+    if "Authorization" not in request.headers:
+        return None
+    try:
+        return _authenticate(current_app.view_functions.get(request.endpoint or "")).user
+    except (Unauthorized, AccountPendingDeletion):
+        return None
+
+
+current_user = cast("User", LocalProxy(_find_current_user))
+"""The user of the request, also in templates. It is false if the request has no valid access token."""
 
 
 def current_auth() -> AuthContext:
@@ -216,14 +236,14 @@ def bearer_token(environ: Environ) -> str:
     return str(token.strip())
 
 
-def _authenticate(view: Callable[..., object]) -> AuthContext:
+def _authenticate(view: Callable[..., object] | None) -> AuthContext:
     """Return the authentication of the request. Reject an account pending deletion unless the view allows it."""
     auth = current_auth()
     _reject_pending_deletion(view, auth.user.deletion_due_at)
     return auth
 
 
-def _reject_pending_deletion(view: Callable[..., object], deletion_due_at: datetime | None) -> None:
+def _reject_pending_deletion(view: Callable[..., object] | None, deletion_due_at: datetime | None) -> None:
     if deletion_due_at is not None and not getattr(view, "allows_pending_deletion", False):
         raise AccountPendingDeletion
 
@@ -255,6 +275,56 @@ def _load_auth(claims: AccessTokenClaims, *loading: ExecutableOption) -> AuthCon
     if row is None or row.User.id != claims.user_id or not row.Session.is_active:
         raise InvalidToken
     return AuthContext(row.User, row.Session, claims)
+
+
+def _pass_user(
+    view: Callable[..., object], find_user: Callable[[], User | None], access: str = "guarded"
+) -> Callable[..., object]:
+    """Return a view that passes the user to a view, which may be a method, a class or a coroutine function."""
+
+    @wraps(view)
+    def wrapper(*args: object, **kwargs: object) -> object:
+        user, run = find_user(), current_app.ensure_sync(view)
+        if not takes_position:
+            return run(**{**kwargs, **_user_argument(user)})
+        position = 1 if args and (is_method or isinstance(args[0], View)) else 0
+        return run(*args[:position], user, *args[position:], **kwargs)
+
+    takes_position, is_method = _takes_positional_arguments(view), _is_method(view)
+    wrapper.passes_user = True  # type: ignore[attr-defined]
+    return _mark_guarded(wrapper, access)
+
+
+def _takes_positional_arguments(view: Callable[..., object]) -> bool:
+    """Return False for the view function of a class: `View.as_view` makes it with keyword arguments only."""
+    return any(parameter.kind < parameter.KEYWORD_ONLY for parameter in inspect.signature(view).parameters.values())
+
+
+def _is_method(view: Callable[..., object]) -> bool:
+    namespace = getattr(view, "__qualname__", "").rpartition(".")[0]
+    return bool(namespace) and not namespace.endswith("<locals>")
+
+
+def _user_argument(user: User | None) -> dict[str, User | None]:
+    """Return the user as an argument of the class-based view that handles the request, if it has a parameter for it.
+
+    The parameter is the first one that is not an argument of the URL.
+    """
+    view_class: Any = getattr(current_app.view_functions[request.endpoint or ""], "view_class", View)
+    handler = view_class.dispatch_request
+    if handler is MethodView.dispatch_request:
+        handler = getattr(view_class, request.method.lower(), None) or view_class.get  # HEAD
+    if hasattr(handler, "passes_user"):  # a decorator of the method passes it
+        return {}
+    names = [name for name in _parameter_names(handler) if name not in (request.view_args or {})]
+    return {names[0]: user} if names else {}
+
+
+@cache
+def _parameter_names(handler: Callable[..., object]) -> tuple[str, ...]:
+    parameters = [*inspect.signature(handler).parameters.values()][1:]
+    names = [parameter.name for parameter in parameters if parameter.kind not in VARIADIC]
+    return (*names, "user") if len(names) < len(parameters) else (*names,)
 
 
 def _mark_guarded(view: Callable[P, T], access: str = "guarded") -> Callable[P, T]:
