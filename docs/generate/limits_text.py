@@ -69,7 +69,8 @@ COUNTERS = (
 ## Attempts, mail and expensive work
 
 The server counts an attempt and commits the count before it does the work. It refunds the count after a correct
-attempt. These limits cannot be disabled.
+attempt. These limits cannot be disabled. A *mailbox* is an email address without its tag (`+tag`) and without the dots
+of its local part.
 {HEAD}""",
     [
         Row(
@@ -121,19 +122,29 @@ attempt. These limits cannot be disabled.
             ("one_time_codes.verification.CODE_ONLY_GLOBAL_LIMIT",),
         ),
         Row(
-            *("Mails requested from an unrecognised network", "{}", "email address and network", DATABASE),
+            *("Mails requested without an access token", "{}", "mailbox and network", DATABASE),
             "the same response; the mail is suppressed",
             ("mail.rate_limits.EMAIL_NETWORK_LIMIT",),
         ),
         Row(
-            *("Mails requested from an unrecognised network", "{}", "email address", DATABASE),
-            "the same response; for recognised networks, the next row applies",
+            *("Mails requested without an access token", "{}", "network", DATABASE),
+            "the same response; for recognised devices and networks, the last of these rows applies",
+            ("settings.rate_limit_mail",),
+        ),
+        Row(
+            *("Mails requested without an access token", "{}", "mailbox", DATABASE),
+            "the same response; for recognised devices and networks, the next row applies",
             ("mail.rate_limits.EMAIL_LIMIT",),
         ),
         Row(
-            *("Mails requested from a recognised network", "{}", "email address", DATABASE),
+            *("Mails requested from a recognised device or network", "{}", "mailbox", DATABASE),
             "the same response; the mail is suppressed",
             ("mail.rate_limits.RECOGNISED_EMAIL_LIMIT",),
+        ),
+        Row(
+            *("Registrations compared with the pending ones", "{}", "email address and network", DATABASE),
+            "a new pending registration, also with the same password",
+            ("registration.pending.DUPLICATE_LIMIT",),
         ),
         Row(
             *("Resending a code", "after {}, doubling each time", "pending registration", CODE),

@@ -292,6 +292,40 @@ MUTANTS = (
         ("tests/passwords/test_password_reset.py",),
     ),
     Mutant(
+        "limit turned against the user",
+        "one_time_codes/verification.py",
+        """        or_(OneTimeCode.is_suppressed.is_(True), OneTimeCode.code_expires_at > now),
+""",
+        """        OneTimeCode.is_suppressed.is_(False), OneTimeCode.code_expires_at > now,
+""",
+        ("tests/registration/test_verification_ambiguous.py",),
+    ),
+    Mutant(
+        "limit turned against the user",
+        "registration/pending.py",
+        """        codes.suppress_expired(code)
+""",
+        """        codes.renew(None)
+""",
+        ("tests/registration/test_verification_ambiguous.py",),
+    ),
+    Mutant(
+        "limit avoided with another spelling",
+        "mail/rate_limits.py",
+        """    mailbox = _mailbox(normalized_email)
+""",
+        """    mailbox = normalized_email
+""",
+        ("tests/registration/test_mail_rate_limits.py",),
+    ),
+    Mutant(
+        "password of a pending registration revealed",
+        "registration/service.py",
+        """crypto.mac("registration salt", normalized_email, network)[:16]""",
+        """crypto.mac("registration salt", normalized_email)[:16]""",
+        ("tests/registration/test_registration_idempotent.py",),
+    ),
+    Mutant(
         "outbox lease ignored",
         "mail/delivery.py",
         'OutboxMail.leased_until <= bindparam("now")),',

@@ -8,14 +8,26 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
-from tests.registration.helpers import register, start_registration, submit_wrong_codes, unused_ip, verify
+from tests.registration.helpers import (
+    GRACE_EMAIL,
+    register,
+    resend,
+    start_registration,
+    submit_wrong_codes,
+    unused_ip,
+    verify,
+)
 from tests.support.db_snapshot import sent_mail_count
-from tests.support.inspect import query_all, run_concurrently
-from tests.support.users import PASSWORD, Mailbox, UserFactory
+from tests.support.inspect import in_transaction, query_all, run_concurrently
+from tests.support.users import CLIENT_IP, OTHER_IP, PASSWORD, Mailbox, UserFactory
 from werkzeug.test import TestResponse
 
 from flaskauth.core import clock
+from flaskauth.registration import pending
 from flaskauth.registration.models import Registration
+
+OTHER_PASSWORD = "eleven blue lanterns"
+ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 
 def verification_id_of(response: TestResponse) -> str:
@@ -40,7 +52,8 @@ def test_repeated_register_resends_same_code_when_due(users: UserFactory, mailbo
 
 
 def test_concurrent_registers_are_idempotent(app: Flask) -> None:
-    requests = [partial(register_until_served, app.test_client(), unused_ip()) for _ in range(12)]
+    at = unused_ip()
+    requests = [partial(register_until_served, app.test_client(), at) for _ in range(8)]
 
     assert len(set(run_concurrently(requests))) == 1
     assert len(query_all(app, select(Registration))) == 1
@@ -76,6 +89,34 @@ def test_repeated_register_mails_to_first_spelling(client: FlaskClient, mailbox:
     register(client, "GRACE@example.com")
 
     assert [mail["to"] for mail in mailbox.wait(2)] == ["Grace@example.com"] * 2
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("at", [OTHER_IP, "2001:db8:0:2::1"])
+def test_register_from_other_network_reveals_no_password(client: FlaskClient, at: str) -> None:
+    """Otherwise the wait would tell an attacker who guesses the password of a pending registration."""
+    pending_id = verification_id_of(register(client, at="2001:db8:0:1::1"))
+    clock.travel(timedelta(seconds=90))
+    resend(client, "2001:db8:0:1::1", verification_id=pending_id)
+
+    guesses = [
+        verification_id_of(register(client, at=at, password=password)) for password in (PASSWORD, OTHER_PASSWORD)
+    ]
+    assert len({pending_id, *guesses}) == 3
+    for waits in (60, 60):
+        assert [resend(client, at, verification_id=guess) for guess in guesses] == [waits] * 2
+    assert resend(client, at, email=GRACE_EMAIL) == 60
+    assert [submit_wrong_codes(client, 6, at, verification_id=guess) for guess in guesses] == [[401] * 5 + [429]] * 2
+    assert resend(client, at, verification_id=pending_id) == 120
+
+
+@ON_SQLITE
+def test_password_guesses_from_same_network_are_limited(app: Flask, client: FlaskClient) -> None:
+    pending_id = verification_id_of(register(client))
+    in_transaction(app, lambda: [pending.count_comparison(GRACE_EMAIL, CLIENT_IP) for _ in range(18)])
+
+    assert verification_id_of(register(client, password=OTHER_PASSWORD)) != pending_id
+    assert verification_id_of(register(client)) != pending_id
 
 
 @pytest.mark.parametrize("other", [{"password": PASSWORD + "!"}, {"email": "ada@example.com"}])

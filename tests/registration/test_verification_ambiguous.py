@@ -1,5 +1,6 @@
 """Pending registrations of different clients for one email address: the code decides which one becomes the account."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 
@@ -12,6 +13,7 @@ from tests.registration.helpers import (
     INVALID_CODE,
     VERIFICATION_AMBIGUOUS,
     VERIFICATION_METHODS,
+    WRONG_CODE,
     PendingRegistration,
     register,
     resend,
@@ -21,11 +23,12 @@ from tests.registration.helpers import (
 )
 from tests.support.db_snapshot import sent_mail_count
 from tests.support.inspect import error_of, execute_statement, in_transaction, query_all, run_concurrently
-from tests.support.users import OTHER_IP, PASSWORD, TestUser, UserFactory
+from tests.support.users import CLIENT_IP, OTHER_IP, PASSWORD, TestUser, UserFactory
 
 from flaskauth.accounts.models import User
 from flaskauth.core import clock, crypto
 from flaskauth.core.db.session import db
+from flaskauth.mail import rate_limits as mail_limits
 from flaskauth.one_time_codes import derivation
 from flaskauth.one_time_codes.models import OneTimeCode
 from flaskauth.registration.models import Registration
@@ -58,6 +61,72 @@ def test_verify_without_id_is_ambiguous_for_two_registrations(users: UserFactory
         error_of(verify(users.client, attacker_registration.code, **registration.identifier(method)))
         == VERIFICATION_AMBIGUOUS
     )
+
+
+def exhaust_daily_mails(app: Flask) -> None:
+    in_transaction(app, lambda: [reserve_mail(f"network {number}") for number in range(20)])
+
+
+def exhaust_mails_of_address_and_network(app: Flask) -> None:
+    in_transaction(app, lambda: [reserve_mail(CLIENT_IP) for _ in range(3)])
+
+
+def exhaust_mails_of_network(app: Flask) -> None:
+    in_transaction(app, lambda: [reserve_mail(CLIENT_IP, f"{number}@example.net") for number in range(60)])
+
+
+def reserve_mail(network: str, email: str = GRACE_EMAIL) -> bool:
+    return mail_limits.reserve(email, network, is_recognised=False)
+
+
+@pytest.mark.parametrize("method", ["by email", "by code"])
+@pytest.mark.parametrize(
+    "exhaust", [exhaust_daily_mails, exhaust_mails_of_address_and_network, exhaust_mails_of_network]
+)
+def test_suppressed_mail_makes_the_attackers_code_ambiguous(
+    app: Flask, users: UserFactory, exhaust: Callable[[Flask], None], method: str
+) -> None:
+    """An attacker uses up the mails, so that the user receives and enters only the attacker's code."""
+    attacker_registration = start_registration(users, at=OTHER_IP, password=ATTACKER_PASSWORD)
+    exhaust(app)
+    assert register(users.client).status_code == 200
+
+    clock.travel(timedelta(minutes=9))
+    identifier = attacker_registration.identifier(method)
+    response = verify(users.client, attacker_registration.code, **identifier)
+    assert error_of(response) == VERIFICATION_AMBIGUOUS
+    assert "verification_id" in response.get_json()["message"]
+    assert error_of(verify(users.client, WRONG_CODE, **identifier)) == INVALID_CODE
+    assert login_status(users.client, ATTACKER_PASSWORD) == 401
+
+
+@pytest.mark.parametrize("minutes", [1, 16])
+def test_suppressed_resend_makes_the_attackers_code_ambiguous(app: Flask, users: UserFactory, minutes: int) -> None:
+    """The user's own code has expired, and no further mail is due or allowed. The attacker registers afterwards."""
+    registration = start_registration(users)
+    clock.travel(timedelta(minutes=10))
+    if minutes == 1:
+        exhaust_mails_of_address_and_network(app)
+    else:
+        resend(users.client, verification_id=registration.id)
+        clock.travel(timedelta(minutes=10))
+        execute_statement(app, update(OneTimeCode).values(resend_at=clock.now() + timedelta(minutes=minutes)))
+    resend(users.client, verification_id=registration.id)
+    attacker_registration = start_registration(users, at=OTHER_IP, password=ATTACKER_PASSWORD)
+
+    assert error_of(verify(users.client, attacker_registration.code)) == VERIFICATION_AMBIGUOUS
+    assert login_status(users.client, ATTACKER_PASSWORD) == 401
+
+
+def test_suppressed_registration_is_candidate_for_24_hours(app: Flask, users: UserFactory) -> None:
+    in_transaction(app, lambda: [reserve_mail(OTHER_IP) for _ in range(3)])
+    register(users.client, at=OTHER_IP, password=ATTACKER_PASSWORD)
+    registration = start_registration(users)
+    assert error_of(verify(users.client, registration.code)) == VERIFICATION_AMBIGUOUS
+    clock.travel(timedelta(hours=24))
+    renewed = start_registration(users)
+
+    assert verify(users.client, renewed.code).status_code == 200
 
 
 @pytest.mark.parametrize("first", [0, 1])

@@ -5,16 +5,21 @@ from flaskauth.core.http.schemas import RequestSchema, ResponseSchema, StrictStr
 from flaskauth.login.service import LoginData
 
 
+def device_token_field() -> StrictString:
+    """Return the field of a device token."""
+    return StrictString(
+        metadata={
+            "description": "From an earlier sign-in on this device. Prevents attackers from locking the user out."
+        }
+    )
+
+
 class LoginRequest(RequestSchema):
     factory = LoginData
 
     email = EmailField(required=True)
     password = PasswordField(required=True)
-    device_token = StrictString(
-        metadata={
-            "description": "From an earlier sign-in on this device. Prevents attackers from locking the user out."
-        }
-    )
+    device_token = device_token_field()
 
 
 class LoginResponse(ResponseSchema):

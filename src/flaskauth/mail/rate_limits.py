@@ -1,7 +1,12 @@
-"""Rate limits for mails that can be requested without authentication, per recipient."""
+"""Rate limits for mails that can be requested without authentication: per mailbox, and per network that requests them.
+
+A limit of all mails to one mailbox protects its owner from many networks. A limit of all mails from one network
+protects many mailboxes from one client.
+"""
 
 from datetime import timedelta
 
+from flaskauth.core.context import settings
 from flaskauth.rate_limits import service as rate_limits
 from flaskauth.rate_limits.service import RateLimit
 
@@ -15,11 +20,36 @@ def reserve(normalized_email: str, network: str, *, is_recognised: bool) -> bool
 
     Recognised devices and networks (`is_recognised`) have an additional limit of their own.
     """
-    if not rate_limits.hit(rate_limits.counter_key("mail", normalized_email, network), EMAIL_NETWORK_LIMIT).is_allowed:
+    mailbox = _mailbox(normalized_email)
+    if not rate_limits.hit(rate_limits.counter_key("mail", mailbox, network), EMAIL_NETWORK_LIMIT).is_allowed:
         return False
-    if rate_limits.hit(rate_limits.counter_key("mail", normalized_email), EMAIL_LIMIT).is_allowed:
+    if rate_limits.hit_all([*_network_limits(network), (rate_limits.counter_key("mail", mailbox), EMAIL_LIMIT)]):
         return True
     return (
         is_recognised
-        and rate_limits.hit(rate_limits.counter_key("mail known", normalized_email), RECOGNISED_EMAIL_LIMIT).is_allowed
+        and rate_limits.hit(rate_limits.counter_key("mail known", mailbox), RECOGNISED_EMAIL_LIMIT).is_allowed
     )
+
+
+def refund_network(network: str) -> None:
+    """Refund a mail to its network after its code verified a registration.
+
+    The mail reached a user who wanted it, so a school or an office that registers does not reach the limit.
+    """
+    for key, _ in _network_limits(network):
+        rate_limits.decrement(key)
+
+
+def _network_limits(network: str) -> list[tuple[bytes, RateLimit]]:
+    limits = rate_limits.parse(settings().rate_limit_mail)
+    return [(rate_limits.counter_key("mails of network", network, str(limit.window)), limit) for limit in limits]
+
+
+def _mailbox(normalized_email: str) -> str:
+    """Return the email address without its tag and the dots of its local part.
+
+    Mail providers deliver `grace+1@`, `grace+2@` and some also `g.race@` to the mailbox of `grace@`. Addresses that a
+    provider distinguishes share a limit, which does no harm.
+    """
+    local, _, domain = normalized_email.rpartition("@")
+    return f"{(local.partition('+')[0] or local).replace('.', '')}@{domain}"

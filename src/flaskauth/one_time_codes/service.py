@@ -131,6 +131,17 @@ def renew(row: OneTimeCode | None) -> None:
     row.is_suppressed = False
 
 
+def suppress_expired(row: OneTimeCode | None) -> None:
+    """Mark the code as suppressed if it has expired and its resend was not possible. Without a row, do the same work.
+
+    The client that waits for this mail must not be given the account of another pending request instead.
+    """
+    expired = update(OneTimeCode).where(
+        OneTimeCode.id == (row.id if row else b""), OneTimeCode.code_expires_at <= clock.now()
+    )
+    execute_count(expired.values(is_suppressed=True))
+
+
 def minutes_left(row: OneTimeCode) -> str:
     """Return the minutes until the code expires, as mails show them."""
     return str(round((row.code_expires_at - clock.now()) / timedelta(minutes=1)))

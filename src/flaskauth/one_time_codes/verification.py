@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import or_, select, update
 
 from flaskauth.core import clock
 from flaskauth.core.db.session import commit_now, db, execute_count
@@ -36,7 +36,10 @@ class VerificationAmbiguous(APIError):
     """409 `verification_ambiguous`: the code is correct, but several registrations of the email address are pending."""
 
     status = 409
-    message = "Several registrations are pending for this email address. Send your verification_id with the code."
+    message = (
+        "Several registrations are pending for this email address."
+        " Send the code of your own mail with the verification_id that your registration returned."
+    )
 
 
 @dataclass(frozen=True)
@@ -132,14 +135,24 @@ def verify_by_code(submitted: SubmittedCode) -> VerifiedCode:
 
 
 def require_single_candidate(purpose: str, verified: VerifiedCode) -> None:
-    """Reject a code that was verified without its id if the email address has several usable codes.
+    """Reject a code that was verified without its id if the email address has several candidates.
 
-    The attempt is refunded.
+    A request whose mail was suppressed is a candidate until it expires. Otherwise an attacker who exhausts the mail
+    limit could make the user enter the attacker's code, the only one that was mailed. The attempt is refunded.
 
     Raises:
         VerificationAmbiguous
     """
-    if len(_usable_codes(purpose, verified.normalized_email)) > 1:
+    now = clock.now()
+    candidates = select(OneTimeCode.id).where(
+        OneTimeCode.purpose == purpose,
+        OneTimeCode.normalized_email == verified.normalized_email,
+        OneTimeCode.used_at.is_(None),
+        OneTimeCode.is_decoy.is_(False),
+        OneTimeCode.request_expires_at > now,
+        or_(OneTimeCode.is_suppressed.is_(True), OneTimeCode.code_expires_at > now),
+    )
+    if len(db.session.scalars(candidates).all()) > 1:
         verified.refund()
         raise VerificationAmbiguous
 

@@ -2,7 +2,6 @@
 
 from flaskauth.accounts.models import User
 from flaskauth.accounts.password_policy import WeakPassword
-from flaskauth.core.email_addresses import EmailAddress
 from flaskauth.core.errors import Overloaded
 from flaskauth.core.http.request import Blueprint, public, raises
 from flaskauth.core.http.request_limits import rate_limit
@@ -15,7 +14,7 @@ from flaskauth.passwords.schemas import (
     PasswordChangedResponse,
     ResetPasswordRequest,
 )
-from flaskauth.passwords.service import InvalidResetCode, PasswordResetData
+from flaskauth.passwords.service import ForgotPasswordData, InvalidResetCode, PasswordResetData
 from flaskauth.sessions.decorators import auth_required, current_auth
 
 bp = Blueprint("passwords", __name__, tag="Passwords", url_prefix="/auth")
@@ -26,12 +25,12 @@ bp = Blueprint("passwords", __name__, tag="Passwords", url_prefix="/auth")
 @rate_limit("10/minute")
 @bp.input(ForgotPasswordRequest, arg_name="form")
 @bp.output(ForgotPasswordResponse)
-def forgot_password(form: dict[str, EmailAddress]) -> dict[str, object]:
+def forgot_password(form: ForgotPasswordData) -> dict[str, object]:
     """Request a password reset code by mail.
 
     The response does not reveal whether the email address has an account.
     """
-    return {"reset_id": service.request_reset(form["email"])}
+    return {"reset_id": service.request_reset(form)}
 
 
 @bp.post("/reset-password")

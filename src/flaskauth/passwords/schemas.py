@@ -6,14 +6,18 @@ from marshmallow import ValidationError
 
 from flaskauth.accounts.schemas import EmailField, PasswordField
 from flaskauth.core.http.schemas import RequestSchema, ResponseSchema, message_field, validates_schema
+from flaskauth.login.schemas import device_token_field
 from flaskauth.one_time_codes.schemas import CodeField, VerificationIdField
-from flaskauth.passwords.service import PasswordResetData
+from flaskauth.passwords.service import ForgotPasswordData, PasswordResetData
 
 RESET_ID_DESCRIPTION = "Identifies this password reset"
 
 
 class ForgotPasswordRequest(RequestSchema):
+    factory = ForgotPasswordData
+
     email = EmailField(required=True)
+    device_token = device_token_field()
 
 
 class ForgotPasswordResponse(ResponseSchema):

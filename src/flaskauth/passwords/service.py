@@ -36,6 +36,14 @@ class InvalidResetCode(InvalidCode):
 
 
 @dataclass(frozen=True)
+class ForgotPasswordData:
+    """The email address to send a reset code to, and the device token of an earlier sign-in."""
+
+    email: EmailAddress
+    device_token: str | None = None
+
+
+@dataclass(frozen=True)
 class PasswordResetData:
     """A submitted code with the reset's id or an email address, and the new password."""
 
@@ -45,14 +53,16 @@ class PasswordResetData:
     email: EmailAddress | None = None
 
 
-def request_reset(email: EmailAddress) -> bytes:
+def request_reset(form: ForgotPasswordData) -> bytes:
     """Mail a reset code to the owner of an email address. Return the id of the reset.
 
+    The device token of an earlier sign-in raises the mail limits, which other clients may have exhausted.
     Without an owner, the code is a decoy and the mail is stored but not sent, so both cases do the same work.
     """
-    owner, network = accounts.get_mail_recipient(email.normalized), client_network()
+    email, network = form.email, client_network()
+    owner = accounts.get_mail_recipient(email.normalized)
     user_id = owner.id if owner else 0
-    is_suppressed = not devices.reserve_mail(email.normalized, user_id, network)
+    is_suppressed = not devices.reserve_mail(email.normalized, user_id, network, form.device_token)
     request = CodeRequest(PURPOSE, email.normalized, network, expires_at=clock.now() + codes.CODE_LIFETIME)
     code = codes.issue(request, is_decoy=owner is None, is_suppressed=is_suppressed)
     state = SUPPRESSED if is_suppressed else QUEUED if owner else DISCARDED

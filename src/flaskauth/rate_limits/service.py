@@ -3,8 +3,12 @@
 To count guesses of a secret, call these functions through `core.db.session.commit_now`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
+
+from limits import parse_many
 
 from flaskauth.core import clock, crypto
 from flaskauth.core.db.session import delete_batch
@@ -46,6 +50,12 @@ class RateLimitResult:
         return max(1.0, (self.retry_at - clock.now()).total_seconds())
 
 
+@cache
+def parse(limits: str) -> tuple[RateLimit, ...]:
+    """Return the limits of a setting, such as "60/hour; 200/day"."""
+    return tuple(RateLimit(item.amount, timedelta(seconds=item.get_expiry())) for item in parse_many(limits))
+
+
 def counter_key(kind: str, *parts: str | int | bytes) -> bytes:
     """Return the key of a counter."""
     return crypto.digest(kind, *parts)
@@ -56,6 +66,16 @@ def hit(key: bytes, rate_limit: RateLimit) -> RateLimitResult:
     if _try_increment(key, rate_limit.limit, rate_limit.window):
         return RateLimitResult(key, is_allowed=True, retry_at=clock.now())
     return RateLimitResult(key, is_allowed=False, retry_at=COUNTER_QUERY.one(key=key).resets_at)
+
+
+def hit_all(limits: Sequence[tuple[bytes, RateLimit]]) -> bool:
+    """Count an attempt against each limit, given with its key. If one is exceeded, count nothing and return False."""
+    for number, (key, rate_limit) in enumerate(limits):
+        if not _try_increment(key, rate_limit.limit, rate_limit.window):
+            for counted_key, _ in limits[:number]:
+                decrement(counted_key)
+            return False
+    return True
 
 
 def hit_with_backoff(key: bytes, rate_limit: RateLimit) -> RateLimitResult:
@@ -84,6 +104,11 @@ def refund(result: RateLimitResult) -> None:
     """Subtract a successful attempt from the count, and end the lockout that it started."""
     lockout_end = result.retry_at if result.has_started_lockout else None
     DECREMENT.rowcount(key=result.key, now=clock.now(), lockout_end=lockout_end)
+
+
+def decrement(key: bytes) -> None:
+    """Subtract an attempt from the count of the current window."""
+    DECREMENT.rowcount(key=key, now=clock.now(), lockout_end=None)
 
 
 def reset(key: bytes) -> None:

@@ -22,6 +22,8 @@ from flaskauth.one_time_codes import service as codes
 from flaskauth.one_time_codes.models import OneTimeCode
 from flaskauth.one_time_codes.service import CodeRequest
 from flaskauth.one_time_codes.verification import MAX_ATTEMPTS_BY_ID
+from flaskauth.rate_limits import service as rate_limits
+from flaskauth.rate_limits.service import RateLimit, RateLimitResult
 from flaskauth.registration.models import Registration
 from flaskauth.sessions import devices
 
@@ -29,6 +31,7 @@ PURPOSE = "registration"
 LIFETIME = timedelta(hours=24)
 RETENTION = timedelta(days=1)
 NOTICE_LIFETIME = timedelta(days=1)
+DUPLICATE_LIMIT = RateLimit(20, timedelta(hours=1))
 
 
 class RegistrationIdRow(NamedTuple):
@@ -96,6 +99,14 @@ def create(new: NewRegistration, owner: EmailOwnerRow | None) -> bytes:
     return code.id
 
 
+def count_comparison(normalized_email: str, network: str) -> RateLimitResult:
+    """Count a registration that may be compared with the pending ones of its address. Call it through `commit_now`.
+
+    A client of the same network could otherwise guess the password of a pending registration without a limit.
+    """
+    return rate_limits.hit(rate_limits.counter_key("registration", normalized_email, network), DUPLICATE_LIMIT)
+
+
 def find_duplicate(normalized_email: str, password_hash: str, owner: EmailOwnerRow | None) -> OneTimeCode | None:
     """Return the code of the open registration with this password.
 
@@ -110,21 +121,20 @@ def find_duplicate(normalized_email: str, password_hash: str, owner: EmailOwnerR
 
 
 def resend(code: OneTimeCode | None, *, is_by_id: bool) -> None:
-    """Mail a code again if a resend is due and the mail rate limits allow it.
+    """Mail a code again if a resend is due and the mail rate limits allow it. Otherwise suppress an expired code.
 
     Every outcome runs the same statements, so the response time does not reveal whether the code exists.
     """
     is_due = codes.reserve_resend(code)
     registration = db.session.get(Registration, code.id if code else b"")
-    network = client_network()
-    is_allowed = mail_limits.reserve(
-        code.normalized_email if code and is_due else network, network, is_recognised=False
-    )
+    # Without a mail to send, the same work is done for a mailbox and a network that do not exist.
+    network = client_network() if is_due else f"no mail to {client_network()}"
+    is_allowed = mail_limits.reserve(code.normalized_email if code and is_due else "", network, is_recognised=False)
     # Otherwise a client over its mail limit could use up every resend and keep the owner waiting for no mail.
     codes.release_resend(code if is_due and not is_allowed and not is_by_id else None)
     codes.refresh(code)
     if not (code and registration and is_due and is_allowed) or code.is_decoy:
-        codes.renew(None)
+        codes.suppress_expired(code)
         recipient = mail.EmailRecipient(registration.email if registration else "")
         mail.notify(
             "registration/already_registered",

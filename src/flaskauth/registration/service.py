@@ -7,13 +7,15 @@ from flaskauth.accounts import password_policy
 from flaskauth.accounts import service as accounts
 from flaskauth.accounts.models import User
 from flaskauth.core import crypto
-from flaskauth.core.db.session import db
+from flaskauth.core.db.session import commit_now, db
 from flaskauth.core.email_addresses import EmailAddress
 from flaskauth.core.http.request import client_network
 from flaskauth.core.passwords import hashing
+from flaskauth.mail import rate_limits as mail_limits
 from flaskauth.one_time_codes import service as codes
 from flaskauth.one_time_codes import verification
 from flaskauth.one_time_codes.verification import InvalidCode, SubmittedCode, VerifiedCode
+from flaskauth.rate_limits import service as rate_limits
 from flaskauth.registration import pending
 from flaskauth.registration.models import Registration
 from flaskauth.registration.pending import PURPOSE, NewRegistration
@@ -56,7 +58,8 @@ def register(form: RegistrationData) -> bytes:
 
     If the email address has an account, the registration is a decoy and the mail notifies the owner. Both cases write
     the same rows and compute one hash, so the response does not reveal which addresses are registered. A repeated
-    request with the same password returns the same registration (a double click).
+    request with the same password from the same network returns the same registration (a double click). From another
+    network it is a new one: otherwise an attacker could test guesses of the password of a pending registration.
 
     Raises:
         WeakPassword, ValidationFailed, Overloaded
@@ -66,13 +69,16 @@ def register(form: RegistrationData) -> bytes:
     password_policy.validate_password(
         form.password, first_name=form.first_name, last_name=form.last_name, normalized_email=normalized_email
     )
-    # All registrations of an email address share one salt, so a single hash reveals a repeated password.
-    salt = crypto.mac("registration salt", normalized_email)[:16]
+    network = client_network()
+    comparison = commit_now(pending.count_comparison, normalized_email, network)
+    # Registrations of an email address from one network share a salt, so a single hash reveals a repeated password.
+    salt = crypto.mac("registration salt", normalized_email, network)[:16] if comparison.is_allowed else None
     password_hash = hashing.hash_password(form.password, salt)
     pending.close_exhausted(normalized_email)
     owner = accounts.get_email_owner(normalized_email)
     duplicate = pending.find_duplicate(normalized_email, password_hash, owner)
     if duplicate:
+        rate_limits.refund(comparison)
         pending.resend(duplicate, is_by_id=True)
         return duplicate.id
     new = NewRegistration(form.email, password_hash, form.first_name, form.last_name, country_id, form.locale)
@@ -82,8 +88,8 @@ def register(form: RegistrationData) -> bytes:
 def verify(data: VerificationData) -> User:
     """Create and return the account of the pending registration that the code belongs to.
 
-    The code is used up and its attempt refunded. Other pending registrations of the email address become decoys: their
-    codes are no longer accepted. The new account, or an invalid code, is recorded in the audit log.
+    The code is used up, and its attempt and mail are refunded. Other pending registrations of the email address become
+    decoys: their codes are no longer accepted. The new account, or an invalid code, is recorded in the audit log.
 
     Raises:
         InvalidCode, TooManyRequests, VerificationAmbiguous
@@ -108,6 +114,7 @@ def verify(data: VerificationData) -> User:
         country_id=registration.country_id,
         locale=registration.locale,
     )
+    mail_limits.refund_network(registration.network)
     audit.record("account_created", user_id=user.id)
     return user
 

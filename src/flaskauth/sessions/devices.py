@@ -37,7 +37,6 @@ _RECENT_NETWORK_SESSIONS = _NETWORK_SESSIONS.where(Session.created_at > bindpara
 _MATCHING_DEVICE = select(Device.id).where(
     Device.token_digest == bindparam("digest"), _FOR_USER, Device.last_used_at > bindparam("used_since")
 )
-NETWORK_QUERY = CompiledStatement(_RECENT_NETWORK_SESSIONS.limit(1), IdRow)
 MATCH_QUERY = CompiledStatement(
     select(_MATCHING_DEVICE.scalar_subquery().label("device_id"), exists(_RECENT_NETWORK_SESSIONS).label("network")),
     MatchRow,
@@ -78,16 +77,16 @@ def has_been_seen(user_id: int, network: str, user_agent: str) -> bool:
 
 def is_network_recognised(user_id: int, network: str) -> bool:
     """Return True if the user (0 for no user) has signed in from this network within 30 days."""
-    visited_since = clock.now() - NETWORK_RECOGNITION_PERIOD
-    return NETWORK_QUERY.first(user_id=user_id, network=network, visited_since=visited_since) is not None
+    return match(user_id, network, None).is_network_recognised
 
 
-def reserve_mail(normalized_email: str, user_id: int, network: str) -> bool:
+def reserve_mail(normalized_email: str, user_id: int, network: str, device_token: str | None = None) -> bool:
     """Count a mail against the rate limits of an email address. Return True if it may be sent.
 
-    The limits are higher if the network is recognised for the user (0 for no user).
+    The limits are higher if the user (0 for no user) is recognised by the device token or the network.
     """
-    return mail_limits.reserve(normalized_email, network, is_recognised=is_network_recognised(user_id, network))
+    is_recognised = bool(match(user_id, network, device_token))
+    return mail_limits.reserve(normalized_email, network, is_recognised=is_recognised)
 
 
 def upsert(user_id: int, device_id: int | None, device_token: str | None) -> tuple[int, str]:

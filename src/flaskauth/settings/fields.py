@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
+from limits import parse_many
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -111,6 +112,16 @@ def _check_sender(value: str) -> str:
     return value
 
 
+def _check_rates(value: str) -> str:
+    try:
+        items = parse_many(value)
+    except ValueError:
+        items = []
+    if not items or not all(1 <= item.amount <= MAX_RATE for item in items):
+        raise ValueError(f"must look like 60/minute or 30/minute; 300/hour, with numbers from 1 to {MAX_RATE:,}")
+    return value
+
+
 def _parse_breached_passwords(value: object) -> object:
     return _check_range_api_url(str(value)) if "://" in str(value) else _check_filter_file(Path(str(value)))
 
@@ -131,6 +142,8 @@ def _check_filter_file(path: Path) -> Path:
     return path
 
 
+MAX_RATE = 1_000_000  # requests in one window
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Networks = Annotated[tuple[Network, ...], BeforeValidator(_parse_networks)]
 Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_split_list)]
@@ -142,4 +155,5 @@ Origins = Annotated[tuple[Annotated[str, AfterValidator(_check_origin)], ...], B
 DatabaseUrl = Annotated[str, AfterValidator(_check_database_url)]
 RedisUrl = Annotated[SecretStr, BeforeValidator(_check_redis_url)]
 BreachedPasswords = Annotated[Path | str, BeforeValidator(_parse_breached_passwords)]
+Rates = Annotated[str, AfterValidator(_check_rates)]
 Sender = Annotated[str, AfterValidator(_check_sender)]

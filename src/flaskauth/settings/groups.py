@@ -13,6 +13,7 @@ from flaskauth.settings.fields import (
     Networks,
     Origins,
     Port,
+    Rates,
     RedisUrl,
     Secrets,
     Sender,
@@ -196,6 +197,11 @@ class ProtectionSettings(Section):
     """Reject passwords that appear in known data breaches. Set a filter file that `flaskauth passwords build-filter`
     created, or the root URL of a range API that is compatible with Pwned Passwords, such as
     `https://example.com/range`. Unset: no check.
+    """
+
+    rate_limit_mail: Rates = "60/hour; 200/day"
+    """Mails that clients of one network can request without an access token, for all addresses together. A mail whose
+    code verifies a registration is not counted.
     """
 
     rate_limit_factor: Annotated[float, Field(gt=0, le=1_000_000)] = 1.0
