@@ -70,7 +70,12 @@ class Machine:
         self.certificate.write(self.pem)
         authority.write_text(self.certificate.ca_pem)
         self.workspace = Workspace(
-            folder / ETC, {"SSL_CERT_FILE": str(authority), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+            folder / ETC,
+            {
+                "SSL_CERT_FILE": str(authority),
+                "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+                "FLASKAUTH_ENV_FILE": str(folder / ETC / "flaskauth.env"),
+            },
         )
 
     @property

@@ -20,10 +20,12 @@ def run(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_doctor_page_command_succeeds(tmp_path: Path) -> None:
+    (tmp_path / ".env").touch()
     process = run(block("docs/operations/doctor.md", "doctor"), tmp_path)
 
     assert process.returncode == 0
     assert "flaskauth serve" in process.stdout
+    assert max(map(len, process.stdout.splitlines())) <= 100
 
 
 def test_doctor_page_deployment_stops_on_failure(tmp_path: Path) -> None:
@@ -31,6 +33,7 @@ def test_doctor_page_deployment_stops_on_failure(tmp_path: Path) -> None:
 
 
 def test_doctor_page_json_script_lists_failed_checks(tmp_path: Path) -> None:
+    (tmp_path / ".env").touch()
     process = run(block("docs/operations/doctor.md", "json"), tmp_path)
 
     assert process.returncode == 0

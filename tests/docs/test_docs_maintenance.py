@@ -90,7 +90,7 @@ def run_block(shell: Shell, script: str, replacements: Mapping[str, str] | None 
         "systemctl": ": systemctl",
         "runuser -u flaskauth -- ": "",
         "/opt/flaskauth/venv/bin": str(BIN_FOLDER),
-        "cd /etc/flaskauth": f"cd {shell.workspace.folder}",
+        "/etc/flaskauth/": f"{shell.workspace.folder}/",
     }
     for original, replacement in {**local, **(replacements or {})}.items():
         script = script.replace(original, replacement)

@@ -24,7 +24,7 @@ from flaskauth.server.run import HEADER_READ_TIMEOUT
 from flaskauth.settings import with_driver
 
 USER_NUMBERS = count(1)
-PROTECTED_FILES = (".env", "secret_key", "migrations_url")
+PROTECTED_FILES = ("flaskauth.env", "secret_key", "migrations_url")
 
 
 @pytest.fixture(scope="module", params=private_sql_servers())
@@ -35,7 +35,7 @@ def machine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     with create_machine(folder, SERVERS[request.param](), settings) as guide_machine:
         create_system_user(guide_machine)
         start_stores(guide_machine)
-        guide_machine.write(f"{ETC}/.env", settings)
+        guide_machine.write(f"{ETC}/flaskauth.env", settings)
         guide_machine.write(f"{ETC}/migrations_url", block("docs/operations/production.md", "migrations"))
         assert " is at revision " in guide_machine.run_script(block("docs/operations/production.md", "migrate"))
         start_services(guide_machine)
@@ -81,12 +81,12 @@ def test_production_files_are_unreadable_for_other_users(machine: Machine) -> No
 
     assert "flaskauth:x:" in (machine.folder / "etc/passwd").read_text()
     assert "flaskauth:" in (machine.folder / "etc/group").read_text()
-    assert modes == {"flaskauth": 0o750, ".env": 0o640, "secret_key": 0o640, "migrations_url": 0o600}
+    assert modes == {"flaskauth": 0o750, "flaskauth.env": 0o640, "secret_key": 0o640, "migrations_url": 0o600}
     assert len((etc / "secret_key").read_text().strip()) == 64
 
 
 def test_production_database_user_cannot_alter_tables(machine: Machine) -> None:
-    settings = dotenv_values(machine.folder / ETC / ".env")
+    settings = dotenv_values(machine.folder / ETC / "flaskauth.env")
     engine = create_engine(with_driver(settings["SQLALCHEMY_DATABASE_URI"] or ""), poolclass=NullPool)
     with engine.connect() as connection:
         assert connection.scalar(text("SELECT COUNT(*) FROM countries"))
@@ -218,7 +218,8 @@ def test_production_doctor_reports_no_failures(machine: Machine, scenario: UserS
     output = machine.run_script(block("docs/operations/production.md", "check"))
 
     assert "\n0 failed" in output
-    for finding in ("commits are written to disk", "no other user can read .env", "does not evict messages"):
+    output = " ".join(output.split())  # long findings are wrapped
+    for finding in ("commits are written to disk", "no other user can read", "does not evict messages"):
         assert finding in output
     assert "registration/verify_email" in output
     assert "a-password" not in output

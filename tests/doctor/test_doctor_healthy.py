@@ -21,7 +21,7 @@ EXPECTED_WARNINGS = {"public-url", "smtp"}
 def test_healthy_production_has_no_failures(installation: Installation) -> None:
     report = run_doctor_process(installation.workspace)
 
-    assert report.checks_in_state("warning") == EXPECTED_WARNINGS
+    assert report.checks_in_state("warning") == EXPECTED_WARNINGS, report.output
     assert report.checks_in_state("ok") == set(CHECK_NAMES) - EXPECTED_WARNINGS
     assert report.ok
 
@@ -50,6 +50,7 @@ def test_text_output_lists_every_check(installation: Installation) -> None:
 
 
 def test_progress_is_shown_on_a_terminal(tmp_path: Path) -> None:
+    (tmp_path / ".env").touch()
     controller, terminal = os.openpty()
     result = subprocess.run(
         [BIN_FOLDER / "flaskauth", "doctor", "--json"],
@@ -69,11 +70,12 @@ def test_progress_is_shown_on_a_terminal(tmp_path: Path) -> None:
 
 
 def test_doctor_before_first_start_creates_no_files(tmp_path: Path) -> None:
+    (tmp_path / ".env").touch()
     report = run_doctor_process(Workspace(tmp_path))
 
     assert report.checks_in_state("warning") == {"public-url", "database"}
     assert "flaskauth serve" in report.finding_text("database", "warning")
-    assert not list(tmp_path.iterdir())
+    assert [path.name for path in tmp_path.iterdir()] == [".env"]
 
 
 def test_embedded_server_passes_running_and_stopped(tmp_path: Path, installation: Installation) -> None:

@@ -67,7 +67,8 @@ def test_unwritable_instance_folder_fails(tmp_path: Path) -> None:
 
 
 def test_source_of_settings_is_reported(tmp_path: Path) -> None:
-    assert f"{tmp_path}/.env does not exist" in run_doctor(Workspace(tmp_path)).finding_text("settings", "ok")
+    workspace = Workspace(tmp_path, {"FLASKAUTH_INSTANCE_PATH": "data"})
+    assert f"{tmp_path}/.env does not exist" in run_doctor(workspace).finding_text("settings", "ok")
     (tmp_path / ".env").write_text("JWT_DURATION=5\n")
 
     assert f"from the environment and {tmp_path}/.env" in run_doctor(Workspace(tmp_path)).finding_text("settings", "ok")
@@ -120,26 +121,3 @@ def test_missing_trusted_proxies_warns(installation: Installation) -> None:
 
     assert "all clients count as the proxy" in report.assert_warning("proxies")
     assert run_doctor(installation.workspace.with_settings(TRUSTED_PROXIES="")).finding_text("proxies", "ok")
-
-
-def test_world_readable_env_file_is_reported(world_readable_folder: Path) -> None:
-    dotenv = world_readable_folder / ".env"
-    dotenv.write_text(f"SECRET_KEY={secrets.token_urlsafe(48)}\nMAIL_SERVER=127.0.0.1\nMAIL_PORT=1\n")
-    workspace = Workspace(world_readable_folder)
-
-    for mode, state in ((0o644, "failed"), (0o640, "ok")):
-        dotenv.chmod(mode)
-        assert run_doctor(workspace).finding_text("files", state)
-
-    dotenv.chmod(0o604)
-    assert "all users of this machine can read .env" in run_doctor(
-        workspace.with_settings(FLASKAUTH_ENV="development")
-    ).finding_text("files", "warning")
-
-
-def test_private_folder_protects_readable_files(tmp_path: Path) -> None:
-    (tmp_path / ".env").write_text("APP_NAME=Kettles\n")
-    (tmp_path / ".env").chmod(0o644)
-    tmp_path.chmod(0o700)
-
-    assert run_doctor(Workspace(tmp_path)).finding_text("files", "ok")

@@ -106,6 +106,9 @@ def test_serve_port_in_use_is_reported(workspace: Workspace, host: str) -> None:
 
 
 def test_keys_list_without_schema_suggests_db_upgrade(workspace: Workspace) -> None:
+    (workspace.folder / "instance").mkdir()
+    (workspace.folder / "instance/flaskauth.db").touch()
+
     output = workspace.run("flaskauth", "keys", "list", expect=1)
 
     assert "flaskauth db upgrade" in output

@@ -49,6 +49,7 @@ def test_mail_list_and_show_hide_content_and_recipient(tmp_path: Path, verified_
         Workspace(tmp_path).run("flaskauth", "mail", *command) for command in (("list",), ("show", str(mail_id)))
     )
 
+    assert max(map(len, mail_list.splitlines())) <= 100
     assert re.search(r"registration/verify_email +g\*\*\*@example.com +sent", mail_list)
     for label, pattern in (
         ("To", r"g\*\*\*@example.com"),

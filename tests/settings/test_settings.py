@@ -94,11 +94,9 @@ def test_unknown_flaskauth_setting_is_rejected() -> None:
 
 def test_setting_can_be_read_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text(f"{STRONG_SECRET}\n")
-    (tmp_path / "env").write_text("production")
-    settings = load(**PRODUCTION | {"SECRET_KEY": "", "FLASKAUTH_ENV": ""}, SECRET_KEY_FILE=str(tmp_path / "secret"))
+    settings = load(**PRODUCTION | {"SECRET_KEY": ""}, SECRET_KEY_FILE=str(tmp_path / "secret"))
     assert settings.secrets == (STRONG_SECRET,)
 
-    assert not load(**PRODUCTION, FLASKAUTH_ENV_FILE=str(tmp_path / "env")).is_development
     assert load_errors(**DEVELOPMENT, REDIS_URL_FILE="/nowhere") == ["REDIS_URL_FILE: cannot be read"]
     assert load_errors(**DEVELOPMENT, REDIS_URL_FILE=str(tmp_path)) == ["REDIS_URL_FILE: cannot be read"]
 
@@ -114,6 +112,29 @@ def test_environment_name_or_name_file_overrides_dotenv(tmp_path: Path) -> None:
 
     dotenv.write_text("APP_NAME=Dotenv\n")
     assert Settings.load({**DEVELOPMENT, "APP_NAME_FILE": str(name)}, dotenv).app_name == "From a file"
+
+
+def test_env_file_setting_names_the_only_file(tmp_path: Path) -> None:
+    named = tmp_path / "named.env"
+    named.write_text("APP_NAME=Named\nFLASKAUTH_ENV=development\n")
+    environ = {"SECRET_KEY": STRONG_SECRET, "FLASKAUTH_ENV_FILE": str(named)}
+
+    settings = Settings.load(environ)
+    assert (settings.app_name, settings.flaskauth_env, settings.flaskauth_env_file) == ("Named", "development", named)
+    assert Settings.load({**environ, "APP_NAME": "Environment"}).app_name == "Environment"
+
+
+@pytest.mark.parametrize("name", ["missing.env", "."])
+def test_env_file_setting_that_cannot_be_read_fails(tmp_path: Path, name: str) -> None:
+    with pytest.raises(SettingsError, match="cannot be read"):
+        Settings.load({**DEVELOPMENT, "FLASKAUTH_ENV_FILE": str(tmp_path / name)})
+
+
+def test_env_file_setting_inside_a_file_fails(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("FLASKAUTH_ENV_FILE=/etc/other.env\n")
+
+    with pytest.raises(SettingsError, match="FLASKAUTH_ENV_FILE: must be set in the environment"):
+        Settings.load(DEVELOPMENT, tmp_path / ".env")
 
 
 @pytest.mark.parametrize(

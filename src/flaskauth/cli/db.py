@@ -3,7 +3,7 @@
 import click
 
 from flaskauth import migrations
-from flaskauth.cli import output
+from flaskauth.cli import installation, output
 from flaskauth.settings import Settings
 
 ADDITIVE_MESSAGE = "Servers can keep running: this revision only adds."
@@ -36,7 +36,7 @@ def plan(to: str) -> None:
 
     Prints for each revision its statements, whether servers can keep running, and the tables that are read completely.
     """
-    url = Settings.load().database_url
+    url = installation.read_settings().database_url
     steps = migrations.plan_upgrade(url, to)
     for step in steps:
         click.echo(f"{step.revision}: {step.description}\n")

@@ -34,7 +34,7 @@ def list_(state: str | None, limit: int) -> None:
     """List the newest mails, without their content."""
     with output.load_app().app_context():
         rows = [_format_row(item) for item in service.list_recent(limit, state)]
-    output.print_table(("Mail", "Template", "To", "State", "Attempts", "Created", "Last error"), rows)
+    output.print_table(("Mail", "Template and last error", "To", "State", "Created"), rows)
 
 
 @mail.command()
@@ -78,8 +78,8 @@ def _get_or_fail(mail_id: int) -> MailSummary:
 
 
 def _format_row(item: MailSummary) -> tuple[str, ...]:
-    created_at, error = to_rfc3339(item.created_at), item.last_error or ""
-    return (str(item.id), item.template, item.recipient, item.state, str(item.attempts), created_at, error)
+    template = f"{item.template}\n{item.last_error or ''}".rstrip()
+    return (str(item.id), template, item.recipient, item.state, to_rfc3339(item.created_at))
 
 
 def _format_details(item: MailSummary) -> list[tuple[str, str]]:

@@ -7,7 +7,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from flaskauth import migrations
 from flaskauth.app import UNDECRYPTABLE_KEYS, create_base_app
-from flaskauth.cli import audit, db, mail, output, passwords, users
+from flaskauth.cli import audit, db, installation, mail, output, passwords, users
 from flaskauth.core import clock
 from flaskauth.core.clock import to_rfc3339
 from flaskauth.core.crypto import DecryptionError
@@ -17,6 +17,7 @@ from flaskauth.core.errors import Unavailable
 from flaskauth.core.observability import log
 from flaskauth.server import run as server_run
 from flaskauth.sessions import service as sessions
+from flaskauth.settings import Settings
 from flaskauth.signing_keys import service as signing_keys
 
 
@@ -64,12 +65,15 @@ def doctor(ctx: click.Context, as_json: bool, strict: bool) -> None:
     """Check the installation and suggest fixes.
 
     Checks settings, database, Redis, worker, mail server, signing keys and mail. Changes nothing and sends nothing.
-    The exit status is 1 if a check failed, else 0.
+    The exit status is 1 if a check failed, 2 if the command finds no settings and no database, else 0.
     """
     from flaskauth.doctor import report  # noqa: PLC0415 (only this command needs it)
     from flaskauth.doctor.runner import run_doctor  # noqa: PLC0415
 
     log.configure(logging.CRITICAL)
+    settings, errors = Settings.load_with_errors()
+    if not errors:
+        installation.require_installation(settings)
     with report.progress():
         findings = run_doctor(create_base_app)
     ok = report.is_ok(findings, strict=strict)

@@ -8,23 +8,23 @@ from rich.progress import Progress
 from rich.table import Table
 
 from flaskauth.app import create_base_app
+from flaskauth.cli import installation
 from flaskauth.core.http.app import AuthFlask
 from flaskauth.core.observability import log
 from flaskauth.doctor import report
-from flaskauth.settings import Settings
 
 
 def load_app(level: int = logging.INFO) -> AuthFlask:
     """Create the application without routes, and log from this level on."""
     log.configure(level)
-    return create_base_app(Settings.load())
+    return create_base_app(installation.load_settings())
 
 
 def print_table(headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    """Print a table as wide as the terminal, or "No entries." if there are no rows."""
+    """Print a table as wide as the terminal, or 100 columns without one, or "No entries." if there are no rows."""
     table = Table(box=None, header_style="bold")
-    for heading in headings:
-        table.add_column(heading, overflow="fold")
+    for number, heading in enumerate(headings):
+        table.add_column(heading, overflow="fold", no_wrap=number == 0)
     for row in rows:
         table.add_row(*row)
     report.console().print(table if rows else "No entries.")

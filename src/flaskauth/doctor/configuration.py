@@ -1,18 +1,17 @@
-"""Check the settings and the files that contain them."""
+"""Check the settings and the instance folder."""
 
 import os
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 from pydantic import SecretStr
 
 from flaskauth.core import context, crypto
-from flaskauth.doctor.findings import CheckGroup, Finding, failed, failed_in_production, ok, run_checks, warning
-from flaskauth.settings import Settings
+from flaskauth.doctor import secret_files
+from flaskauth.doctor.findings import CheckGroup, Finding, failed, ok, run_checks, warning
+from flaskauth.settings import DEFAULT_ENV_FILES, Settings, find_env_file
 
-DOTENV = Path(".env")
-GENERAL_ADVICE = "Correct it in the environment or in .env; .env.example lists the allowed values."
+GENERAL_ADVICE = "Correct it in the environment or in the file; .env.example lists the allowed values."
 ADVICE = {
     "MAIL_USE_TLS": "Set MAIL_USE_TLS=true (port 587) or MAIL_USE_SSL=true (port 465).",
     "REFRESH_TOKEN_ROTATION": "Set it to true when no client keeps its first refresh token.",
@@ -28,7 +27,7 @@ def load_settings() -> tuple[Settings, list[str]]:
     settings, errors = Settings.load_with_errors()
     if errors or settings.secret_key.get_secret_value():
         return settings, errors
-    path = _secret_file(settings)
+    path = secret_files.stored_secret(settings)
     secret = path.read_text(encoding="utf-8") if path.exists() else crypto.base64url_encode(crypto.random_bytes(48))
     return settings.model_copy(update={"secret_key": SecretStr(secret)}), errors
 
@@ -49,23 +48,14 @@ def check_values(settings: Settings, errors: list[str]) -> Iterator[Finding]:
 
 def _source() -> str:
     """Return the source of the settings: a different working directory has a different .env."""
-    path = DOTENV.absolute()
-    return f"from the environment and {path}" if path.is_file() else f"from the environment; {path} does not exist"
+    path = find_env_file(os.environ)
+    if path is None:
+        return f"from the environment; {DEFAULT_ENV_FILES[0].absolute()} does not exist"
+    return f"from the environment and {path.absolute()}"
 
 
 def _advice(message: str) -> str:
     return ADVICE.get(message.partition(":")[0], GENERAL_ADVICE)
-
-
-def _check_files() -> Finding:
-    existing = [path for path in (DOTENV, _secret_file(context.settings())) if path.exists()]
-    if readable := [str(path) for path in existing if _is_world_readable(path)]:
-        return failed_in_production(
-            f"all users of this machine can read {' and '.join(readable)}",
-            f"Run chmod 600 {' '.join(readable)}, and make the user of the server its owner."
-            " If this machine has other users, change the secrets in it.",
-        )
-    return ok("no other user can read " + " and ".join(map(str, existing)) if existing else "no file contains secrets")
 
 
 def _check_instance_path() -> Finding:
@@ -77,14 +67,5 @@ def _check_instance_path() -> Finding:
     return failed(f"this user cannot write to {folder}", "Start in a different folder, or set FLASKAUTH_INSTANCE_PATH.")
 
 
-def _is_world_readable(path: Path) -> bool:
-    resolved = path.resolve()
-    return bool(resolved.stat().st_mode & 0o006) and all(folder.stat().st_mode & 0o001 for folder in resolved.parents)
-
-
-def _secret_file(settings: Settings) -> Path:
-    return settings.flaskauth_instance_path / "secret_key"
-
-
-CHECKS = {"files": _check_files, "instance": _check_instance_path}
+CHECKS = {"files": secret_files.check_files, "instance": _check_instance_path}
 FILES = CheckGroup(tuple(CHECKS), frozenset({"FLASKAUTH_INSTANCE_PATH"}), lambda: run_checks(CHECKS))

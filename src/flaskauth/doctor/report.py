@@ -13,7 +13,7 @@ from flaskauth.doctor.findings import FAILED, OK, SKIPPED, WARNING, Finding, plu
 
 STYLES = {OK: "green", WARNING: "yellow", FAILED: "bold red", SKIPPED: "dim"}
 ORDER = (FAILED, WARNING, OK, SKIPPED)
-PIPE_WIDTH = 240  # columns; output to a pipe should not be wrapped
+PIPE_WIDTH = 100  # columns; without a terminal, as in a log or a mail
 
 
 def console() -> Console:
@@ -52,13 +52,12 @@ def print_report(findings: Sequence[Finding]) -> None:
     table = Table(box=None, header_style="bold")
     for heading in ("Check", "State"):
         table.add_column(heading, no_wrap=True)
-    for heading in ("Finding", "Fix"):
-        table.add_column(heading, overflow="fold")
+    table.add_column("Finding", overflow="fold")
     for finding in sorted(findings, key=lambda finding: ORDER.index(finding.state)):
         if finding.state == SKIPPED:
             continue
         state = Text(finding.state, style=STYLES[finding.state])
-        table.add_row(Text(finding.check), state, Text(finding.detail), Text(finding.advice))
+        table.add_row(Text(finding.check), state, Text("\nFix: ".join(filter(None, (finding.detail, finding.advice)))))
     out = console()
     out.print(table)
     if skipped := [finding.check for finding in findings if finding.state == SKIPPED]:

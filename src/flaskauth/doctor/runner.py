@@ -1,5 +1,6 @@
 """Run all groups of checks concurrently, with a time limit and without exceptions."""
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from flask import Flask
 from flaskauth.core.db.session import dispose_engines
 from flaskauth.doctor import breached_passwords, broker, configuration, database, mail, proxies, public_url
 from flaskauth.doctor.findings import CheckGroup, Finding, failed, skipped
-from flaskauth.settings import Settings
+from flaskauth.settings import Settings, find_env_file
 
 TOTAL_TIMEOUT = 15.0  # seconds for all groups
 GROUPS = (
@@ -95,8 +96,9 @@ def _skipped_findings(group: CheckGroup, unusable: set[str]) -> list[Finding]:
 
 
 def _missing_settings(group: CheckGroup, unusable: set[str]) -> set[str]:
-    """Return the settings of a group that are invalid. An unreadable .env affects all groups."""
-    return unusable & (group.required_settings | {configuration.DOTENV.name})
+    """Return the settings of a group that are invalid. An unreadable env file affects all groups."""
+    env_file = find_env_file(os.environ)
+    return unusable & (group.required_settings | {env_file.name if env_file else ""})
 
 
 def _settings_unreadable(error: Exception) -> list[Finding]:

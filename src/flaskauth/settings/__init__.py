@@ -1,7 +1,17 @@
-"""Settings from the environment and `.env`, validated as a whole and immutable."""
+"""Settings from the environment and a file, validated as a whole and immutable."""
 
 from flaskauth.settings.fields import Network, is_loopback
-from flaskauth.settings.loading import with_driver
+from flaskauth.settings.loading import DEFAULT_ENV_FILES, find_env_file, find_value_files, with_driver
 from flaskauth.settings.model import Settings, SettingsError, setting_names
 
-__all__ = ["Network", "Settings", "SettingsError", "is_loopback", "setting_names", "with_driver"]
+__all__ = [
+    "DEFAULT_ENV_FILES",
+    "Network",
+    "Settings",
+    "SettingsError",
+    "find_env_file",
+    "find_value_files",
+    "is_loopback",
+    "setting_names",
+    "with_driver",
+]

@@ -32,6 +32,11 @@ class Section(BaseModel):
 class ProcessSettings(Section):
     """Process"""
 
+    flaskauth_env_file: Path | None = None
+    """File to read the settings from, in the format of this file. It can be set in the environment only. Unset: `.env`
+    in the working directory, else `/etc/flaskauth/flaskauth.env`. Only one file is read.
+    """
+
     flaskauth_env: Literal["development", "production"] = "production"
     """`production`, or `development`: serve this machine only, keep mail in a local mailbox and skip the safety checks
     of production. Unset: `development` if neither `SQLALCHEMY_DATABASE_URI` nor `MAIL_SERVER` is set or if

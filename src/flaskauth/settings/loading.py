@@ -14,25 +14,37 @@ from sqlalchemy import URL, make_url
 from flaskauth.settings.fields import is_loopback
 
 PREFIX = "FLASKAUTH_"
+ENV_FILE = "FLASKAUTH_ENV_FILE"
+DEFAULT_ENV_FILES = (Path(".env"), Path("/etc/flaskauth/flaskauth.env"))
 DEFAULT_PORT = 5000  # as `flask run`
 
 
 def read_values(
-    environ: Mapping[str, str], dotenv: Path, names: Sequence[str], port: int
+    environ: Mapping[str, str], env_file: Path | None, names: Sequence[str], port: int
 ) -> tuple[dict[str, str], list[str]]:
     """Return the values by name, and the errors of reading them. An empty value counts as unset."""
-    dotenv_values, dotenv_errors = _read_dotenv(dotenv)
-    dotenv_values = {name: value for name, value in dotenv_values.items() if not environ.get(_file_variant(name))}
-    values, errors = _resolve_files(
-        {name: value for name, value in {**dotenv_values, **environ}.items() if value}, names
-    )
-    errors += dotenv_errors
+    unresolved, file_errors = _read_sources(environ, env_file, names)
+    values, errors = _resolve_files(unresolved, names)
+    errors += file_errors
     errors += [f"{name}: unknown setting" for name in values if name.startswith(PREFIX) and name not in names]
     return {
         "FLASKAUTH_ENV": _default_environment(values),
         "PUBLIC_URL": _default_public_url(values, port),
         **values,
     }, errors
+
+
+def find_env_file(environ: Mapping[str, str]) -> Path | None:
+    """Return the file of FLASKAUTH_ENV_FILE, which may not exist, else the first default file that exists, or None."""
+    if named := environ.get(ENV_FILE):
+        return Path(named)
+    return next((path for path in DEFAULT_ENV_FILES if _exists(path)), None)
+
+
+def find_value_files(environ: Mapping[str, str], env_file: Path | None, names: Sequence[str]) -> dict[str, Path]:
+    """Return the files that NAME_FILE settings name, by NAME. They may not exist."""
+    values, _errors = _read_sources(environ, env_file, names)
+    return {name: Path(path) for name in names if f"{name}_FILE" not in names and (path := values.get(f"{name}_FILE"))}
 
 
 def load_or_create_secret(folder: Path) -> str:
@@ -68,9 +80,24 @@ def with_driver(text: str) -> URL:
     return url.update_query_dict({"charset": "utf8mb4"})
 
 
-def _read_dotenv(path: Path) -> tuple[Mapping[str, str | None], list[str]]:
+def _read_sources(
+    environ: Mapping[str, str], env_file: Path | None, names: Sequence[str]
+) -> tuple[dict[str, str], list[str]]:
+    """Return the nonempty values of the environment and the env file, and the errors of reading the file.
+
+    NAME or NAME_FILE in the environment overrides both in the file.
+    """
+    has_file = env_file and (environ.get(ENV_FILE) or _exists(env_file))
+    file_values, errors = _read_env_file(env_file) if env_file and has_file else ({}, [])
+    if file_values.pop(ENV_FILE, None):
+        errors.append(f"{ENV_FILE}: must be set in the environment, not in a file")
+    file_values = {name: value for name, value in file_values.items() if not environ.get(_other_form(name, names))}
+    return {name: value for name, value in {**file_values, **environ}.items() if value}, errors
+
+
+def _read_env_file(path: Path) -> tuple[dict[str, str | None], list[str]]:
     try:
-        text = _read_text(path) if path.is_file() else ""
+        text = _read_text(path)
     except (OSError, ValueError) as error:
         return {}, [f"{path.name}: cannot be read ({getattr(error, 'strerror', 'not valid UTF-8')})"]
     lines = list(parse_stream(StringIO(text)))
@@ -80,12 +107,22 @@ def _read_dotenv(path: Path) -> tuple[Mapping[str, str | None], list[str]]:
     ]
 
 
-def _file_variant(name: str) -> str:
-    """Return NAME_FILE for NAME and NAME for NAME_FILE: either form in the environment overrides both in `.env`."""
-    return name.removesuffix("_FILE") if name.endswith("_FILE") else f"{name}_FILE"
+def _exists(path: Path) -> bool:
+    """Return True if this is a file. A folder that this user cannot search counts as empty, as after `runuser`."""
+    try:
+        return path.exists() and not path.is_dir()
+    except PermissionError:
+        return False
 
 
-def _resolve_files(values: Mapping[str, str | None], names: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+def _other_form(name: str, names: Sequence[str]) -> str:
+    """Return NAME_FILE for NAME, and NAME for NAME_FILE. FLASKAUTH_ENV_FILE is a setting of its own."""
+    if name.endswith("_FILE"):
+        return name if name in names else name.removesuffix("_FILE")
+    return name if f"{name}_FILE" in names else f"{name}_FILE"
+
+
+def _resolve_files(values: Mapping[str, str], names: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     """Replace each NAME_FILE by NAME with the content of that file; return the values and the errors."""
     resolved, errors = dict(values), []
     for name in names:

@@ -58,12 +58,13 @@ class Settings(
 
     @classmethod
     def load(
-        cls, environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env"), port: int = loading.DEFAULT_PORT
+        cls, environ: Mapping[str, str] | None = None, dotenv: Path | None = None, port: int = loading.DEFAULT_PORT
     ) -> Self:
-        """Load the settings from the environment, then `.env`. Without SECRET_KEY, development creates a secret file.
+        """Load the settings from the environment, then a file. Without SECRET_KEY, development creates a secret file.
 
         Args:
             environ: environment variables; by default those of the process.
+            dotenv: the file; by default the one of FLASKAUTH_ENV_FILE, else `.env` or /etc/flaskauth/flaskauth.env.
             port: port of the default PUBLIC_URL.
 
         Raises:
@@ -72,28 +73,36 @@ class Settings(
         settings, errors = cls.load_with_errors(environ, dotenv, port)
         if errors:
             raise SettingsError(errors)
-        if settings.secret_key.get_secret_value():
-            return settings
+        return settings.with_stored_secret()
+
+    def with_stored_secret(self) -> Self:
+        """Return the settings with the secret of the instance folder, if none is set. Create it on first use.
+
+        Raises:
+            SettingsError: the secret file cannot be created or read.
+        """
+        if self.secret_key.get_secret_value():
+            return self
         try:
-            secret = loading.load_or_create_secret(settings.flaskauth_instance_path)
+            secret = loading.load_or_create_secret(self.flaskauth_instance_path)
         except OSError as error:
-            folder = settings.flaskauth_instance_path.absolute()
+            folder = self.flaskauth_instance_path.absolute()
             raise SettingsError(
                 [
                     f"FLASKAUTH_INSTANCE_PATH: cannot store the secret in {folder} ({error.strerror});"
                     " start in a writable folder, or set the path of one"
                 ]
             ) from None
-        return settings.model_copy(update={"secret_key": SecretStr(secret)})
+        return self.model_copy(update={"secret_key": SecretStr(secret)})
 
     @classmethod
     def load_with_errors(
-        cls, environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env"), port: int = loading.DEFAULT_PORT
+        cls, environ: Mapping[str, str] | None = None, dotenv: Path | None = None, port: int = loading.DEFAULT_PORT
     ) -> tuple[Self, list[str]]:
         """Return the settings, with defaults for invalid values, and all errors. Do not create a secret file."""
-        values, errors = loading.read_values(
-            os.environ if environ is None else environ, dotenv, setting_names(cls), port
-        )
+        environ = os.environ if environ is None else environ
+        env_file = dotenv or loading.find_env_file(environ)
+        values, errors = loading.read_values(environ, env_file, setting_names(cls), port)
         invalid = _invalid_values(cls, values)
         settings = cls.model_validate({name: value for name, value in values.items() if name not in invalid})
         errors += [f"{name}: {message}" for name, message in invalid.items()]
@@ -142,6 +151,12 @@ class Settings(
         return loading.with_driver(
             self.sqlalchemy_database_uri or f"sqlite:///{self.flaskauth_instance_path.absolute()}/flaskauth.db"
         )
+
+    @property
+    def database_file(self) -> Path | None:
+        """The file of an SQLite database, else None."""
+        url = self.database_url
+        return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
 
     def errors(self) -> list[str]:
         """Return the errors that involve several settings. Development has none."""

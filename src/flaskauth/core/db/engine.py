@@ -2,8 +2,10 @@
 
 import logging
 import math
+import os
 import sqlite3
 import time
+from contextlib import suppress
 from typing import Any, TypedDict
 
 from sqlalchemy import URL, Connection, Dialect, Engine, ExceptionContext
@@ -27,10 +29,14 @@ SQL_MODE = "STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY
 
 
 class SQLiteConnection(sqlite3.Connection):
-    """Enable concurrent readers (WAL), durable commits and foreign keys."""
+    """Enable concurrent readers (WAL), durable commits and foreign keys. Create a file for its owner only."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, database: str, *args: Any, **kwargs: Any) -> None:
+        if not database.startswith("file:"):
+            # An existing file is not opened: closing it would drop the locks of other connections of this process.
+            with suppress(OSError):
+                os.close(os.open(database, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        super().__init__(database, *args, **kwargs)
         for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
             self.execute(f"PRAGMA {pragma}")
 

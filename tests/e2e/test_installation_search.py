@@ -1,0 +1,62 @@
+"""Commands use the settings of an installation from any folder, and create nothing in a folder without one."""
+
+from pathlib import Path
+
+import pytest
+from tests.e2e.processes import Workspace
+
+ADMIN_COMMANDS = (
+    ("doctor",),
+    ("doctor", "--json"),
+    ("users", "show", "grace@example.com"),
+    ("users", "export", "users.jsonl"),
+    ("mail", "list"),
+    ("keys", "list"),
+    ("keys", "rotate"),
+    ("audit", "verify"),
+    ("sessions", "revoke-all", "--yes"),
+    ("db", "plan"),
+)
+SETTINGS = "FLASKAUTH_ENV=development\nAPP_NAME=Kettles\nFLASKAUTH_INSTANCE_PATH={}/data\n"
+
+
+@pytest.mark.parametrize("command", ADMIN_COMMANDS, ids=" ".join)
+def test_command_in_empty_folder_creates_nothing_and_exits_2(tmp_path: Path, command: tuple[str, ...]) -> None:
+    output = Workspace(tmp_path).run("flaskauth", *command, expect=2)
+
+    for searched in (f"{tmp_path}/.env", "/etc/flaskauth/flaskauth.env", f"{tmp_path}/instance/flaskauth.db"):
+        assert searched in output
+    assert "FLASKAUTH_ENV_FILE" in output
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("command", ADMIN_COMMANDS[2:-1], ids=" ".join)
+@pytest.mark.parametrize("settings", [{"SQLALCHEMY_DATABASE_URI": "sqlite:///other.db"}, {"JWT_DURATION": "5"}])
+def test_command_without_sqlite_file_creates_nothing(
+    tmp_path: Path, command: tuple[str, ...], settings: dict[str, str]
+) -> None:
+    (tmp_path / ".env").write_text("FLASKAUTH_ENV=development\n")
+
+    output = Workspace(tmp_path, settings).run("flaskauth", *command, expect=2)
+
+    assert "does not exist" in output
+    assert [path.name for path in tmp_path.iterdir()] == [".env"]
+
+
+def test_env_file_setting_is_used_in_any_folder(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    env_file = tmp_path / "kettles.env"
+    env_file.write_text(SETTINGS.format(tmp_path))
+    workspace = Workspace(tmp_path / "elsewhere", {"FLASKAUTH_ENV_FILE": str(env_file)})
+    workspace.run("flaskauth", "db", "upgrade")
+
+    assert "No entries" in workspace.run("flaskauth", "mail", "list")
+    assert f"from the environment and {env_file}" in workspace.run("flaskauth", "doctor", "--json")
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_created_sqlite_database_is_readable_by_owner_only(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path, {"SQLALCHEMY_DATABASE_URI": "sqlite:///auth.db", "FLASKAUTH_ENV": "development"})
+    workspace.run("flaskauth", "db", "upgrade")
+
+    assert (tmp_path / "auth.db").stat().st_mode & 0o777 == 0o600
