@@ -7,6 +7,7 @@ from tests.conftest import MakeApp
 from tests.support.inspect import error_of
 from tests.support.route_catalog import all_routes
 from tests.support.users import UserFactory, bearer
+from werkzeug.datastructures import Headers
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from flaskauth import mount
@@ -33,9 +34,10 @@ def spellings(path: str) -> list[str]:
     ]
 
 
-def get_status(app: Flask, method: str, path: str) -> int:
+def get_status(app: Flask, method: str, path: str, token: str = "") -> int:
     """Return the status for a request path that the test client does not normalize."""
-    environ = EnvironBuilder(method=method).get_environ()
+    environ = EnvironBuilder(method=method, headers=Headers(bearer(token) if token else {})).get_environ()
+    environ["REMOTE_ADDR"] = "127.0.0.1"
     environ["PATH_INFO"] = path.replace("%2f", "/").replace("%20", " ").replace("%00", "\x00")
     return int(run_wsgi_app(app.wsgi_app, environ)[1].split()[0])
 
@@ -57,11 +59,11 @@ def test_other_spelling_of_mounted_path_is_not_found(make_app: MakeApp) -> None:
 
 def test_other_spelling_of_fast_path_is_not_found(app: Flask) -> None:
     token = UserFactory(app).create_verified().login_ok()["token"]
-    client = app.test_client()
-    assert client.get("/users/profile", headers=bearer(token)).status_code == 200
+    for _ in range(2):  # Flask handles the first request of an application
+        assert get_status(app, "GET", "/users/profile", token) == 200
 
-    for path in ("//users/profile", "/users//profile", "/users/profile/", "/Users/profile"):
-        assert error_of(client.get(path, headers=bearer(token))) == NOT_FOUND, path
+    for path in spellings("/users/profile"):
+        assert get_status(app, "GET", path, token) == 404, path
 
 
 @pytest.mark.parametrize("session_id", ["01", "+1", "1.0", "\u0661", "\uff11", "0", "1" * 17, "-1", "0x1"])

@@ -26,10 +26,6 @@ def test_index_lists_entry_points(app: Flask, client: FlaskClient) -> None:
     }
 
 
-def test_index_returns_json_to_browsers(client: FlaskClient) -> None:
-    assert client.get("/", headers={"Accept": "text/html,*/*;q=0.8"}).get_json() == client.get("/").get_json()
-
-
 def test_hello_returns_tutorial_message(client: FlaskClient) -> None:
     response = client.get("/hello")
 

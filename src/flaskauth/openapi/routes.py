@@ -5,6 +5,7 @@ from pathlib import Path
 from flask import Response, make_response, render_template
 
 from flaskauth.core.context import settings
+from flaskauth.core.http import pages
 from flaskauth.core.http.request import Blueprint, cached, public
 from flaskauth.openapi import spec
 from flaskauth.openapi.schemas import HelloResponse, WelcomeResponse
@@ -23,20 +24,23 @@ bp = Blueprint("openapi", __name__, tag="Reference", template_folder="templates"
 @bp.get("/")
 @public
 @bp.output(WelcomeResponse)
-def get_index() -> dict[str, str | None]:
+def get_index() -> Response | tuple[dict[str, str | None], dict[str, str]]:
     """Get links to the entry points.
 
-    Links to the documentation, the public keys and the development mailbox.
+    Links to the documentation, the public keys and the development mailbox. A browser gets an HTML page.
     """
-    root = settings().public_url
-    return {
-        "message": f"Welcome to {settings().app_name}",
+    root, title = settings().public_url, f"Welcome to {settings().app_name}"
+    if pages.is_browser_navigation():
+        return pages.render_page(title, "This server registers and signs in the users of an application.")
+    links = {
+        "message": title,
         "docs": f"{root}/docs",
         "openapi": f"{root}/openapi.json",
         "jwks": f"{root}/.well-known/jwks.json",
         "mailbox": f"{root}/dev/mailbox" if settings().has_mailbox else None,
         "version": spec.version(),
     }
+    return links, {"Vary": "Accept"}
 
 
 @bp.get("/hello")

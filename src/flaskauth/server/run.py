@@ -53,10 +53,11 @@ def serve(host: str, port: int, workers: int | None) -> None:
         os.environ["WEB_CONCURRENCY"] = str(workers)
     settings = Settings.load(port=port)
     os.environ["PUBLIC_URL"] = settings.public_url  # the workers do not know the port
-    if settings.is_development and not is_loopback(host):
+    if settings.is_development and not is_loopback(host) and not settings.flaskauth_dev_hosts:
         raise click.ClickException(
             f"In development the server accepts local connections only, but --host is {host}."
-            " Use --host 127.0.0.1, or set FLASKAUTH_ENV=production."
+            " Use --host 127.0.0.1, set FLASKAUTH_DEV_HOSTS to the addresses of the clients, or set"
+            " FLASKAUTH_ENV=production."
         )
     _check_can_listen(host, port)
     if settings.is_metrics_enabled:

@@ -43,6 +43,12 @@ class ProcessSettings(Section):
     `FLASK_DEBUG` is true, else `production`.
     """
 
+    flaskauth_dev_hosts: Networks = ()
+    """Comma-separated IP addresses or networks that may also use a development server and read its mailbox, such as
+    `172.17.0.0/16` for Docker or `192.168.1.20` for a phone. Use only networks that you trust: the mailbox shows all
+    codes. A warning is logged at start. Unset: this machine only.
+    """
+
     app_name: Annotated[str, Field(max_length=60, pattern=r"^[^\x00-\x1f<>]+$")] = "flaskauth"
     """The name of the application that users see in mails and on pages."""
 

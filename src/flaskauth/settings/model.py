@@ -186,6 +186,9 @@ class Settings(
             messages.append(
                 "SECRET_KEY_FALLBACKS: contains a weak or published secret that is still accepted; remove it soon"
             )
+        if self.is_development and self.flaskauth_dev_hosts:
+            hosts = ", ".join(map(str, self.flaskauth_dev_hosts))
+            messages.append(f"FLASKAUTH_DEV_HOSTS: {hosts} can use this development server and read all codes")
         if self.rate_limit_factor > 1:
             messages.append("RATE_LIMIT_FACTOR: the request rate limits are raised")
         if not self.refresh_token_rotation:

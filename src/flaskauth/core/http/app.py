@@ -16,16 +16,17 @@ from flask.json.provider import JSONProvider
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException, NotFound
+from werkzeug.http import HTTP_STATUS_CODES
 from werkzeug.routing import IntegerConverter, MapAdapter, RequestRedirect
 
 from flaskauth.core import errors
 from flaskauth.core.db.session import transaction
 from flaskauth.core.errors import APIError, Forbidden, MethodNotAllowed
-from flaskauth.core.http import json_body
-from flaskauth.core.http.request import client_ip, json_response, request_id
+from flaskauth.core.http import json_body, pages
+from flaskauth.core.http.request import client_ip, is_developer, json_response, request_id
 from flaskauth.core.observability import metrics as core_metrics
 from flaskauth.core.observability.log import get_logger
-from flaskauth.settings import Settings
+from flaskauth.settings import Network, Settings
 
 log = get_logger(__name__)
 
@@ -118,7 +119,10 @@ class AuthFlask(APIFlask):
 
 class RemoteDevelopmentAccess(Forbidden):
     code = "forbidden"
-    message = "In development this server accepts local connections only. Set FLASKAUTH_ENV=production to serve others."
+    message = (
+        "In development this server accepts local connections only. Add the client's IP address to FLASKAUTH_DEV_HOSTS,"
+        " or set FLASKAUTH_ENV=production to serve others."
+    )
 
 
 def init_app(app: Flask, settings: Settings) -> None:
@@ -128,8 +132,8 @@ def init_app(app: Flask, settings: Settings) -> None:
     json_body.init_app(app)
     app.before_request(_start_request)
     if settings.is_development:
-        app.before_request(_reject_remote_clients)
-    app.register_error_handler(APIError, error_response)
+        app.before_request(lambda: _reject_remote_clients(settings.flaskauth_dev_hosts))
+    app.register_error_handler(APIError, _render_error)
     app.register_error_handler(HTTPException, _handle_http_error)
     fixed_headers = _fixed_headers(settings)
     app.after_request(lambda response: _finish_response(app, response, fixed_headers))
@@ -140,6 +144,19 @@ def error_response(error: APIError) -> Response:
     core_metrics.count_error(error.code)
     response = json_response(error.to_dict(request_id()), error.headers)
     response.status_code = error.status
+    return response
+
+
+def _render_error(error: APIError) -> Response:
+    """Return the error as a page to a browser, and as JSON to all other clients."""
+    response = error_response(error)
+    if pages.is_browser_navigation():
+        page = pages.render_page(
+            f"{error.status} {HTTP_STATUS_CODES.get(error.status, '')}", response.get_json()["message"]
+        )
+        page.status_code = error.status
+        page.headers.extend(error.headers)
+        return page
     return response
 
 
@@ -156,21 +173,16 @@ def bind_request_id(request_id: str) -> None:
     structlog.contextvars.bind_contextvars(request_id=request_id)
 
 
-def _reject_remote_clients() -> None:
+def _reject_remote_clients(dev_hosts: Sequence[Network]) -> None:
     peer = request.remote_addr
-    if peer is not None and not is_loopback_peer(peer):
+    if peer is not None and not is_developer(peer, dev_hosts):
         raise RemoteDevelopmentAccess
-
-
-def is_loopback_peer(peer: str) -> bool:
-    """Return True if the peer address is a loopback one."""
-    return peer == "::1" or peer.startswith(("127.", "::ffff:127."))
 
 
 def _handle_http_error(error: HTTPException) -> Response | HTTPException:
     if error.code is None or error.code < 400:
         return error
-    response = error_response((ERRORS_BY_STATUS.get(error.code) or _api_error_class(error))())
+    response = _render_error((ERRORS_BY_STATUS.get(error.code) or _api_error_class(error))())
     if error.code == MethodNotAllowed.status:
         response.headers["Allow"] = ", ".join(sorted(getattr(error, "valid_methods", None) or []))
     return response

@@ -18,7 +18,7 @@ from flaskauth.core import context
 from flaskauth.core.errors import APIError, Unavailable
 from flaskauth.core.http import app as http_app
 from flaskauth.core.http.app import AuthFlask
-from flaskauth.core.http.request import Environ, client_ip_from, request_id_from
+from flaskauth.core.http.request import Environ, client_ip_from, is_developer, request_id_from
 from flaskauth.settings import Settings
 
 FastPathView = Callable[[Environ], object]
@@ -44,7 +44,7 @@ class FastPathMiddleware:
     def __init__(self, app: AuthFlask, views: Mapping[tuple[str, str], FastPathView]) -> None:
         settings: Settings = app.extensions[context.KEY]
         self._app, self._flask_wsgi_app, self._views = app, app.wsgi_app, views
-        self._is_development = settings.is_development
+        self._dev_hosts = settings.flaskauth_dev_hosts if settings.is_development else None
         self._headers = [("Content-Type", "application/json"), *http_app.default_headers(settings)]
         self._initial_hooks = _registered_hooks(app)
         self._is_unmodified: bool | None = None
@@ -68,7 +68,7 @@ class FastPathMiddleware:
             and not environ.get("QUERY_STRING")
             and SLOW_PATH_HEADERS.isdisjoint(environ)
             and not any(signal.receivers for signal in SIGNALS)
-            and (not self._is_development or http_app.is_loopback_peer(environ.get("REMOTE_ADDR", "")))
+            and (self._dev_hosts is None or is_developer(environ.get("REMOTE_ADDR", ""), self._dev_hosts))
         )
 
     def _run_view(self, view: FastPathView, environ: Environ) -> bytes | None:

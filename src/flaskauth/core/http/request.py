@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache, wraps
 from typing import ParamSpec, Protocol, TypeVar, cast
+from urllib.parse import urlsplit
 from wsgiref.types import WSGIEnvironment
 
 import orjson
@@ -189,12 +190,25 @@ def network_of(address: str) -> str:
 
 
 def is_direct_local_request() -> bool:
-    """Return True if the peer and the Host are loopback addresses and no header shows a proxy."""
+    """Return True if the peer and the Host are loopback addresses and no header shows a proxy.
+
+    A peer in FLASKAUTH_DEV_HOSTS may use any IP address as Host, or the host of PUBLIC_URL. A web page with DNS
+    rebinding has another host name.
+    """
     headers = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via")
-    peer, host = _parse_address(request.remote_addr or ""), request.host.rsplit(":", 1)[0].strip("[]")
-    return bool(peer and peer.is_loopback and _is_loopback_host(host)) and not any(
-        name in request.headers for name in headers
-    )
+    peer, host = request.remote_addr or "", request.host.rsplit(":", 1)[0].strip("[]")
+    if any(name in request.headers for name in headers):
+        return False
+    if not (dev_hosts := settings().flaskauth_dev_hosts):
+        return is_developer(peer, ()) and _is_loopback_host(host)
+    is_known_host = _is_loopback_host(host) or host.lower() == urlsplit(settings().public_url).hostname
+    return is_developer(peer, dev_hosts) and (is_known_host or _parse_address(host) is not None)
+
+
+def is_developer(peer: str, dev_hosts: Sequence[Network]) -> bool:
+    """Return True if the address of a peer is a loopback address or in these networks."""
+    address = _parse_address(peer)
+    return address is not None and (address.is_loopback or _is_in_networks(address, tuple(dev_hosts)))
 
 
 def user_agent() -> str:

@@ -1,0 +1,59 @@
+"""HTML pages for people who open the API in a browser: the index and error pages, without scripts."""
+
+import base64
+from urllib.parse import urlsplit
+
+from flask import Response, request
+from markupsafe import Markup
+
+from flaskauth.core import crypto
+from flaskauth.core.context import settings
+from flaskauth.core.http.request import is_direct_local_request
+
+STYLE = Markup("""
+:root { color-scheme: light dark; font: 17px/1.6 system-ui, sans-serif; }
+body { margin: 0 auto; padding: 10vh 1rem; max-width: 34rem; }
+h1 { font-size: 1.4rem; }
+""")
+CONTENT_SECURITY_POLICY = (
+    f"default-src 'none'; style-src 'sha256-{base64.b64encode(crypto.sha256(STYLE.encode())).decode()}'; "
+    "img-src data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+)
+PAGE = Markup("""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="robots" content="noindex">
+<title>{title} · {app_name}</title>
+<link rel="icon" href="data:,">
+<style>{style}</style>
+</head>
+<body>
+<h1>{title}</h1>
+<p>{text}</p>
+<ul>
+{links}
+</ul>
+</body>
+</html>
+""")
+LINK = Markup('<li><a href="{path}">{name}</a></li>')
+
+
+def is_browser_navigation() -> bool:
+    """Return True if a person opens the URL in a browser: a GET request without token that prefers HTML to JSON."""
+    prefers_html = request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html"
+    return prefers_html and request.method in {"GET", "HEAD"} and "Authorization" not in request.headers
+
+
+def render_page(title: str, text: str) -> Response:
+    """Return a page with links to the index, the documentation and, for a developer, the mailbox."""
+    root = urlsplit(settings().public_url).path
+    links = {"/": "Start page", "/docs": "API reference", "/openapi.json": "OpenAPI document"}
+    if settings().has_mailbox and is_direct_local_request():
+        links["/dev/mailbox"] = "Development mailbox"
+    items = Markup("\n").join(LINK.format(path=root + path, name=name) for path, name in links.items())
+    page = PAGE.format(title=title, app_name=settings().app_name, style=STYLE, text=text, links=items)
+    headers = {"Content-Security-Policy": CONTENT_SECURITY_POLICY, "Vary": "Accept"}
+    return Response(page, mimetype="text/html", headers=headers)
