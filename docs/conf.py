@@ -20,7 +20,7 @@ NAVIGATION = {
     "Tutorials": ["tutorials/getting-started"],
     "How-to guides": [
         *("how-to/embed-in-a-flask-app", "how-to/verify-access-tokens", "how-to/call-from-a-browser"),
-        *("how-to/import-users", "how-to/migrate-from-the-tutorial"),
+        *("how-to/change-the-mails", "how-to/import-users", "how-to/migrate-from-the-tutorial"),
     ],
     "Concepts": [
         *("concepts/registration", "concepts/sessions", "concepts/passwords", "concepts/email-change"),

@@ -15,7 +15,7 @@ from tests.support.repository import list_files
 from flaskauth.audit import EVENTS
 from flaskauth.core.errors import APIError
 from flaskauth.core.http.request import declared_errors
-from flaskauth.mail.rendering import languages
+from flaskauth.mail.templates import languages
 
 ROOT = Path(__file__).parents[1]
 SRC = ROOT / "src" / "flaskauth"

@@ -20,6 +20,7 @@ from flaskauth.core.http.request import request_id
 from flaskauth.core.jobs import background
 from flaskauth.core.observability import log
 from flaskauth.core.observability.log import get_logger
+from flaskauth.mail import templates
 from flaskauth.sessions.decorators import current_user
 from flaskauth.settings import Settings
 
@@ -44,6 +45,7 @@ def mount(app: Flask, server: Flask, prefix: str) -> None:
     if error := _find_mount_error(app, server, prefix):
         raise ValueError(error)
     app.extensions[context.MOUNTED] = server
+    templates.use_application(server, app)
     app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {prefix: _with_root_path(server)})  # type: ignore[method-assign]
     app.register_error_handler(APIError, _handle_api_error)
     app.jinja_env.globals["current_user"] = current_user  # a context processor of the application takes precedence

@@ -91,6 +91,22 @@ def test_disabled_refresh_token_rotation_warns(installation: Installation) -> No
     )
 
 
+def test_missing_app_name_warns_in_production(installation: Installation, tmp_path: Path) -> None:
+    warning = run_doctor(installation.workspace.with_settings(APP_NAME="")).assert_warning("settings")
+
+    assert "APP_NAME: not set, so mails and pages say flaskauth" in warning
+    assert "APP_NAME" not in run_doctor(Workspace(tmp_path)).finding_text("settings", "ok")
+
+
+def test_broken_mail_template_fails(installation: Installation, tmp_path: Path) -> None:
+    path = tmp_path / "passwords/en/reset_code.subject.txt"
+    path.parent.mkdir(parents=True)
+    path.write_text("{{ nope }}")
+
+    report = run_doctor(installation.workspace.with_settings(MAIL_TEMPLATE_FOLDER=str(tmp_path)))
+    assert "'nope' is undefined" in report.assert_only_failure("templates")
+
+
 def test_raised_rate_limit_factor_warns(installation: Installation) -> None:
     assert "RATE_LIMIT_FACTOR" in run_doctor(
         installation.workspace.with_settings(RATE_LIMIT_FACTOR="100")

@@ -49,6 +49,7 @@ class Installation:
             "SQLALCHEMY_DATABASE_URI": database,
             "REDIS_URL": self.redis.url,
             "SECRET_KEY": self.secret,
+            "APP_NAME": "flaskauth",
             "PUBLIC_URL": f"http://127.0.0.1:{self.port}",
             "TRUSTED_PROXIES": "127.0.0.1",
             "MAIL_SERVER": "127.0.0.1",

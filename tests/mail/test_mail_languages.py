@@ -19,7 +19,8 @@ from tests.support.users import (
     registration_form,
 )
 
-from flaskauth.mail.rendering import _template_environment, languages, render
+from flaskauth.mail.rendering import render
+from flaskauth.mail.templates import environment, languages
 
 TRANSLATIONS = ["ar", "fr", "pt", "sw"]
 TEMPLATE_SUFFIXES = (".subject.txt", ".txt", ".html")
@@ -96,8 +97,8 @@ def test_mail_languages_are_complete() -> None:
 @EACH_TRANSLATION
 def test_translation_uses_same_variables_as_english(template: str, locale: str) -> None:
     for suffix in TEMPLATE_SUFFIXES:
-        assert template_variables(_template_environment(), template, locale, suffix) == template_variables(
-            _template_environment(), template, "en", suffix
+        assert template_variables(environment(), template, locale, suffix) == template_variables(
+            environment(), template, "en", suffix
         ), suffix
 
 

@@ -9,7 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 from tests.support.db_snapshot import row_counts
 
-from flaskauth.mail.rendering import languages
+from flaskauth.mail.templates import languages
 from flaskauth.security_alerts.pages import _load_translations
 
 PATHS = ("/auth/revert-email-change", "/auth/report-sign-in")

@@ -308,11 +308,13 @@ def test_settings_warnings_do_not_prevent_loading() -> None:
     settings = load(**PRODUCTION, RATE_LIMIT_FACTOR="2", REFRESH_TOKEN_ROTATION="false")
 
     assert [warning.partition(":")[0] for warning in settings.warnings()] == [
+        "APP_NAME",
         "RATE_LIMIT_FACTOR",
         "REFRESH_TOKEN_ROTATION",
         "MAIL_USE_TLS",
     ]
-    assert load(**PRODUCTION, MAIL_USE_TLS="1").warnings() == []
+    assert load(**PRODUCTION, APP_NAME="Acme", MAIL_USE_TLS="1").warnings() == []
+    assert load(**DEVELOPMENT).warnings() == []
 
 
 def test_settings_are_immutable() -> None:

@@ -7,7 +7,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from flaskauth import migrations
 from flaskauth.app import UNDECRYPTABLE_KEYS, create_base_app
-from flaskauth.cli import audit, db, installation, mail, output, passwords, users
+from flaskauth.cli import audit, db, installation, mail, output, passwords, templates, users
 from flaskauth.core import clock
 from flaskauth.core.clock import to_rfc3339
 from flaskauth.core.crypto import DecryptionError
@@ -151,6 +151,7 @@ def list_keys() -> None:
 main.add_command(users.users)
 main.add_command(audit.audit)
 main.add_command(mail.mail)
+main.add_command(templates.templates)
 
 
 def _database_error_message(error: Exception) -> str:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from flaskauth.core import clock
 from flaskauth.core.context import settings
 from flaskauth.doctor.findings import CheckGroup, Finding, failed, ok, run_checks, short_reason, warning
-from flaskauth.mail import smtp
+from flaskauth.mail import smtp, template_check, templates
 
 TIMEOUT = 9.0  # seconds
 CERTIFICATE_WARNING = timedelta(days=14)
@@ -48,5 +48,17 @@ def _advice(error: smtp.DeliveryError) -> str:
 REQUIRED_SETTINGS = frozenset(
     f"MAIL_{name}" for name in ("SERVER", "PORT", "USE_TLS", "USE_SSL", "CA_FILE", "USERNAME", "PASSWORD")
 )
+
+
+def _check_templates() -> Finding:
+    """Check that the replaced mail templates can be rendered."""
+    if errors := template_check.find_errors():
+        return failed(f"{len(errors)} errors in mail templates: {errors[0]}", "Run flaskauth templates check.")
+    count = len(templates.replacements())
+    return ok(f"{count} replaced mail templates are valid" if count else "the mail templates are the built-in ones")
+
+
+TEMPLATE_CHECKS = {"templates": _check_templates}
+TEMPLATES = CheckGroup(tuple(TEMPLATE_CHECKS), frozenset({"MAIL_TEMPLATE_FOLDER"}), lambda: run_checks(TEMPLATE_CHECKS))
 CHECKS = {"smtp": _check_smtp}
 GROUP = CheckGroup(tuple(CHECKS), REQUIRED_SETTINGS, lambda: run_checks(CHECKS))

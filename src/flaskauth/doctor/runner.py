@@ -20,6 +20,7 @@ GROUPS = (
     public_url.GROUP,
     database.GROUP,
     broker.GROUP,
+    mail.TEMPLATES,
     mail.GROUP,
     breached_passwords.GROUP,
 )

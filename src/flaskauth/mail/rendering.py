@@ -1,24 +1,31 @@
-"""Render a mail: subject, text and HTML from the package's templates, with the code or link that no row stores."""
+"""Render a mail: subject, text and HTML from the templates, with the code or link that no row stores."""
 
-from collections.abc import Iterator
+from dataclasses import dataclass
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
 from functools import lru_cache
-from importlib.resources import files
 
 from css_inline import CSSInliner
-from jinja2 import BaseLoader, Environment, PackageLoader, PrefixLoader, StrictUndefined, select_autoescape
 
 from flaskauth.core import email_addresses
 from flaskauth.core.context import settings
+from flaskauth.mail import templates
+from flaskauth.mail.colors import text_color_on
 from flaskauth.mail.headers import sender_address
 from flaskauth.mail.models import DEFAULT_LOCALE, OutboxMail
-from flaskauth.mail.text import as_title, isolate, to_one_line
+from flaskauth.mail.text import to_one_line
 
-PACKAGE = "flaskauth"
-TEMPLATE_FOLDER = "templates/mail"
 RTL_LANGUAGES = {"ar", "dv", "fa", "he", "ps", "ug", "ur", "yi"}
+
+
+@dataclass(frozen=True)
+class MailParts:
+    """The rendered templates of a mail."""
+
+    subject: str
+    text: str
+    html: str
 
 
 def render(mail: OutboxMail, code: str, link: str = "") -> EmailMessage:
@@ -28,26 +35,43 @@ def render(mail: OutboxMail, code: str, link: str = "") -> EmailMessage:
         InvalidEmail: the recipient is not an email address that `parse` accepts.
     """
     locale = _select_locale(mail.template, mail.locale)
-    context = {name: to_one_line(value) for name, value in mail.context.items()}
-    context |= {"app_name": to_one_line(settings().app_name), "code": code, "link": link}
-    context |= {"locale": locale, "direction": "rtl" if locale in RTL_LANGUAGES else "ltr"}
-    context["subject"] = to_one_line(_render_template(mail.template, locale, ".subject.txt", context))
+    parts = render_parts(mail.template, locale, {**mail.context, "code": code, "link": link})
     message = _build_envelope(mail)
-    message["Subject"] = context["subject"]
-    message.set_content(_render_template(mail.template, locale, ".txt", context))
-    message.add_alternative(
-        _css_inliner().inline(_render_template(mail.template, locale, ".html", context)), subtype="html"
-    )
+    message["Subject"] = parts.subject
+    message.set_content(parts.text)
+    message.add_alternative(parts.html, subtype="html")
     message["Content-Language"] = locale  # set last: setting the content removes all Content-* fields
     return message
 
 
-@lru_cache(maxsize=1)
-def languages() -> tuple[str, ...]:
-    """Return the languages that have mail templates, English first. Each template folder is one language."""
-    folders = (files(PACKAGE).joinpath(package, TEMPLATE_FOLDER) for package in _packages_with_mail())
-    names = {entry.name for folder in folders for entry in folder.iterdir() if entry.is_dir()}
-    return (DEFAULT_LOCALE, *sorted(names - {DEFAULT_LOCALE}))
+def render_parts(template: str, locale: str, values: dict[str, str]) -> MailParts:
+    """Return the parts of a mail in one language.
+
+    Raises:
+        TemplateError: a template does not exist, or uses a value that is not available.
+    """
+    context = {name: to_one_line(value) for name, value in values.items()} | _brand()
+    context |= {"locale": locale, "direction": "rtl" if locale in RTL_LANGUAGES else "ltr"}
+    subject, text, html = (_render_part(template, locale, suffix, context) for suffix in templates.SUFFIXES)
+    footer = templates.environment().get_template("mail/footer.txt").render(context).strip()
+    return MailParts(
+        subject=to_one_line(subject),
+        text=f"{text.rstrip()}\n\n{footer}\n" if footer else text,
+        html=_css_inliner().inline(html),
+    )
+
+
+def _brand() -> dict[str, str]:
+    """Return the settings that all templates show. A setting that is not set is empty."""
+    color = settings().mail_brand_color or ""
+    return {
+        "app_name": to_one_line(settings().app_name),
+        "logo_url": settings().mail_logo_url or "",
+        "brand_color": color,
+        "brand_text_color": text_color_on(color) if color else "",
+        "support_address": settings().mail_support_address or "",
+        "postal_address": settings().mail_postal_address or "",
+    }
 
 
 def _build_envelope(mail: OutboxMail) -> EmailMessage:
@@ -62,39 +86,17 @@ def _build_envelope(mail: OutboxMail) -> EmailMessage:
     return message
 
 
-def _render_template(template: str, locale: str, suffix: str, context: dict[str, str]) -> str:
-    package, _, name = template.partition("/")
-    return _template_environment().get_template(f"{package}/{locale}/{name}{suffix}").render(context)
+def _render_part(template: str, locale: str, suffix: str, context: dict[str, str]) -> str:
+    """Render one part, in English if an operator has not translated it."""
+    choices = [templates.file_name(template, language, suffix) for language in (locale, DEFAULT_LOCALE)]
+    return templates.environment().select_template(choices).render(context)
 
 
 def _select_locale(template: str, requested: str) -> str:
     """Return the best language that the template exists in: "pt-BR", else "pt", else English."""
-    package, _, name = template.partition("/")
     tag = requested.lower()
-    choices = [f"{package}/{locale}/{name}.txt" for locale in (tag, tag.partition("-")[0], DEFAULT_LOCALE)]
-    return str(_template_environment().select_template(choices).name).split("/")[-2]
-
-
-@lru_cache(maxsize=1)
-def _template_environment() -> Environment:
-    loaders: dict[str, BaseLoader] = {
-        package: PackageLoader(PACKAGE, f"{package}/{TEMPLATE_FOLDER}") for package in _packages_with_mail()
-    }
-    environment = Environment(
-        loader=PrefixLoader(loaders),
-        autoescape=select_autoescape(enabled_extensions=("html",), default=False),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"isolated": isolate, "as_title": as_title}
-    return environment
-
-
-def _packages_with_mail() -> Iterator[str]:
-    for package in files(PACKAGE).iterdir():
-        if package.joinpath(TEMPLATE_FOLDER).is_dir():
-            yield package.name
+    choices = [templates.file_name(template, locale, ".txt") for locale in (tag, tag.partition("-")[0], DEFAULT_LOCALE)]
+    return str(templates.environment().select_template(choices).name).split("/")[-2]
 
 
 @lru_cache(maxsize=1)

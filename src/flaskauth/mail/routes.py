@@ -1,5 +1,7 @@
 """The development mailbox: a page that shows the mails that would have been sent."""
 
+from urllib.parse import urlsplit
+
 from flask import Response, make_response, render_template, request, send_from_directory
 
 from flaskauth.core.context import settings
@@ -10,7 +12,7 @@ from flaskauth.mail.schemas import MailboxResponse
 
 # Mails contain inline styles, and the frames that show them inherit the policy of the page.
 CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self'; img-src data:; "
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self'; img-src {images}; "
     "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 )
 
@@ -30,7 +32,8 @@ def require_local_request() -> None:
 def mailbox_page() -> Response:
     """Show the mails of this server."""
     response = make_response(render_template("mailbox.html", app_name=settings().app_name, url=settings().public_url))
-    response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
+    images = " ".join(filter(None, ("data:", _logo_origin())))
+    response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY.format(images=images)
     return response
 
 
@@ -56,3 +59,9 @@ def list_mails() -> Response | tuple[dict[str, object], dict[str, str]]:
 def static_asset(name: str) -> Response:
     """Return the style sheet or the script of the page."""
     return send_from_directory(bp.root_path + "/static", name)
+
+
+def _logo_origin() -> str:
+    """Return the origin of MAIL_LOGO_URL, which mails load their logo from."""
+    parts = urlsplit(settings().mail_logo_url or "")
+    return f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""

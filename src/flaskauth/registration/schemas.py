@@ -7,7 +7,7 @@ from marshmallow import ValidationError
 from flaskauth.accounts.schemas import EmailField, LocaleField, NameField, PasswordField, country_code_field
 from flaskauth.core.http.request import preferred_language
 from flaskauth.core.http.schemas import RequestSchema, ResponseSchema, fields, message_field, validates_schema
-from flaskauth.mail.rendering import languages
+from flaskauth.mail.templates import languages
 from flaskauth.one_time_codes.schemas import CodeField, VerificationIdField
 from flaskauth.registration.service import RegistrationData, ResendData, VerificationData
 

@@ -14,14 +14,14 @@ from flask import Response, make_response, render_template
 from flaskauth.core import crypto
 from flaskauth.core.context import settings
 from flaskauth.core.http.request import preferred_language
-from flaskauth.mail.rendering import RTL_LANGUAGES, languages
+from flaskauth.mail.rendering import RTL_LANGUAGES
 
 Translations: TypeAlias = dict[str, dict[str, dict[str, str]]]  # language, section, name of the text
 
 
 def render_page(purpose: str) -> Response:
     """Return the page for links of this purpose, in the best accepted language."""
-    locale = preferred_language(languages())
+    locale = preferred_language(tuple(_load_translations()))
     translations = _load_translations()[locale]
     response = make_response(
         render_template(

@@ -122,6 +122,25 @@ def _check_rates(value: str) -> str:
     return value
 
 
+def _check_color(value: str) -> str:
+    if not re.fullmatch(r"#[0-9A-Fa-f]{6}", value):
+        raise ValueError("must look like #3344a8")
+    return value
+
+
+def _check_email_address(value: str) -> str:
+    if parseaddr(value)[1] != value or "@" not in value or any(character in value for character in "<>\"&' "):
+        raise ValueError("must be an email address, such as support@example.com")
+    return value
+
+
+def _check_image_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not _has_host(value) or re.search(r"[\s<>\"']", value):
+        raise ValueError("must look like https://example.com/logo.png")
+    return _require_https(value)
+
+
 def _parse_breached_passwords(value: object) -> object:
     return _check_range_api_url(str(value)) if "://" in str(value) else _check_filter_file(Path(str(value)))
 
@@ -156,4 +175,8 @@ DatabaseUrl = Annotated[str, AfterValidator(_check_database_url)]
 RedisUrl = Annotated[SecretStr, BeforeValidator(_check_redis_url)]
 BreachedPasswords = Annotated[Path | str, BeforeValidator(_parse_breached_passwords)]
 Rates = Annotated[str, AfterValidator(_check_rates)]
+Color = Annotated[str, AfterValidator(_check_color)]
+EmailAddress = Annotated[str, AfterValidator(_check_email_address)]
+ImageUrl = Annotated[str, AfterValidator(_check_image_url)]
+Line = Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f\x7f<>]+$")]
 Sender = Annotated[str, AfterValidator(_check_sender)]

@@ -7,8 +7,12 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from flaskauth.settings.fields import (
     BreachedPasswords,
+    Color,
     DatabaseUrl,
+    EmailAddress,
     Endpoint,
+    ImageUrl,
+    Line,
     Minutes,
     Networks,
     Origins,
@@ -172,6 +176,31 @@ class MailSettings(Section):
     """Log the stages of each SMTP session, without their content."""
 
 
+class MailContentSettings(Section):
+    """Content of mails"""
+
+    mail_template_folder: Path = Path("templates/flaskauth")
+    """Folder with mail templates that replace the built-in ones. `flaskauth templates copy` creates them."""
+
+    mail_logo_url: ImageUrl | None = None
+    """URL of the logo at the top of HTML mails, such as `https://example.com/logo.png`: a PNG or JPEG file, shown 40
+    pixels high. Unset: mails show `APP_NAME`.
+    """
+
+    mail_brand_color: Color | None = None
+    """Background color of the button in HTML mails, such as `#3344a8`. Its text is white or black, whichever has the
+    higher contrast. Unset: blue.
+    """
+
+    mail_support_address: EmailAddress | None = None
+    """Email address for questions, such as `support@example.com`. Mails end with it. Unset: mails show none."""
+
+    mail_postal_address: Line | None = None
+    """The last line of mails, such as `Example Ltd, 1 Main Street, London`. Some countries require a postal address.
+    Unset: no line.
+    """
+
+
 class TokenSettings(Section):
     """Tokens and sessions"""
 
@@ -255,6 +284,7 @@ SECTIONS: tuple[type[Section], ...] = (
     SecretSettings,
     DatabaseSettings,
     MailSettings,
+    MailContentSettings,
     TokenSettings,
     ProtectionSettings,
     RetentionSettings,

@@ -17,6 +17,7 @@ from flaskauth.settings.groups import (
     AddressSettings,
     AvatarSettings,
     DatabaseSettings,
+    MailContentSettings,
     MailSettings,
     ProcessSettings,
     ProtectionSettings,
@@ -49,6 +50,7 @@ class Settings(
     SecretSettings,
     DatabaseSettings,
     MailSettings,
+    MailContentSettings,
     TokenSettings,
     ProtectionSettings,
     RetentionSettings,
@@ -189,6 +191,8 @@ class Settings(
         if self.is_development and self.flaskauth_dev_hosts:
             hosts = ", ".join(map(str, self.flaskauth_dev_hosts))
             messages.append(f"FLASKAUTH_DEV_HOSTS: {hosts} can use this development server and read all codes")
+        if not self.is_development and "app_name" not in self.model_fields_set:
+            messages.append(f"APP_NAME: not set, so mails and pages say {self.app_name}")
         if self.rate_limit_factor > 1:
             messages.append("RATE_LIMIT_FACTOR: the request rate limits are raised")
         if not self.refresh_token_rotation:

@@ -1,0 +1,103 @@
+"""`flaskauth templates`: list, copy and check the templates of the mails."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import click
+from flask import Flask
+
+from flaskauth.app import create_base_app
+from flaskauth.cli import output
+from flaskauth.core import context
+from flaskauth.core.observability import log
+from flaskauth.mail import template_check
+from flaskauth.mail import templates as mail_templates
+from flaskauth.mail.models import DEFAULT_LOCALE
+from flaskauth.settings import Settings, SettingsError
+
+
+@click.group()
+def templates() -> None:
+    """Change the templates of the mails.
+
+    A file in MAIL_TEMPLATE_FOLDER, or in templates/flaskauth of your application, replaces the built-in one of the same
+    name.
+    """
+
+
+@templates.command("list")
+def list_() -> None:
+    """List the mails, their languages, and the replaced files."""
+    with _load_app().app_context():
+        paths = mail_templates.replacements()
+        shared = [(name, "", paths.get(name, "")) for name in mail_templates.shared_files()]
+        mails = [
+            (mail, " ".join(mail_templates.languages_of(mail)), "\n".join(_paths_of(mail, paths)))
+            for mail in mail_templates.mails()
+        ]
+    output.print_table(("Template", "Languages", "Replaced by"), [*mails, *shared])
+
+
+@templates.command()
+@click.argument("names", metavar="TEMPLATE...", nargs=-1, required=True)
+@click.option("--language", help="Copy only this language. A new language starts with the English text.")
+@click.option("--folder", type=click.Path(path_type=Path), show_default="MAIL_TEMPLATE_FOLDER", help="Target folder.")
+def copy(names: Sequence[str], language: str | None, folder: Path | None) -> None:
+    """Copy built-in templates, to change them. Existing files are not overwritten.
+
+    TEMPLATE is a name of `flaskauth templates list`, such as registration/verify_email or mail/base.html.
+    """
+    with _load_app().app_context():
+        target = folder or context.settings().mail_template_folder
+    for name in names:
+        files = _files_to_copy(name, language)
+        if not files:
+            raise click.ClickException(f"There is no template {name}. Run: flaskauth templates list")
+        for file, source in files.items():
+            _write_new(target / file, mail_templates.builtin_source(source))
+
+
+@templates.command()
+def check() -> None:
+    """Render the mails with replaced templates. The exit status is 1 if one cannot be sent."""
+    with _load_app().app_context():
+        errors, count = template_check.find_errors(), len(mail_templates.replacements())
+    if errors:
+        raise click.ClickException("\n".join(errors))
+    click.echo(f"{count} replaced templates are valid." if count else "No template is replaced.")
+
+
+def _load_app() -> Flask:
+    """Create the application from the settings. Templates need no database, so there may be none."""
+    log.configure(logging.WARNING)
+    settings, errors = Settings.load_with_errors()
+    if errors:
+        raise SettingsError(errors)
+    return create_base_app(settings)
+
+
+def _paths_of(mail: str, paths: Mapping[str, str]) -> list[str]:
+    return [path for name, path in paths.items() if mail_templates.mail_of(name) == mail]
+
+
+def _files_to_copy(name: str, language: str | None) -> dict[str, str]:
+    """Return the built-in file for each file to write."""
+    if name in mail_templates.shared_files():
+        return {name: name}
+    sources = [file for file in mail_templates.builtin_files() if mail_templates.mail_of(file) == name]
+    if language is None:
+        return {source: source for source in sources}
+    targets = {file: file for file in sources if f"/{language}/" in file}
+    return targets or {
+        file.replace(f"/{DEFAULT_LOCALE}/", f"/{language}/"): file for file in sources if f"/{DEFAULT_LOCALE}/" in file
+    }
+
+
+def _write_new(path: Path, text: str) -> None:
+    if path.exists():
+        click.echo(f"exists {path}")
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    click.echo(f"copied {path}")
