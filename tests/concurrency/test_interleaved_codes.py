@@ -53,6 +53,8 @@ CODE_VERIFIED = (
     "UPDATE (one_time_codes|rate_limit_counters)",
     COMMIT,
 )  # counted and compared, before the code is consumed
+COUNTED = (".", COMMIT)
+CODE_COMPARED = ("UPDATE users", COMMIT)  # counted and compared, before the session is locked
 BEFORE_AUDIT_EVENT = "INSERT INTO audit_events"  # compared, before the response
 
 Action = Callable[[], TestResponse]
@@ -173,7 +175,7 @@ def two_resets(app: Flask, users: UserFactory) -> Race:
 
 def same_change_code_twice(app: Flask, users: UserFactory) -> Race:
     change = RequestedChange.request(app, SessionClient.for_new_user(app))
-    return Race(confirm_action(app, change), confirm_action(app, change))
+    return Race(confirm_action(app, change), confirm_action(app, change), COUNTED)
 
 
 def two_email_changes(app: Flask, users: UserFactory) -> Race:
@@ -272,10 +274,10 @@ def test_reset_verified_before_revocation_sets_no_password(account: ActiveAccoun
 def test_email_change_verified_before_revocation_fails(account: ActiveAccount, revocation: str) -> None:
     revoke = REVOCATIONS[revocation](account)
     change = RequestedChange.request(account.app, account.other_session, "katherine@example.org")
-    response, revoke_response = run_interleaved(account.app, CODE_VERIFIED, confirm_action(account.app, change), revoke)
+    response, revoke_response = run_interleaved(account.app, CODE_COMPARED, confirm_action(account.app, change), revoke)
 
     assert revoke_response.status_code == 200
-    assert error_of(response) == INVALID_CODE
+    assert error_of(response) == INVALID_TOKEN
     assert query_all(account.app, select(User.normalized_email)) == [account.email]
 
 

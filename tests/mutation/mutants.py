@@ -3,6 +3,10 @@
 from dataclasses import dataclass
 
 INTERLEAVING_TESTS = "tests/concurrency/test_interleaved_"
+TAKEOVER_TESTS = (
+    "tests/security_alerts/test_takeover_recovery.py",
+    "tests/security_alerts/test_takeover_search.py",
+)
 
 
 @dataclass(frozen=True)
@@ -324,6 +328,75 @@ MUTANTS = (
         """crypto.mac("registration salt", normalized_email, network)[:16]""",
         """crypto.mac("registration salt", normalized_email)[:16]""",
         ("tests/registration/test_registration_idempotent.py",),
+    ),
+    Mutant(
+        "report keeps the email address",
+        "security_alerts/service.py",
+        """    link, user = _consume_link(links.REPORT_SIGN_IN, token)
+    audit""",
+        """    link, user = _consume_link(links.REPORT_SIGN_IN, token)
+    link.email, link.normalized_email = user.email, user.normalized_email
+    audit""",
+        TAKEOVER_TESTS,
+    ),
+    Mutant(
+        "links to the attacker stay valid",
+        "security_alerts/service.py",
+        """    links.revoke_newer(link)
+    links.revoke_superseded(user.id, link.normalized_email)
+""",
+        "",
+        TAKEOVER_TESTS,
+    ),
+    Mutant(
+        "links to the attacker stay valid",
+        "security_alerts/service.py",
+        """    links.revoke_newer(link)
+    links.revoke_superseded(user.id, link.normalized_email)
+""",
+        """    links.revoke_superseded(user.id, link.normalized_email)
+""",
+        ("tests/security_alerts/test_takeover_recovery.py",),
+    ),
+    Mutant(
+        "links to the attacker stay valid",
+        "passwords/service.py",
+        """    links.revoke_superseded(user.id, user.normalized_email)
+""",
+        "",
+        ("tests/security_alerts/test_takeover_recovery.py",),
+    ),
+    Mutant(
+        "links to the attacker stay valid",
+        "email_change/service.py",
+        """    links.revoke_superseded(user.id, change.normalized_email)
+""",
+        "",
+        ("tests/security_alerts/test_takeover_recovery.py",),
+    ),
+    Mutant(
+        "a link revokes older links",
+        "one_time_codes/links.py",
+        "    execute_count(unused.where(EmailLink.created_at > link.created_at).values(used_at=clock.now()))",
+        "    execute_count(unused.values(used_at=clock.now()))",
+        TAKEOVER_TESTS,
+    ),
+    Mutant(
+        "a reset revokes older links",
+        "one_time_codes/links.py",
+        """    if oldest is not None:
+        superseded""",
+        """    oldest = clock.now() - LIFETIME
+    if oldest is not None:
+        superseded""",
+        TAKEOVER_TESTS,
+    ),
+    Mutant(
+        "session not checked before the write",
+        "sessions/decorators.py",
+        "    if user is None or session is None or not session.is_active:",
+        "    if user is None or session is None:",
+        (f"{INTERLEAVING_TESTS}revocation.py", "tests/security_alerts/test_takeover_search.py"),
     ),
     Mutant(
         "outbox lease ignored",

@@ -11,8 +11,7 @@ from flaskauth.mail.outbox import format_timestamp
 from flaskauth.one_time_codes import service as codes
 from flaskauth.passwords.service import PURPOSE as RESET
 from flaskauth.sessions import service as sessions
-from flaskauth.sessions.decorators import AuthContext
-from flaskauth.signing_keys.access_tokens import InvalidToken
+from flaskauth.sessions.decorators import AuthContext, lock_session
 
 DELETION_DELAY = timedelta(days=7)
 
@@ -21,35 +20,30 @@ def request_deletion(auth: AuthContext) -> datetime:
     """Schedule the deletion and return when it is due. Revoke all sessions and pending codes, and notify the user.
 
     Raises:
-        InvalidToken: the deletion was cancelled during this call, and the session was revoked.
+        InvalidToken: the session was revoked during this call.
     """
-    due_at = clock.now() + DELETION_DELAY
-    if accounts.schedule_deletion(auth.user.id, due_at):
-        _revoke_access(auth.user)
-        audit.record("account_closed", user_id=auth.user.id, session_id=auth.session.id)
-        mail.notify(
-            "account_deletion/deletion_scheduled",
-            auth.user,
-            expires_at=due_at,
-            deletion_due_at=format_timestamp(due_at),
-        )
-        return due_at
-    scheduled_for = accounts.deletion_due_at(auth.user.id)  # a concurrent call has scheduled it
-    if scheduled_for is None:
-        raise InvalidToken
-    return scheduled_for
+    user, due_at = lock_session(auth), clock.now() + DELETION_DELAY
+    accounts.schedule_deletion(user.id, due_at)
+    _revoke_access(user)
+    audit.record("account_closed", user_id=user.id, session_id=auth.session.id)
+    mail.notify(
+        "account_deletion/deletion_scheduled", user, expires_at=due_at, deletion_due_at=format_timestamp(due_at)
+    )
+    return due_at
 
 
 def restore(auth: AuthContext) -> None:
     """Cancel the scheduled deletion and notify the user.
 
     Raises:
-        NotFound: no deletion is scheduled, or the account is already erased.
+        NotFound: no deletion is scheduled.
+        InvalidToken: the session was revoked during this call, or the account is already erased.
     """
-    if not accounts.cancel_deletion(auth.user.id):
+    user = lock_session(auth)
+    if not accounts.cancel_deletion(user.id):
         raise NotFound
-    audit.record("account_restored", user_id=auth.user.id, session_id=auth.session.id)
-    mail.notify("account_deletion/account_restored", auth.user)
+    audit.record("account_restored", user_id=user.id, session_id=auth.session.id)
+    mail.notify("account_deletion/account_restored", user)
 
 
 def _revoke_access(user: User) -> None:

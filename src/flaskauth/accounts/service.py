@@ -225,21 +225,15 @@ def cancel_email_changes(user_id: int) -> None:
     codes.revoke_by_ids(email_change_ids(user_id))
 
 
-def schedule_deletion(user_id: int, due_at: datetime) -> bool:
-    """Set the time at which the user is erased. Return True if it was not set before; one concurrent call succeeds."""
-    not_scheduled = update(User).where(User.id == user_id, User.deletion_due_at.is_(None))
-    return execute_count(not_scheduled.values(deletion_due_at=due_at)) == 1
+def schedule_deletion(user_id: int, due_at: datetime) -> None:
+    """Set the time at which the user is erased."""
+    execute_count(update(User).where(User.id == user_id).values(deletion_due_at=due_at))
 
 
 def cancel_deletion(user_id: int) -> bool:
     """Cancel the deletion of a user who is not disabled. Return True if a deletion was scheduled."""
     scheduled = update(User).where(User.id == user_id, User.deletion_due_at.is_not(None), User.disabled_at.is_(None))
     return execute_count(scheduled.values(deletion_due_at=None)) == 1
-
-
-def deletion_due_at(user_id: int) -> datetime | None:
-    """Return the time at which the user is erased, from the database."""
-    return db.session.scalar(select(User.deletion_due_at).where(User.id == user_id))
 
 
 def due_for_deletion(limit: int) -> Sequence[User]:
@@ -277,15 +271,13 @@ def edit(user: User, **changes: object) -> User:
     return user
 
 
-def change_avatar(user_id: int, previous: str | None, name: str | None) -> bool:
-    """Set the avatar if the previous one has not changed. Return True on success."""
-    unchanged = update(User).where(User.id == user_id, User.avatar == previous)
-    return execute_count(unchanged.values(avatar=name, updated_at=clock.now())) == 1
-
-
 def lock_user(user_id: int) -> User | None:
-    """Read the user and lock the row until the transaction ends (SELECT ... FOR UPDATE)."""
-    return db.session.get(User, user_id, populate_existing=True, with_for_update=True)
+    """Lock the user's row until the transaction ends, and return the user as stored now.
+
+    An UPDATE that changes nothing locks the row on SQLite too, where SELECT ... FOR UPDATE locks nothing.
+    """
+    execute_count(update(User).where(User.id == user_id).values(id=User.id))
+    return db.session.get(User, user_id, populate_existing=True)
 
 
 def avatars_in_use(names: Iterable[str]) -> set[str]:

@@ -14,7 +14,7 @@ from flaskauth.core.errors import NotFound, Overloaded
 from flaskauth.core.http.request import Blueprint, cached, public, raises
 from flaskauth.core.http.request_limits import rate_limit
 from flaskauth.core.http.uploads import ExpectedMultipart, MalformedMultipart
-from flaskauth.sessions.decorators import auth_required
+from flaskauth.sessions.decorators import auth_required, current_auth
 
 WEBP = "image/webp"
 # Pages of other origins may embed avatars. Opened directly, an avatar can run no script, whatever it contains.
@@ -32,24 +32,24 @@ bp = Blueprint("avatars", __name__, tag="Avatars")
 @raises(MalformedMultipart, ExpectedMultipart, InvalidImage, Overloaded)
 @bp.input(AvatarRequest, location="files", arg_name="form", unknown=RAISE)
 @bp.output(AvatarResponse)
-def replace_avatar(user: User, form: dict[str, IO[bytes]]) -> dict[str, object]:
+def replace_avatar(_user: User, form: dict[str, IO[bytes]]) -> dict[str, object]:
     """Upload your avatar.
 
     The image is converted, its metadata is removed, and it gets a new URL.
     """
-    return {"user": service.set_avatar(user, form["avatar"])}
+    return {"user": service.set_avatar(current_auth(), form["avatar"])}
 
 
 @bp.delete("/users/avatar")
 @rate_limit("30/minute")
 @auth_required
 @bp.output(AvatarRemovedResponse)
-def remove_avatar(user: User) -> dict[str, object]:
+def remove_avatar(_user: User) -> dict[str, object]:
     """Remove your avatar.
 
     The image is deleted, and its URL no longer works.
     """
-    return {"user": service.remove_avatar(user)}
+    return {"user": service.remove_avatar(current_auth())}
 
 
 @bp.get("/avatars/<name>")

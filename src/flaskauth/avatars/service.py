@@ -14,7 +14,7 @@ from flaskauth.core.errors import NotFound, RetryableError, TooManyRequests
 from flaskauth.core.observability.log import get_logger
 from flaskauth.rate_limits import service as rate_limits
 from flaskauth.rate_limits.service import RateLimit, RateLimitResult
-from flaskauth.signing_keys.access_tokens import InvalidToken
+from flaskauth.sessions.decorators import AuthContext, lock_session
 
 UPLOAD_LIMIT = RateLimit(30, timedelta(hours=1))
 ORPHAN_AGE = timedelta(hours=1)  # a request that stored a file has committed or failed by then
@@ -22,33 +22,37 @@ ORPHAN_AGE = timedelta(hours=1)  # a request that stored a file has committed or
 log = get_logger(__name__)
 
 
-def set_avatar(user: User, file: IO[bytes]) -> User:
+def set_avatar(auth: AuthContext, file: IO[bytes]) -> User:
     """Convert and store the image, set it as the user's avatar and return the user. The previous file is deleted.
 
     Of concurrent uploads, the last one wins.
 
     Raises:
         InvalidImage, TooManyRequests, Overloaded, Unavailable
+        InvalidToken: the session was revoked during this call.
     """
-    user_id, previous = user.id, user.avatar
-    hit = commit_now(_count_upload, user_id)
+    hit = commit_now(_count_upload, auth.claims.user_id)
     try:
         name = commit_now(_store_image, file)
     except RetryableError:
         rate_limits.refund(hit)
         raise
-    updated = _swap_avatar(user_id, previous, name)
-    audit.record("avatar_changed", user_id=user_id)
-    return updated
+    user = _swap_avatar(auth, name)
+    audit.record("avatar_changed", user_id=user.id)
+    return user
 
 
-def remove_avatar(user: User) -> User:
-    """Remove the user's avatar and return the user. The file is deleted after the commit."""
-    if user.avatar is None:
-        return user
-    updated = _swap_avatar(user.id, user.avatar, None)
-    audit.record("avatar_removed", user_id=updated.id)
-    return updated
+def remove_avatar(auth: AuthContext) -> User:
+    """Remove the user's avatar and return the user. The file is deleted after the commit.
+
+    Raises:
+        InvalidToken: the session was revoked during this call.
+    """
+    if auth.user.avatar is None:
+        return auth.user
+    user = _swap_avatar(auth, None)
+    audit.record("avatar_removed", user_id=user.id)
+    return user
 
 
 def get(name: str) -> StoredImage:
@@ -89,23 +93,12 @@ def _store_image(file: IO[bytes]) -> str:
     return storage().put(images.convert_to_webp(file))
 
 
-def _swap_avatar(user_id: int, previous: str | None, name: str | None) -> User:
-    """Set the avatar and return the user.
-
-    If a concurrent request has changed it, read the current one and retry. Each request deletes the file it replaced.
-    """
-    while not accounts.change_avatar(user_id, previous, name):
-        previous = _lock_user(user_id).avatar
-    if previous:
-        delete_later(previous)
-    return _lock_user(user_id)
-
-
-def _lock_user(user_id: int) -> User:
-    user = accounts.lock_user(user_id)
-    if user is None:
-        raise InvalidToken  # the user was erased meanwhile
-    return user
+def _swap_avatar(auth: AuthContext, name: str | None) -> User:
+    """Set the avatar and return the user. Each of concurrent requests deletes the file that it replaced."""
+    user = lock_session(auth)
+    if user.avatar:
+        delete_later(user.avatar)
+    return accounts.edit(user, avatar=name)
 
 
 def _delete_file(name: str) -> None:

@@ -24,12 +24,12 @@ bp = Blueprint("email_change", __name__, tag="Account", url_prefix="/users")
 @raises(TooManyRequests)
 @bp.input(ChangeEmailRequest, arg_name="form")
 @bp.output(ChangeEmailResponse)
-def change_email(user: User, form: dict[str, EmailAddress]) -> dict[str, object]:
+def change_email(_user: User, form: dict[str, EmailAddress]) -> dict[str, object]:
     """Request a new email address.
 
     The new address receives a code; the current address receives a link that reverts the change.
     """
-    service.request_change(user, form["email"])
+    service.request_change(current_auth(), form["email"])
     return {}
 
 

@@ -22,7 +22,7 @@ from flaskauth.one_time_codes.verification import InvalidCode, SubmittedCode
 from flaskauth.rate_limits import service as rate_limits
 from flaskauth.rate_limits.service import RateLimit
 from flaskauth.sessions import service as sessions
-from flaskauth.sessions.decorators import AuthContext
+from flaskauth.sessions.decorators import AuthContext, lock_session
 
 PURPOSE = "email"
 USER_LIMIT = RateLimit(5, timedelta(hours=1))
@@ -35,7 +35,7 @@ class InvalidEmailChangeCode(InvalidCode):
     message = "The code is wrong, used or expired. Use the code of the newest mail or request a new one."
 
 
-def request_change(user: User, email: EmailAddress) -> None:
+def request_change(auth: AuthContext, email: EmailAddress) -> None:
     """Mail a code to the new email address, and to the current one a link that reverts the change.
 
     If the new address is taken or reserved, the response and the rows are the same, but the code is a decoy and its
@@ -43,12 +43,14 @@ def request_change(user: User, email: EmailAddress) -> None:
 
     Raises:
         ValidationFailed, TooManyRequests
+        InvalidToken: the session was revoked during this call.
     """
-    if email.normalized == user.normalized_email:
+    if email.normalized == auth.user.normalized_email:
         raise ValidationFailed({"email": ["This is already your email address."]})
-    hit = commit_now(rate_limits.hit, rate_limits.counter_key("address changes", user.id), USER_LIMIT)
+    hit = commit_now(rate_limits.hit, rate_limits.counter_key("address changes", auth.user.id), USER_LIMIT)
     if not hit.is_allowed:
         raise TooManyRequests(retry_after=hit.retry_after)
+    user = lock_session(auth)
     code = _mail_code(user, email)
     link = links.issue(links.REVERT_EMAIL_CHANGE, user.id, email=user.email, normalized_email=user.normalized_email)
     mail.notify("email_change/change_requested", user, link_id=link.id, new_address=email.original)
@@ -72,15 +74,16 @@ def confirm_change(auth: AuthContext, otp: str) -> User:
 
     Raises:
         InvalidEmailChangeCode, TooManyRequests
+        InvalidToken: the session was revoked during this call.
     """
     try:
-        change = _apply_change(auth.user, otp)
+        old_email, change = _apply_change(auth, otp)
     except InvalidCode:
         audit.record("invalid_code", purpose=PURPOSE, user_id=auth.user.id)
         raise InvalidEmailChangeCode from None
-    old_email, user = auth.user.email, auth.user
+    user = auth.user
     codes.revoke_for_email(change.normalized_email)
-    links.revoke_superseded(auth.user.id, change.normalized_email)
+    links.revoke_superseded(user.id, change.normalized_email)
     db.session.refresh(user)
     sessions.revoke_all_for(user.id, except_session=auth.session)
     audit.record("email_changed", user_id=user.id, session_id=auth.session.id)
@@ -101,18 +104,23 @@ def _mail_code(user: User, email: EmailAddress) -> OneTimeCode:
     return code
 
 
-def _apply_change(user: User, otp: str) -> EmailChange:
-    """Consume the code and apply the user's newest change. Losing a race for the address is like a wrong code."""
-    newest = select(EmailChange).where(EmailChange.user_id == user.id).order_by(EmailChange.created_at.desc())
+def _apply_change(auth: AuthContext, otp: str) -> tuple[str, EmailChange]:
+    """Consume the code and apply the user's newest change. Return the previous email address and the change.
+
+    Losing a race for the address is like a wrong code.
+    """
+    newest = select(EmailChange).where(EmailChange.user_id == auth.user.id).order_by(EmailChange.created_at.desc())
     change = db.session.scalars(newest.limit(1)).first()
     if change is None:
         raise InvalidCode
     verified = verification.verify_by_id(SubmittedCode(PURPOSE, otp, client_network()), change.id)
+    user = lock_session(auth)
     owner = accounts.get_email_owner(change.normalized_email)
     if owner is not None and owner.id != user.id:
         raise InvalidCode
     verified.consume()
     verified.refund()
+    old_email = user.email
     if not accounts.change_email(user, change):
         raise InvalidCode
-    return change
+    return old_email, change

@@ -17,7 +17,7 @@ from flaskauth.login.throttling import AttemptResult, LoginAttempt
 from flaskauth.one_time_codes import links
 from flaskauth.sessions import devices
 from flaskauth.sessions import service as sessions
-from flaskauth.sessions.decorators import AuthContext
+from flaskauth.sessions.decorators import AuthContext, lock_session
 from flaskauth.sessions.device_names import device_name
 from flaskauth.signing_keys import access_tokens
 from flaskauth.signing_keys import service as signing_keys
@@ -131,9 +131,11 @@ def reauthenticate(auth: AuthContext, password: str) -> FreshToken:
 
     Raises:
         InvalidCredentials, TooManyRequests, Overloaded
+        InvalidToken: the session was revoked during this call.
     """
     user_id, session_id, auth_time = auth.user.id, auth.session.id, auth.session.created_at
     check_own_password(auth, password).refund()
+    lock_session(auth)
     audit.record("reauthenticated", user_id=user_id, session_id=session_id)
     return FreshToken(access_tokens.issue(user_id, session_id, auth_time, fresh=True), clock.now() + FRESH_LIFETIME)
 

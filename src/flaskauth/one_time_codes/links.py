@@ -86,8 +86,8 @@ def revoke_newer(link: EmailLink) -> None:
 def revoke_superseded(user_id: int, normalized_email: str) -> None:
     """Revoke the user's links to other email addresses that are newer than the oldest valid link to this address.
 
-    Call it after the user has verified that they can read mail to this address. Whoever reads it can use that oldest
-    link, so no newer link to a different address may undo this.
+    Call it after the user has verified that they can read mail to this address. They can also use that oldest link, so
+    no newer link to a different address may undo this.
     """
     unused = EmailLink.user_id == user_id, EmailLink.used_at.is_(None), EmailLink.expires_at > clock.now()
     oldest = db.session.scalar(

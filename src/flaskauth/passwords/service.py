@@ -22,7 +22,7 @@ from flaskauth.one_time_codes.service import CodeRequest
 from flaskauth.one_time_codes.verification import InvalidCode, SubmittedCode, VerifiedCode
 from flaskauth.sessions import devices
 from flaskauth.sessions import service as sessions
-from flaskauth.sessions.decorators import AuthContext
+from flaskauth.sessions.decorators import AuthContext, lock_session
 from flaskauth.sessions.models import Session
 
 PURPOSE = "reset"
@@ -100,6 +100,7 @@ def change_password(auth: AuthContext, current_password: str, password: str) -> 
 
     Raises:
         InvalidCredentials, TooManyRequests, WeakPassword, Overloaded
+        InvalidToken: the session was revoked during this call.
     """
     verified = login.check_own_password(auth, current_password)
     try:
@@ -109,10 +110,11 @@ def change_password(auth: AuthContext, current_password: str, password: str) -> 
         verified.refund()
         raise
     verified.refund()
+    user = lock_session(auth)
     if not accounts.change_password(verified.credentials, password_hash):
         raise InvalidCredentials  # a concurrent request changed the password first
-    audit.record("password_changed", user_id=auth.user.id, session_id=auth.session.id)
-    _revoke_access(auth.user, except_session=auth.session)
+    audit.record("password_changed", user_id=user.id, session_id=auth.session.id)
+    _revoke_access(user, except_session=auth.session)
 
 
 def _apply_reset(form: PasswordResetData) -> User:

@@ -30,7 +30,7 @@ from flaskauth.profile import export_schemas
 from flaskauth.profile.export_schemas import AccountExportResponse
 from flaskauth.rate_limits import service as rate_limits
 from flaskauth.rate_limits.service import RateLimit
-from flaskauth.sessions.decorators import AuthContext
+from flaskauth.sessions.decorators import AuthContext, lock_session
 from flaskauth.sessions.models import Device, Session
 
 PAGE_SIZE = 500  # rows
@@ -52,7 +52,9 @@ def export(auth: AuthContext) -> Iterator[bytes]:
 
     Raises:
         TooManyRequests
+        InvalidToken: the session was revoked during this call.
     """
+    lock_session(auth)
     hit = rate_limits.hit(rate_limits.counter_key("export", auth.user.id), EXPORT_LIMIT)
     if not hit.is_allowed:
         raise TooManyRequests(retry_after=hit.retry_after)

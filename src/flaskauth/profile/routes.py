@@ -51,12 +51,12 @@ def profile_fast_path(environ: Environ) -> object:
 @auth_required
 @bp.input(EditRequest, arg_name="form")
 @bp.output(EditResponse)
-def edit_profile(user: User, form: ProfileChanges) -> dict[str, object]:
+def edit_profile(_user: User, form: ProfileChanges) -> dict[str, object]:
     """Change your names, country or language.
 
     Fields that are not sent stay unchanged.
     """
-    return {"user": service.edit(user, form)}
+    return {"user": service.edit(current_auth(), form)}
 
 
 @bp.get("/activity")

@@ -9,6 +9,7 @@ from flaskauth.accounts import service as accounts
 from flaskauth.accounts.models import User
 from flaskauth.audit import service as audit_log
 from flaskauth.audit.models import AuditEvent
+from flaskauth.sessions.decorators import AuthContext, lock_session
 
 
 class ProfileChanges(TypedDict, total=False):
@@ -27,18 +28,20 @@ class ActivityPage:
     next: int | None
 
 
-def edit(user: User, form: ProfileChanges) -> User:
+def edit(auth: AuthContext, form: ProfileChanges) -> User:
     """Change the user's names, country or language. Record an audit event and return the user.
 
     Raises:
         ValidationFailed: there is no such country.
+        InvalidToken: the session was revoked during this call.
     """
     changes = form.copy()
     if "country" in changes or "country_id" in changes:
         changes["country_id"] = accounts.resolve_country_id(changes.pop("country", None), changes.get("country_id"))
-    if changes:
-        accounts.edit(user, **changes)
-        audit.record("profile_edited", user_id=user.id)
+    if not changes:
+        return auth.user
+    user = accounts.edit(lock_session(auth), **changes)
+    audit.record("profile_edited", user_id=user.id)
     return user
 
 

@@ -213,6 +213,22 @@ def current_auth() -> AuthContext:
     return auth
 
 
+def lock_session(auth: AuthContext) -> User:
+    """Lock the user's row until the transaction ends, and return the user if the session is still active.
+
+    Every write of a session calls it directly before the first write, after slow work. Revocations lock the same row
+    first, so the write commits before the revocation or is rejected (ADR 0017).
+
+    Raises:
+        InvalidToken: the session was revoked or has expired since it was authenticated, or the user was erased.
+    """
+    user = accounts.lock_user(auth.claims.user_id)
+    session = db.session.get(Session, auth.claims.session_id, populate_existing=True, with_for_update=True)
+    if user is None or session is None or not session.is_active:
+        raise InvalidToken
+    return user
+
+
 def bearer_claims() -> AccessTokenClaims:
     """Return the claims of the request's access token. Its session may have ended.
 

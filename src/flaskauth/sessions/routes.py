@@ -14,6 +14,7 @@ from flaskauth.sessions.decorators import (
     bearer_claims,
     current_auth,
     fresh_auth_required,
+    lock_session,
     token_optional,
 )
 from flaskauth.sessions.device_names import device_name
@@ -90,12 +91,12 @@ def list_sessions(user: User) -> dict[str, object]:
 @fresh_auth_required
 @raises(NotFound)
 @bp.output(LogoutResponse)
-def revoke_session(user: User, session_id: int) -> dict[str, object]:
+def revoke_session(_user: User, session_id: int) -> dict[str, object]:
     """Revoke one session of the current user.
 
     Its refresh token and its access tokens are rejected immediately.
     """
-    service.revoke_own(user.id, session_id)
+    service.revoke_own(lock_session(current_auth()).id, session_id)
     return {}
 
 
@@ -103,12 +104,13 @@ def revoke_session(user: User, session_id: int) -> dict[str, object]:
 @rate_limit("600/minute")
 @fresh_auth_required
 @bp.output(LogoutResponse)
-def revoke_other_sessions(user: User) -> dict[str, object]:
+def revoke_other_sessions(_user: User) -> dict[str, object]:
     """Revoke all other sessions of the current user.
 
     Other devices are no longer recognised.
     """
-    service.revoke_others(user.id, current_session=current_auth().session)
+    auth = current_auth()
+    service.revoke_others(lock_session(auth).id, current_session=auth.session)
     return {}
 
 
