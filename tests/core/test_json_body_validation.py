@@ -220,6 +220,9 @@ def test_content_type_or_encoding_not_json_returns_415(api_client: ApiClient, bo
         for coding in ("gzip", "deflate", "br", "gzip, identity", "x"):
             response = api_client.send(route, b'{"surprise": 1}', headers={"Content-Encoding": coding})
             assert error_of(response) == UNSUPPORTED, f"{route} {coding}"
+        for coding in ("", "identity", "Identity"):
+            response = api_client.send(route, b'{"surprise": 1}', headers={"Content-Encoding": coding})
+            assert error_of(response) == INVALID, f"{route} {coding}"
         for kind in (JSON, "Application/JSON", "application/json; charset=UTF-8", 'application/json;charset="utf-8"'):
             assert error_of(api_client.send(route, b'{"surprise": 1}', kind)) == INVALID, f"{route} {kind}"
 

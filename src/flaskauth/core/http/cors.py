@@ -10,7 +10,12 @@ from flask_cors import CORS
 
 from flaskauth.settings import Settings
 
-ALLOWED_HEADERS = ["Authorization", "Content-Type", "X-Request-ID"]
+# Browser agents of tracing and error monitoring services add the other headers to each request of a page.
+ALLOWED_HEADERS = [
+    *("Authorization", "Content-Type", "X-Request-ID", "X-Requested-With", "Cache-Control", "Pragma"),
+    *("traceparent", "tracestate", "baggage", "b3", "x-b3-.*", "sentry-trace", "x-datadog-.*", "x-amzn-trace-id"),
+    *("x-cloud-trace-context", "elastic-apm-traceparent", "newrelic", "uber-trace-id", "request-id", "request-context"),
+]
 EXPOSED_HEADERS = ["Retry-After", "X-Request-ID"]
 PREFLIGHT_MAX_AGE = 600  # seconds
 

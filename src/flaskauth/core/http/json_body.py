@@ -4,6 +4,7 @@ A body must be one JSON object. Repeated keys in a body or query are rejected, b
 """
 
 import json
+import re
 from typing import NoReturn, cast
 
 from apiflask.schema_adapters.marshmallow import parser
@@ -13,6 +14,7 @@ from marshmallow import Schema, ValidationError
 from flaskauth.core.errors import BadRequest, TooLarge, UnsupportedMediaType, ValidationFailed
 
 MAX_BODY_BYTES = 64 * 1024  # bytes
+TRACKING_PARAMETER = re.compile(r"utm_\w+|[gdw]clid|fbclid|msclkid|_")  # "_" makes the URLs of jQuery unique
 MAX_BRACKETS = 1000  # valid bodies hardly nest, and the maximum depth depends on the parser
 
 
@@ -56,15 +58,18 @@ def load_json(req: Request, schema: Schema) -> object:
 
 @parser.location_loader("query")
 def load_query(req: Request, _schema: Schema) -> dict[str, str]:
-    """Return the query parameters.
+    """Return the query parameters without those that links and browser libraries add.
 
     Raises:
         ValidationFailed: a parameter is repeated.
     """
-    duplicates = {_field_name(name): ["Given more than once."] for name, values in req.args.lists() if len(values) > 1}
+    parameters = {name: values for name, values in req.args.lists() if not TRACKING_PARAMETER.fullmatch(name)}
+    duplicates = {
+        _field_name(name): ["Given more than once."] for name, values in parameters.items() if len(values) > 1
+    }
     if duplicates:
         raise ValidationFailed(dict(sorted(duplicates.items())))
-    return req.args.to_dict()
+    return {name: values[0] for name, values in parameters.items()}
 
 
 @parser.error_handler
@@ -99,7 +104,7 @@ def _check_content_type(req: Request) -> None:
     is_single = "," not in (req.content_type or "")
     if req.mimetype != "application/json" or charset not in {"utf-8", "utf8"} or not is_single:
         raise UnsupportedMediaType
-    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+    if request.headers.get("Content-Encoding", "").lower() not in {"", "identity"}:
         raise UnsupportedMediaType
 
 

@@ -107,7 +107,7 @@ def _check_content_type(req: Request) -> None:
     is_single = "," not in (req.content_type or "")
     if req.mimetype != "multipart/form-data" or not is_single:
         raise ExpectedMultipart
-    if req.headers.get("Content-Encoding", "identity").lower() != "identity":
+    if req.headers.get("Content-Encoding", "").lower() not in {"", "identity"}:
         raise ExpectedMultipart
     if len(req.mimetype_params.get("boundary", "")) > MAX_BOUNDARY_LENGTH:
         raise MalformedMultipart
