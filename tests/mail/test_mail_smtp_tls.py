@@ -3,13 +3,14 @@ import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from tests.mail.conftest import MakeHarness
 from tests.mail.faulty_smtp_servers import MinimalSmtpServer, SlowSmtpServer
 from tests.mail.helpers import MailHarness
 from tests.servers import Certificate, SmtpSink
-from tests.servers.smtp_sink import Tls
+from tests.servers.smtp_sink import Mechanism, Tls
 
 from flaskauth.core.deadline import Deadline
 from flaskauth.mail import smtp
@@ -84,6 +85,15 @@ def test_smtp_login_is_used_when_configured(make_harness: MakeHarness, ca_file: 
         mail_id = harness.enqueue()
         harness.deliver_due()
         assert harness.row(mail_id).state == SENT
+
+
+@pytest.mark.parametrize("mechanism", get_args(Mechanism))
+def test_smtp_login_beyond_ascii_is_sent_as_utf8(make_harness: MakeHarness, mechanism: Mechanism) -> None:
+    with SmtpSink(login=("grüße", "pässwörd ☕"), mechanism=mechanism) as sink:
+        harness = make_harness(sink, MAIL_USERNAME="grüße", MAIL_PASSWORD="pässwörd ☕")
+        mail_id = harness.enqueue()
+        harness.deliver_due()
+        assert (harness.row(mail_id).state, harness.row(mail_id).last_error) == (SENT, None)
 
 
 def test_wrong_smtp_login_keeps_mail_queued(make_harness: MakeHarness, ca_file: Path) -> None:

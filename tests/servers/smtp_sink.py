@@ -2,6 +2,7 @@
 
 import asyncio
 import email
+import hmac
 import logging
 import threading
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from email.message import EmailMessage
 from email.policy import default
 from functools import cached_property
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
@@ -18,6 +19,7 @@ from tests.servers.process import free_port
 
 Mode = Literal["ok", "tempfail", "reject", "hang early", "hang", "keep", "drop"]
 Tls = Literal["none", "starttls", "implicit"]
+Mechanism = Literal["CRAM-MD5", "LOGIN", "PLAIN"]
 
 # aiosmtpd logs every connection, also after the end of the test.
 logging.getLogger("mail.log").setLevel(logging.ERROR)
@@ -43,14 +45,20 @@ class SmtpSink:
     """
 
     def __init__(
-        self, *, tls: Tls = "none", login: tuple[str, str] | None = None, certificate: Certificate | None = None
+        self,
+        *,
+        tls: Tls = "none",
+        login: tuple[str, str] | None = None,
+        mechanism: Mechanism | None = None,
+        certificate: Certificate | None = None,
     ) -> None:
-        """With a login (user name, password), mail is accepted only after AUTH."""
+        """With a login (user name, password), mail is accepted only after AUTH, with one mechanism or any of them."""
         self.port = free_port()
         self.mode: Mode = "ok"
         self.certificate = certificate or Certificate()
         self._tls = tls
         self._login = login
+        self._excluded_mechanisms = [name for name in get_args(Mechanism) if mechanism not in (None, name)]
         self._received: list[ReceivedMail] = []
         self._mail_received = threading.Condition()
         self._controller: _Controller | None = None
@@ -76,7 +84,7 @@ class SmtpSink:
         """Start, also again after `stop`, on the same port."""
         context = None if self._tls == "none" else self.certificate.server_context()
         self._controller = _Controller(
-            _Handler(self._store, lambda: self.mode, requires_login=self._login is not None),
+            _Handler(self._store, lambda: self.mode, self._login),
             hostname="127.0.0.1",
             port=self.port,
             server_hostname="sink.test",
@@ -84,6 +92,7 @@ class SmtpSink:
             tls_context=context if self._tls == "starttls" else None,
             require_starttls=self._tls == "starttls",
             auth_require_tls=False,
+            auth_exclude_mechanism=self._excluded_mechanisms,
             authenticator=self._authenticate,
         )
         self._controller.start()
@@ -121,16 +130,22 @@ class _Handler:
     """The callbacks of aiosmtpd for the steps of a delivery."""
 
     def __init__(
-        self, store: Callable[[ReceivedMail], None], mode: Callable[[], Mode], *, requires_login: bool
+        self, store: Callable[[ReceivedMail], None], mode: Callable[[], Mode], login: tuple[str, str] | None
     ) -> None:
         self._store = store
         self._mode = mode
-        self._requires_login = requires_login
+        self._login = login
+
+    async def auth_CRAM__MD5(self, server: SMTP, _args: list[str]) -> AuthResult:  # noqa: N802 (aiosmtpd's name)
+        challenge, (user, password) = b"<1.2@sink.test>", self._login or ("", "")
+        digest = hmac.new(password.encode(), challenge, "md5").hexdigest()
+        response = await server.challenge_auth(challenge)
+        return AuthResult(success=response == f"{user} {digest}".encode(), handled=False)
 
     async def handle_MAIL(  # noqa: N802 (aiosmtpd's name)
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
-        if self._requires_login and not session.authenticated:
+        if self._login and not session.authenticated:
             return "530 5.7.0 Authentication required"
         await self._wait_while("hang early")
         envelope.mail_from = address

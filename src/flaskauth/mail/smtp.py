@@ -1,6 +1,8 @@
 """Send a message to the mail server: over verified TLS if configured, and in bounded time."""
 
+import base64
 import contextlib
+import hmac
 import smtplib
 import socket
 import ssl
@@ -21,6 +23,8 @@ QUIT_TIMEOUT = 2
 # queued until it is fixed.
 MESSAGE_STAGES = {"mail", "rcpt", "data"}
 AUTHENTICATION_CODES = {530, 534, 535, 538}
+AUTHENTICATED_CODES = {235, 503}  # 503: already authenticated
+MAX_CHALLENGES = 5
 MAILBOX_NAME_NOT_ALLOWED = 553  # for a non-ASCII address and a server without SMTPUTF8 (RFC 6531 section 3.5)
 
 log = get_logger(__name__)
@@ -61,6 +65,31 @@ class SMTPClient(smtplib.SMTP):
         self._deadline.watch(sock)
         sock.settimeout(timeout)
         return self._context.wrap_socket(sock, server_hostname=host) if self._context else sock
+
+    def auth(
+        self, mechanism: str, authobject: Callable[..., str | None], *, initial_response_ok: bool = True
+    ) -> tuple[int, bytes]:
+        """Authenticate with a user name and password in UTF-8 (RFC 4616). smtplib's method accepts only ASCII.
+
+        Raises:
+            SMTPAuthenticationError
+        """
+        initial_response = authobject() if initial_response_ok else None
+        # auth_login() reads this attribute to find out whether the user name or the password is requested.
+        self._auth_challenge_count = 0 if initial_response is None else 1
+        code, reply = self.docmd("AUTH", " ".join([mechanism, *_encode_response(initial_response)]))
+        while code == 334 and self._auth_challenge_count < MAX_CHALLENGES:
+            self._auth_challenge_count += 1
+            code, reply = self.docmd(*_encode_response(authobject(base64.b64decode(reply))))
+        if code not in AUTHENTICATED_CODES:
+            raise smtplib.SMTPAuthenticationError(code, reply)
+        return code, reply
+
+    def auth_cram_md5(self, challenge: bytes | None = None) -> str | None:  # type: ignore[override]  # not overloaded
+        """Return the response to a challenge (RFC 2195), with the password in UTF-8."""
+        if challenge is None:
+            return None
+        return f"{self.user} {hmac.new(self.password.encode(), challenge, 'md5').hexdigest()}"
 
 
 def send(message: bytes, recipient: str, timeout: float) -> None:
@@ -120,6 +149,10 @@ def _connect(config: Settings, deadline: Deadline) -> Iterator[SMTPClient]:
         yield client
 
 
+def _encode_response(response: str | None) -> list[str]:
+    return [] if response is None else [base64.b64encode(response.encode()).decode()]
+
+
 def _ehlo(client: SMTPClient) -> None:
     with _stage("hello"):
         client.ehlo_or_helo_if_needed()
@@ -163,7 +196,7 @@ def _stage(name: str) -> Iterator[None]:
     except smtplib.SMTPResponseException as error:
         _check_reply(name, error.smtp_code)
         raise DeliveryError(name, error.smtp_code) from None
-    except (OSError, ValueError) as error:  # ValueError: a host name invalid in IDNA, a password that is not ASCII
+    except (OSError, ValueError) as error:  # ValueError: a host name invalid in IDNA, a challenge that is not Base64
         raise DeliveryError(name, type(error).__name__) from error
 
 

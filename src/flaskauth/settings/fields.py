@@ -99,6 +99,13 @@ def _has_driver(url: URL) -> bool:
     return True
 
 
+def _check_header_value(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value()
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError("must contain only ASCII characters without white space, because an HTTP header carries it")
+    return value
+
+
 def _check_redis_url(value: str) -> str:
     if urlsplit(value).scheme not in {"redis", "rediss"} or not _has_host(value):
         raise ValueError("must look like redis://host:6379/0")
@@ -172,6 +179,7 @@ Url = Annotated[str, AfterValidator(_check_http_url)]
 Endpoint = Annotated[Url, AfterValidator(_require_https)]
 Origins = Annotated[tuple[Annotated[str, AfterValidator(_check_origin)], ...], BeforeValidator(_split_list)]
 DatabaseUrl = Annotated[str, AfterValidator(_check_database_url)]
+HeaderSecret = Annotated[SecretStr, AfterValidator(_check_header_value)]
 RedisUrl = Annotated[SecretStr, BeforeValidator(_check_redis_url)]
 BreachedPasswords = Annotated[Path | str, BeforeValidator(_parse_breached_passwords)]
 Rates = Annotated[str, AfterValidator(_check_rates)]

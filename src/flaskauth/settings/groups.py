@@ -11,6 +11,7 @@ from flaskauth.settings.fields import (
     DatabaseUrl,
     EmailAddress,
     Endpoint,
+    HeaderSecret,
     ImageUrl,
     Line,
     Minutes,
@@ -122,9 +123,9 @@ class SecretSettings(Section):
     the new secret here on all nodes, then swap the two, and remove the old one after a month.
     """
 
-    metrics_token: Annotated[SecretStr, Field(min_length=16)] | None = None
-    """Bearer token for `GET /metrics` and for the `checks` of `GET /health/ready`, at least 16 characters. Unset:
-    production records no metrics; development serves both under the same conditions as the mailbox.
+    metrics_token: Annotated[HeaderSecret, Field(min_length=16)] | None = None
+    """Bearer token for `GET /metrics` and for the `checks` of `GET /health/ready`, at least 16 ASCII characters.
+    Unset: production records no metrics; development serves both under the same conditions as the mailbox.
     """
 
 
@@ -153,7 +154,7 @@ class MailSettings(Section):
     """SMTP port. Unset: 465 with `MAIL_USE_SSL`, 587 with `MAIL_USE_TLS`, else 25."""
 
     mail_username: str | None = None
-    """SMTP user name."""
+    """SMTP user name. It and the password are sent as UTF-8."""
 
     mail_password: SecretStr | None = None
     """SMTP password."""

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import secrets
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
@@ -14,6 +15,7 @@ from sqlalchemy import URL, make_url
 from flaskauth.settings.fields import is_loopback
 
 PREFIX = "FLASKAUTH_"
+SURROGATES = re.compile("[\ud800-\udfff]")
 ENV_FILE = "FLASKAUTH_ENV_FILE"
 DEFAULT_ENV_FILES = (Path(".env"), Path("/etc/flaskauth/flaskauth.env"))
 DEFAULT_PORT = 5000  # as `flask run`
@@ -26,6 +28,10 @@ def read_values(
     unresolved, file_errors = _read_sources(environ, env_file, names)
     values, errors = _resolve_files(unresolved, names)
     errors += file_errors
+    # The environment can contain other bytes. Python then decodes them to surrogates, which nothing can encode.
+    undecodable = [name for name in names if SURROGATES.search(values.get(name, ""))]
+    errors += [f"{name}: is not valid UTF-8" for name in undecodable]
+    values = {name: value for name, value in values.items() if name not in undecodable}
     errors += [f"{name}: unknown setting" for name in values if name.startswith(PREFIX) and name not in names]
     return {
         "FLASKAUTH_ENV": _default_environment(values),
@@ -77,6 +83,9 @@ def with_driver(text: str) -> URL:
         # By default mysqlclient does not verify the server, and sends the password unencrypted to a server without TLS.
         # PyMySQL does neither.
         url = url.set(query={"ssl_mode": "VERIFY_IDENTITY", **url.query})
+    if url.drivername == "mysql+pymysql" and url.password:
+        # PyMySQL encodes passwords as Latin-1, but clients create users with passwords in UTF-8.
+        url = url.set(password=str(url.password).encode().decode("latin-1"))
     return url.update_query_dict({"charset": "utf8mb4"})
 
 
