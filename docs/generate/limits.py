@@ -8,6 +8,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 from tempfile import TemporaryDirectory
 
+from docs.generate.limits_crowds import CROWD_ROWS, CROWDS, EXAMPLES, ONE_ADDRESS, SETTINGS_FOR_CROWDS
 from docs.generate.limits_text import ABOUT, COUNTERS, PERSISTENCE, REQUESTS, SIZES, TIMES, Row
 
 from flaskauth import Settings, create_app
@@ -20,9 +21,10 @@ NO_LIMIT = "none"
 
 @dataclass(frozen=True)
 class RouteLimit:
-    """A route and its rate limit per network, in words."""
+    """A route, the setting of its rate limit per network, and the default in words."""
 
     route: str
+    setting: str
     limit: str
 
 
@@ -31,12 +33,24 @@ def page() -> Iterator[str]:
     yield from ABOUT.splitlines()
     yield from PERSISTENCE.splitlines()
     yield from REQUESTS.splitlines()
-    yield from (f"| `{row.route}` | {row.limit} |" for row in route_limits())
+    yield from (f"| `{row.route}` | {row.setting} | {row.limit} |" for row in route_limits())
+    yield from crowds()
     for heading, rows in (COUNTERS, SIZES, TIMES):
         yield from heading.splitlines()
         yield from (
             f"| {row.what} | {figure(row)} | {row.counted_per} | {row.stored_in} | {row.effect} |" for row in rows
         )
+
+
+def crowds() -> Iterator[str]:
+    """Yield the section about many users behind one address."""
+    yield from CROWDS.splitlines()
+    for row in CROWD_ROWS:
+        rate = f"{row.requests:,} in {_format_value(timedelta(minutes=row.minutes), 1)}"
+        yield f"| {row.crowd} | {row.action} | {rate} | {crowd_limit(row.setting)} |"
+    yield from SETTINGS_FOR_CROWDS.splitlines()
+    yield from (f"| {name} | {', '.join(f'`{line}`' for line in lines)} |" for name, lines in EXAMPLES.items())
+    yield from ONE_ADDRESS.splitlines()
 
 
 def route_limits() -> list[RouteLimit]:
@@ -45,11 +59,17 @@ def route_limits() -> list[RouteLimit]:
         app = create_app(Settings.load({"FLASKAUTH_INSTANCE_PATH": folder}, Path(folder, "no.env")))
     rows = []
     for rule in app.url_map.iter_rules():
-        limits = getattr(app.view_functions[rule.endpoint], "limits", "")
+        setting = getattr(app.view_functions[rule.endpoint], "limits", "")
         path = re.sub(r"<(?:[^<:]+:)?(\w+)>", r"<\1>", rule.rule)
         methods = (rule.methods or set()) & METHODS
-        rows += [RouteLimit(f"{method} {path}", format_rate(limits)) for method in methods]
+        name, limits = (f"`{setting.upper()}`", str(constant(f"settings.{setting}"))) if setting else ("", "")
+        rows += [RouteLimit(f"{method} {path}", name, format_rate(limits)) for method in methods]
     return sorted(rows, key=lambda row: (row.limit == NO_LIMIT, row.route.split()[1], row.route))
+
+
+def crowd_limit(setting: str) -> str:
+    """Return the default of a setting and its name, such as "60 a minute (`RATE_LIMIT_REGISTER`)"."""
+    return f"{format_rate(str(constant(f'settings.{setting}')))} (`{setting.upper()}`)"
 
 
 def format_rate(limits: str) -> str:

@@ -31,11 +31,13 @@ REQUESTS = """
 ## Requests per network
 
 The server counts requests before it reads the body or queries the database. Counters are in Redis, or in the process if
-Redis is not configured or unavailable. `RATE_LIMIT_FACTOR` multiplies these limits, for load tests, and no others. A
-route without a limit requires a valid access token first, or returns public data.
+Redis is not configured or unavailable. Each route is counted separately. The [settings](settings.md) change the limits,
+such as `RATE_LIMIT_REGISTER=100/minute; 1000/hour`. `RATE_LIMIT_FACTOR` multiplies these limits and that of wrong
+passwords, for load tests, and no others. A route without a limit requires a valid access token first, or returns public
+data.
 
-| route | requests per network |
-|---|---|"""
+| route | setting | requests per network |
+|---|---|---|"""
 
 HEAD = """
 | what | limit | counted per | stored in | past the limit |
@@ -69,8 +71,8 @@ COUNTERS = (
 ## Attempts, mail and expensive work
 
 The server counts an attempt and commits the count before it does the work. It refunds the count after a correct
-attempt. These limits cannot be disabled. A *mailbox* is an email address without its tag (`+tag`) and without the dots
-of its local part.
+attempt. These limits cannot be disabled; those per network are [settings](settings.md). A *mailbox* is an email address
+without its tag (`+tag`) and without the dots of its local part.
 {HEAD}""",
     [
         Row(
@@ -86,6 +88,11 @@ of its local part.
             *("Passwords during a lockout", "{}", "email address, and recognised device or network", DATABASE),
             "429 without a hash; below the limit, attempts from recognised devices and networks are checked",
             ("login.throttling.LOCKOUT_LIMIT",),
+        ),
+        Row(
+            *("Wrong passwords, except of recognised devices", "{}", "network", REDIS),
+            "429 without a hash; a right password that is compared meanwhile is rejected too",
+            ("settings.rate_limit_login_failures",),
         ),
         Row(
             *("Failed sign-ins", "{}", "all clients together", REDIS),
@@ -151,6 +158,11 @@ of its local part.
             "the same response; no mail is sent",
             ("one_time_codes.service.FIRST_RESEND_DELAY",),
         ),
+        Row(
+            *("Late reuse of a refresh token from a recognised network", "{}", "session", DATABASE),
+            "the session is revoked",
+            ("sessions.service.LATE_REPLAY_LIMIT",),
+        ),
         Row("Email changes", "{}", "user", DATABASE, "429", ("email_change.service.USER_LIMIT",)),
         Row("Data exports", "{}", "user", DATABASE, "429", ("profile.export.EXPORT_LIMIT",)),
         Row("Avatar uploads", "{}", "user", DATABASE, "429", ("avatars.service.UPLOAD_LIMIT",)),
@@ -196,7 +208,15 @@ SIZES = (
             *("Password strength, in guesses, at least", "{}", "password", "-", "422 `weak_password`"),
             ("accounts.password_policy.MIN_GUESSES",),
         ),
-        Row("Email address", "{} bytes", "request", "-", "422", ("core.email_addresses.MAX_NORMALIZED_BYTES",)),
+        Row("Email address", "{} bytes", "request", "-", "422", ("core.email_addresses.MAX_LENGTH",)),
+        Row(
+            "Normalized email address",
+            "{} bytes",
+            "request",
+            "-",
+            "422",
+            ("core.email_addresses.MAX_NORMALIZED_BYTES",),
+        ),
         Row("Combining marks on a letter", "{}", "name", "-", "422", ("accounts.schemas.MAX_COMBINING_MARKS",)),
         Row("Language tag", "{} characters", "request", "-", "422", ("accounts.schemas.MAX_LANGUAGE_TAG_LENGTH",)),
         Row("Verification id", "{} characters", "request", "-", "422", ("one_time_codes.schemas.MAX_ID_LENGTH",)),

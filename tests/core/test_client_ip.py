@@ -80,8 +80,13 @@ def test_forwarded_for_from_untrusted_peer_is_ignored(make_app: MakeApp) -> None
     assert recorded_client_ip(make_app(), {"X-Forwarded-For": CLIENT_IP}, REMOTE_ADDR="::1") == "::1"
 
 
+@pytest.fixture
+def app(make_app: MakeApp) -> Flask:
+    return make_app(RATE_LIMIT_REGISTER="10/minute")
+
+
 def test_rate_limit_ignores_spoofed_forwarded_for(make_app: MakeApp) -> None:
-    client = make_app(TRUSTED_PROXIES="").test_client()
+    client = make_app(TRUSTED_PROXIES="", RATE_LIMIT_REGISTER="10/minute").test_client()
     statuses = [register(client, at=unused_ip(), password="short").status_code for _ in range(11)]
 
     assert statuses == [422] * 10 + [429]
@@ -130,7 +135,7 @@ def test_rate_limit_ip_spelling_variants_share_one_network(client: FlaskClient, 
 
 
 def test_rate_limit_counts_peer_without_an_address(make_app: MakeApp) -> None:
-    client = create_production_app(make_app).test_client()
+    client = create_production_app(make_app, RATE_LIMIT_REGISTER="10/minute").test_client()
     environ = {"REMOTE_ADDR": ""}
     statuses = [client.post("/auth/register", data=b"", environ_base=environ).status_code for _ in range(11)]
 
@@ -157,8 +162,9 @@ def test_production_mode_remote_client_is_allowed(make_app: MakeApp) -> None:
     assert client.get("/hello", environ_base={"REMOTE_ADDR": "192.0.2.1"}).status_code == 200
 
 
-def create_production_app(make_app: MakeApp) -> Flask:
-    return make_app(FLASKAUTH_ENV="production", MAIL_SERVER="127.0.0.1", PUBLIC_URL="https://auth.example.com")
+def create_production_app(make_app: MakeApp, **settings: str) -> Flask:
+    production = {"FLASKAUTH_ENV": "production", "MAIL_SERVER": "127.0.0.1", "PUBLIC_URL": "https://auth.example.com"}
+    return make_app(**production, **settings)
 
 
 @given(st.one_of(st.text(), st.ip_addresses().map(str), st.ip_addresses(v=6).map(lambda ip: f"[{ip}]:443")))

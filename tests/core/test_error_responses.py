@@ -98,7 +98,7 @@ def test_guarded_route_without_token_returns_401_first(app: Flask, client: Flask
 
 def test_rate_limit_exceeded_returns_429_before_other_errors(client: FlaskClient) -> None:
     request = {"headers": forwarded_for(CLIENT_IP), "data": b"[" * 70_000, "content_type": "x/y"}
-    for path, limit, status in (("/auth/reauthenticate", 30, 401), ("/auth/register", 10, 413)):
+    for path, limit, status in (("/auth/resend", 60, 413), ("/auth/verify", 120, 413)):
         statuses = [client.post(path, **request).status_code for _ in range(limit)]
         assert statuses == [status] * limit
         last = client.post(path, **request)
@@ -108,10 +108,11 @@ def test_rate_limit_exceeded_returns_429_before_other_errors(client: FlaskClient
         assert client.post(path, **{**request, "headers": forwarded_for(unused_ip())}).status_code == status
 
 
-def test_rate_limit_counts_a_retried_request_once(app: Flask) -> None:
+def test_rate_limit_counts_a_retried_request_once(make_app: MakeApp) -> None:
+    app = make_app(RATE_LIMIT_DEFAULT="1/minute")
     errors = iter([IntegrityError("INSERT", None, Exception()), DBAPIError("COMMIT", None, Exception(1213)), None])
 
-    @rate_limit("1/minute")
+    @rate_limit()
     def view() -> dict[str, bool]:
         if error := next(errors):
             raise error

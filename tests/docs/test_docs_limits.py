@@ -3,14 +3,19 @@
 import ast
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from docs.generate.limits import constant
+from docs.generate.limits_crowds import CROWD_ROWS, Crowd
 from docs.generate.limits_text import COUNTERS, SIZES, TIMES
 from flask import Flask
 from tests.docs.code_blocks import ROOT
 from tests.support.route_catalog import METHODS
+
+from flaskauth import Settings
+from flaskauth.rate_limits import service as rate_limits
 
 SRC = ROOT / "src" / "flaskauth"
 ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
@@ -22,6 +27,7 @@ CONTRACT_FIGURES = {
     ("Passwords", "email address and network"): "5 a day",
     ("Passwords", "email address"): "10 in 15 minutes",
     ("Consecutive wrong passwords", "email address"): "100",
+    ("Wrong passwords, except of recognised devices", "network"): "30 a minute and 300 an hour",
     ("Passwords during a lockout", "email address, and recognised device or network"): "10 an hour",
     ("Password lockout", "counter"): "30 seconds at first; 1 hour at most",
     ("Codes by id", "registration, reset or email change"): "5",
@@ -53,9 +59,9 @@ CONTRACT_FIGURES = {
     ("Reuse of the previous refresh token", "session"): "30 s",
 }
 CONTRACT_ROUTE_LIMITS = {
-    "POST /auth/login": "30 a minute and 300 an hour",
-    "POST /auth/register": "10 a minute",
-    "POST /auth/forgot-password": "10 a minute",
+    "POST /auth/login": "300 a minute",
+    "POST /auth/register": "60 a minute",
+    "POST /auth/forgot-password": "60 a minute",
 }
 # Limits that no request of a client reaches, with the reason why the page omits them.
 EXCLUDED_PREFIXES = {
@@ -74,6 +80,7 @@ EXCLUDED_PREFIXES = {
     "doctor.": "a command",
     "health.": "thresholds of the health check",
     "mail.delivery.": "retries towards the mail server",
+    "mail.link_detection.": "detection of links in names",
     "migrations.": "a command",
     "server.request_buffer.MAX_SMALL_BODY": "larger bodies need an upload slot, which the page lists",
     "server.request_buffer.MAX_UPLOAD_BODY": "above the avatar limit, which the page lists",
@@ -96,7 +103,7 @@ def table_rows() -> list[list[str]]:
 
 def route_limits() -> dict[str, str]:
     """Return the rate limit of each route on the page."""
-    return {row[0]: row[1] for row in table_rows() if len(row) == 2 and row[0] != "route"}
+    return {row[0]: row[2] for row in table_rows() if len(row) == 3 and row[0] != "route"}
 
 
 @ON_SQLITE
@@ -107,7 +114,29 @@ def test_limits_page_lists_rate_limit_of_every_route(app: Flask) -> None:
         for method in (rule.methods or set()) & METHODS
     }
 
-    assert {route: to_limit_string(rate) for route, rate in route_limits().items()} == limits
+    defaults = {route: default_of(f"settings.{setting}") if setting else "" for route, setting in limits.items()}
+    assert {route: to_limit_string(rate) for route, rate in route_limits().items()} == defaults
+
+
+@pytest.mark.parametrize("row", CROWD_ROWS, ids=lambda row: f"{row.crowd}: {row.action}")
+def test_limits_page_crowds_stay_within_the_defaults(row: Crowd) -> None:
+    for limit in rate_limits.parse(str(constant(f"settings.{row.setting}"))):
+        minutes = limit.window / timedelta(minutes=1)
+        assert row.requests * min(1, minutes / row.minutes) <= limit.limit
+
+
+def test_limits_page_example_settings_are_valid(tmp_path: Path) -> None:
+    page = (ROOT / "docs/reference/limits.md").read_text(encoding="utf-8")
+    examples = re.findall(r"`(RATE_LIMIT_\w+)=([^`]+)`", page)
+
+    assert len(examples) > 5
+    for name, value in examples:
+        settings = Settings.load({name: value, "FLASKAUTH_INSTANCE_PATH": str(tmp_path)}, tmp_path / "no.env")
+        assert (getattr(settings, name.lower()), settings.warnings()) == (value, [])
+
+
+def default_of(setting: str) -> str:
+    return str(constant(setting))
 
 
 def to_limit_string(rate: str) -> str:

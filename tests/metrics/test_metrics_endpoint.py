@@ -127,8 +127,10 @@ def test_metrics_count_requests_by_route_and_status(metrics_app: Flask, read_met
 
 
 @ON_SQLITE
-def test_metrics_count_rate_limited_requests(metrics_app: Flask, read_metrics: ReadMetrics) -> None:
-    @request_limits.rate_limit("1/hour")
+def test_metrics_count_rate_limited_requests(make_app: MakeApp) -> None:
+    metrics_app = make_app(METRICS_TOKEN=METRICS_TOKEN, RATE_LIMIT_DEFAULT="1/hour")
+
+    @request_limits.rate_limit()
     def view() -> None:
         """A view with a limit of one request per hour."""
 
@@ -136,7 +138,8 @@ def test_metrics_count_rate_limited_requests(metrics_app: Flask, read_metrics: R
         with metrics_app.test_request_context(), suppress(TooManyRequests):
             view()
 
-    assert metric_value(read_metrics(), "rate_limited_requests_total") == 2
+    page = metrics_app.test_client().get("/metrics", headers=BEARER).text
+    assert metric_value(page, "rate_limited_requests_total") == 2
 
 
 @ON_SQLITE

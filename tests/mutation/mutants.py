@@ -399,6 +399,13 @@ MUTANTS = (
         (f"{INTERLEAVING_TESTS}revocation.py", "tests/security_alerts/test_takeover_search.py"),
     ),
     Mutant(
+        "limit of a network avoided",
+        "login/service.py",
+        "network_wait = throttling.network_retry_after(attempt) if is_correct",
+        "network_wait = 0.0 if is_correct",
+        ("tests/login/test_login_rate_limit.py",),
+    ),
+    Mutant(
         "outbox lease ignored",
         "mail/delivery.py",
         'OutboxMail.leased_until <= bindparam("now")),',

@@ -58,7 +58,7 @@ def guarded(access: str) -> Callable[[Any], Any]:
 
 @bp.post("/sample/verify")
 @public
-@rate_limit("10/minute")
+@rate_limit()
 @bp.input(VerifyRequest, arg_name="form")
 @bp.output(VerifyReply)
 @raises(InvalidCode, WeakPassword)

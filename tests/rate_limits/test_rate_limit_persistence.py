@@ -26,6 +26,7 @@ from flaskauth.mail.models import SUPPRESSED, OutboxMail
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
+LIMIT = {"RATE_LIMIT_LOGIN": "30/minute"}
 SendRequest = Callable[[Flask], TestResponse]
 
 
@@ -133,11 +134,11 @@ def test_request_rate_limit_is_divided_without_redis(make_app: MakeApp) -> None:
     """Workers without Redis share the limit, however a load balancer distributes the requests of one network."""
     at = unseen_ip()
 
-    assert [count_allowed_logins(make_app(WEB_CONCURRENCY="3"), at) for _ in range(3)] == [10, 10, 10]
+    assert [count_allowed_logins(make_app(WEB_CONCURRENCY="3", **LIMIT), at) for _ in range(3)] == [10, 10, 10]
 
 
 def test_request_rate_limit_is_divided_while_redis_is_down(make_app: MakeApp, own_redis: Redis) -> None:
-    apps = [make_app(REDIS_URL=own_redis.url, WEB_CONCURRENCY="2") for _ in range(2)]
+    apps = [make_app(REDIS_URL=own_redis.url, WEB_CONCURRENCY="2", **LIMIT) for _ in range(2)]
     at = unseen_ip()
     assert count_allowed_logins(apps[0], at) == 30
     own_redis.kill()
@@ -146,7 +147,7 @@ def test_request_rate_limit_is_divided_while_redis_is_down(make_app: MakeApp, ow
 
 
 def test_request_rate_limit_resets_on_redis_flush(make_app: MakeApp, own_redis: Redis) -> None:
-    app, at = make_app(REDIS_URL=own_redis.url), unseen_ip()
+    app, at = make_app(REDIS_URL=own_redis.url, **LIMIT), unseen_ip()
     assert [count_allowed_logins(app, at), count_allowed_logins(app, at)] == [30, 0]
     flush_redis(own_redis)
     assert count_allowed_logins(app, at) == 30

@@ -53,7 +53,7 @@ def test_repeated_register_resends_same_code_when_due(users: UserFactory, mailbo
 
 def test_concurrent_registers_are_idempotent(app: Flask) -> None:
     at = unused_ip()
-    requests = [partial(register_until_served, app.test_client(), at) for _ in range(8)]
+    requests = [partial(register_until_served, app.test_client(), at) for _ in range(12)]
 
     assert len(set(run_concurrently(requests))) == 1
     assert len(query_all(app, select(Registration))) == 1

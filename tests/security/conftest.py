@@ -42,6 +42,7 @@ def shared_app(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> I
         "SQLALCHEMY_DATABASE_URI": database_url,
         "TRUSTED_PROXIES": "127.0.0.1",
         "DATABASE_POOL_SIZE": "32",
+        "RATE_LIMIT_REGISTER": "10/minute",
     }
     app = create_app(Settings.load(environ, folder / "no.env"))
     yield app

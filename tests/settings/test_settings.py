@@ -44,6 +44,14 @@ INVALID_VALUES = {
     "PASSWORD_MIN_LENGTH": "7",
     "BREACHED_PASSWORDS": "/nowhere/hunter2",
     "RATE_LIMIT_FACTOR": "-1",
+    "RATE_LIMIT_REGISTER": "hunter2",
+    "RATE_LIMIT_LOGIN": "0/minute",
+    "RATE_LIMIT_LOGIN_FAILURES": "30/minute; hunter2",
+    "RATE_LIMIT_MAIL": "-5/hour",
+    "RATE_LIMIT_VERIFY": "120",
+    "RATE_LIMIT_REFRESH": "1000001/minute",
+    "RATE_LIMIT_SEND_CODE": "60/fortnight",
+    "RATE_LIMIT_DEFAULT": ";",
     "MAIL_PORT": "70000",
     "MAIL_USE_TLS": "starttls",
     "MAIL_DEFAULT_SENDER": "n0body-at-all",
@@ -305,10 +313,12 @@ def test_production_loopback_public_url_may_be_http(url: str) -> None:
 
 
 def test_settings_warnings_do_not_prevent_loading() -> None:
-    settings = load(**PRODUCTION, RATE_LIMIT_FACTOR="2", REFRESH_TOKEN_ROTATION="false")
+    rates = {"RATE_LIMIT_LOGIN_FAILURES": "1000000/hour", "RATE_LIMIT_MAIL": "100000/day"}
+    settings = load(**PRODUCTION, **rates, RATE_LIMIT_FACTOR="2", REFRESH_TOKEN_ROTATION="false")
 
     assert [warning.partition(":")[0] for warning in settings.warnings()] == [
         "APP_NAME",
+        *rates,
         "RATE_LIMIT_FACTOR",
         "REFRESH_TOKEN_ROTATION",
         "MAIL_USE_TLS",

@@ -12,7 +12,7 @@ bp = Blueprint("account_deletion", __name__, tag="Profile", url_prefix="/users/a
 
 
 @bp.delete("")
-@rate_limit("30/minute")
+@rate_limit()
 @fresh_auth_required
 @bp.output(DeletionScheduledResponse)
 def delete_account(_user: User) -> dict[str, object]:
@@ -24,7 +24,7 @@ def delete_account(_user: User) -> dict[str, object]:
 
 
 @bp.post("/restore")
-@rate_limit("30/minute")
+@rate_limit()
 @auth_required
 @allow_pending_deletion
 @raises(NotFound)

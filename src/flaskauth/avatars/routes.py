@@ -27,7 +27,7 @@ bp = Blueprint("avatars", __name__, tag="Avatars")
 
 
 @bp.put("/users/avatar")
-@rate_limit("30/minute")
+@rate_limit()
 @auth_required
 @raises(MalformedMultipart, ExpectedMultipart, InvalidImage, Overloaded)
 @bp.input(AvatarRequest, location="files", arg_name="form", unknown=RAISE)
@@ -41,7 +41,7 @@ def replace_avatar(_user: User, form: dict[str, IO[bytes]]) -> dict[str, object]
 
 
 @bp.delete("/users/avatar")
-@rate_limit("30/minute")
+@rate_limit()
 @auth_required
 @bp.output(AvatarRemovedResponse)
 def remove_avatar(_user: User) -> dict[str, object]:

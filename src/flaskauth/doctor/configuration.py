@@ -17,6 +17,8 @@ ADVICE = {
     "MAIL_USE_TLS": "Set MAIL_USE_TLS=true (port 587) or MAIL_USE_SSL=true (port 465).",
     "REFRESH_TOKEN_ROTATION": "Set it to true when no client keeps its first refresh token.",
     "RATE_LIMIT_FACTOR": "Set it to 1 after the load test.",
+    "RATE_LIMIT_LOGIN_FAILURES": "Lower it. If all clients seem to have one address, set TRUSTED_PROXIES.",
+    "RATE_LIMIT_MAIL": "Lower it. If all clients seem to have one address, set TRUSTED_PROXIES.",
     "SECRET_KEY": "Set a new one: python -c 'import secrets; print(secrets.token_urlsafe(48))'."
     " If the database is in use, keep the old one in SECRET_KEY_FALLBACKS."
     " If it may be known to others, run flaskauth keys reset instead.",

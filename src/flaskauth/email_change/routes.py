@@ -19,7 +19,7 @@ bp = Blueprint("email_change", __name__, tag="Account", url_prefix="/users")
 
 
 @bp.post("/email")
-@rate_limit("10/minute")
+@rate_limit("send_code")
 @fresh_auth_required
 @raises(TooManyRequests)
 @bp.input(ChangeEmailRequest, arg_name="form")
@@ -34,7 +34,7 @@ def change_email(_user: User, form: dict[str, EmailAddress]) -> dict[str, object
 
 
 @bp.post("/email/verify")
-@rate_limit("120/minute")
+@rate_limit("verify")
 @auth_required
 @raises(InvalidEmailChangeCode)
 @bp.input(VerifyEmailRequest, arg_name="form")

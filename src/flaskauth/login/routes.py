@@ -14,7 +14,7 @@ bp = Blueprint("login", __name__, tag="Sign-in", url_prefix="/auth")
 
 @bp.post("/login")
 @public
-@rate_limit("30/minute; 300/hour")
+@rate_limit("login")
 @raises(InvalidCredentials, Overloaded)
 @bp.input(LoginRequest, arg_name="form")
 @bp.output(LoginResponse)
@@ -27,7 +27,7 @@ def login(form: LoginData) -> LoginResult:
 
 
 @bp.post("/reauthenticate")
-@rate_limit("30/minute; 300/hour")
+@rate_limit("login")
 @auth_required
 @raises(InvalidCredentials, Overloaded)
 @bp.input(ReauthenticateRequest, arg_name="form")

@@ -143,20 +143,23 @@ def reauthenticate(auth: AuthContext, password: str) -> FreshToken:
 def check_password(attempt: LoginAttempt, credentials: StoredCredentials, password: str) -> VerifiedPassword:
     """Verify a password within the attempt limits that all routes with a password share.
 
-    The attempt is counted and committed before the hash is computed. A failure is recorded in the audit log.
+    The attempt is counted and committed before the hash is computed. A failure is recorded in the audit log. Past the
+    limit of wrong passwords of a network, a right password fails too, in a request that began before as well.
 
     Raises:
         InvalidCredentials, TooManyRequests, Overloaded
     """
+    if network_wait := throttling.network_retry_after(attempt):
+        raise TooManyRequests(retry_after=network_wait)
     result = commit_now(throttling.count_attempt, attempt, throttling.is_under_attack())
     is_correct = result.should_hash and hashing.verify(
         password, credentials.password_hash if result.should_compare else None
     )
-    if not is_correct:
+    network_wait = throttling.network_retry_after(attempt) if is_correct else throttling.record_failure(attempt)
+    if not is_correct or network_wait:
         audit.record("sign_in_failed", user_id=credentials.user_id or None)
-        throttling.record_failure()
-        if result.is_locked_out:
-            raise TooManyRequests(retry_after=result.retry_after)
+        if result.is_locked_out or network_wait:
+            raise TooManyRequests(retry_after=max(result.retry_after, network_wait))
         raise InvalidCredentials
     return VerifiedPassword(attempt, credentials, result)
 

@@ -3,12 +3,17 @@
 Attempts are counted before the hash and refunded if the password is correct. Above a limit, every wrong password gets
 429, whether or not the email address exists. During a lockout, recognised devices and networks have 10 more passwords
 compared, so an attacker cannot lock a user out.
+
+Wrong passwords are also counted per network, for all accounts together. This count is made when the result is known, so
+that many users behind one address can sign in concurrently: a right password costs the network nothing. Past the limit
+a right password is rejected too, so no more passwords of an attacker take effect than the limit allows (ADR 18).
 """
 
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from flaskauth import audit
+from flaskauth.core.context import settings
 from flaskauth.core.http import request_limits
 from flaskauth.rate_limits import service as rate_limits
 from flaskauth.rate_limits.service import MAX_LOCKOUT, RateLimit, RateLimitResult
@@ -17,6 +22,7 @@ EMAIL_NETWORK_LIMIT = RateLimit(5, timedelta(hours=24))
 EMAIL_LIMIT = RateLimit(10, timedelta(minutes=15))
 CONSECUTIVE_LIMIT = RateLimit(100, timedelta(days=3650))  # NIST SP 800-63B-4 section 3.2.2
 LOCKOUT_LIMIT = RateLimit(10, MAX_LOCKOUT)
+NETWORK_KEY = "failed sign-ins of network"
 ATTACK_RATE = "1000/minute"  # failed sign-ins of all clients
 
 
@@ -84,15 +90,29 @@ def reset(normalized_email: str, network: str) -> None:
         rate_limits.reset(key)
 
 
-def record_failure() -> None:
-    """Count a failed sign-in of any client. Above the attack rate, record an audit event, at most one a minute."""
+def network_retry_after(attempt: LoginAttempt) -> float:
+    """Return the seconds until the network may try a password, 0 if it may now. Recognised devices never wait."""
+    if attempt.device_id is not None:
+        return 0
+    return request_limits.retry_after(settings().rate_limit_login_failures, NETWORK_KEY, attempt.network)
+
+
+def record_failure(attempt: LoginAttempt) -> float:
+    """Count a wrong password, unless a recognised device sent it. Return the seconds to wait, 0 within the limit.
+
+    Above the attack rate of all clients, record an audit event, at most one a minute.
+    """
+    is_within_limit = attempt.device_id is not None or request_limits.hit(
+        settings().rate_limit_login_failures, NETWORK_KEY, attempt.network
+    )
     if not request_limits.hit(ATTACK_RATE, "failed sign-ins") and request_limits.hit("1/minute", "sign-in alarm"):
         audit.record("sign_in_rate_exceeded")
+    return 0 if is_within_limit else network_retry_after(attempt)
 
 
 def is_under_attack() -> bool:
     """Return True if the failed sign-ins of all clients exceed the attack rate."""
-    return request_limits.would_exceed(ATTACK_RATE, "failed sign-ins")
+    return request_limits.retry_after(ATTACK_RATE, "failed sign-ins") > 0
 
 
 def _hit_lockout(attempt: LoginAttempt, rejected: RateLimitResult, hits: list[RateLimitResult]) -> AttemptResult:

@@ -22,7 +22,7 @@ bp = Blueprint("passwords", __name__, tag="Passwords", url_prefix="/auth")
 
 @bp.post("/forgot-password")
 @public
-@rate_limit("10/minute")
+@rate_limit("send_code")
 @bp.input(ForgotPasswordRequest, arg_name="form")
 @bp.output(ForgotPasswordResponse)
 def forgot_password(form: ForgotPasswordData) -> dict[str, object]:
@@ -35,7 +35,7 @@ def forgot_password(form: ForgotPasswordData) -> dict[str, object]:
 
 @bp.post("/reset-password")
 @public
-@rate_limit("120/minute")
+@rate_limit("verify")
 @raises(InvalidResetCode, WeakPassword, Overloaded)
 @bp.input(ResetPasswordRequest, arg_name="form")
 @bp.output(PasswordChangedResponse)
@@ -49,7 +49,7 @@ def reset_password(form: PasswordResetData) -> dict[str, object]:
 
 
 @bp.post("/change-password")
-@rate_limit("30/minute; 300/hour")
+@rate_limit("login")
 @auth_required
 @raises(InvalidCredentials, WeakPassword, Overloaded)
 @bp.input(ChangePasswordRequest, arg_name="form")

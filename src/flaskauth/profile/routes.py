@@ -47,7 +47,7 @@ def profile_fast_path(environ: Environ) -> object:
 
 
 @bp.post("/edit")
-@rate_limit("120/minute")
+@rate_limit()
 @auth_required
 @bp.input(EditRequest, arg_name="form")
 @bp.output(EditResponse)
@@ -60,7 +60,7 @@ def edit_profile(_user: User, form: ProfileChanges) -> dict[str, object]:
 
 
 @bp.get("/activity")
-@rate_limit("600/minute")
+@rate_limit()
 @auth_required
 @bp.input(ActivityQuery, location="query", arg_name="query", unknown=RAISE)
 @bp.output(ActivityResponse)
@@ -73,7 +73,7 @@ def list_activity(user: User, query: dict[str, int]) -> ActivityPage:
 
 
 @bp.get("/export")
-@rate_limit("30/minute")
+@rate_limit()
 @fresh_auth_required
 @allow_pending_deletion
 @bp.output(AccountExportResponse)

@@ -23,7 +23,7 @@ bp = Blueprint("registration", __name__, tag="Registration", url_prefix="/auth")
 
 @bp.post("/register")
 @public
-@rate_limit("10/minute")
+@rate_limit("register")
 @raises(WeakPassword, Overloaded)
 @bp.input(RegisterRequest, arg_name="form")
 @bp.output(RegisterResponse)
@@ -38,7 +38,7 @@ def register(form: RegistrationData) -> dict[str, object]:
 
 @bp.post("/verify")
 @public
-@rate_limit("120/minute")
+@rate_limit("verify")
 @raises(InvalidCode, VerificationAmbiguous)
 @bp.input(VerifyRequest, arg_name="form")
 @bp.output(VerifyResponse)
@@ -53,7 +53,7 @@ def verify_email(form: VerificationData) -> dict[str, object]:
 
 @bp.post("/resend")
 @public
-@rate_limit("60/minute")
+@rate_limit("send_code")
 @bp.input(ResendRequest, arg_name="form")
 @bp.output(ResendResponse)
 def resend_code(form: ResendData) -> dict[str, object]:

@@ -31,7 +31,7 @@ def get_revert_email_change_page() -> Response:
 
 @bp.post("/revert-email-change")
 @public
-@rate_limit("60/minute")
+@rate_limit()
 @raises(LinkExpired)
 @bp.input(TokenRequest, arg_name="form")
 @bp.output(AccountSecuredResponse)
@@ -57,7 +57,7 @@ def get_report_sign_in_page() -> Response:
 
 @bp.post("/report-sign-in")
 @public
-@rate_limit("60/minute")
+@rate_limit()
 @raises(LinkExpired)
 @bp.input(TokenRequest, arg_name="form")
 @bp.output(AccountSecuredResponse)

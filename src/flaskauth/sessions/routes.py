@@ -30,7 +30,7 @@ bp = Blueprint("sessions", __name__, tag="Sessions", url_prefix="/auth")
 
 @bp.post("/refresh")
 @public
-@rate_limit("600/minute")
+@rate_limit("refresh")
 @raises(InvalidRefreshToken)
 @bp.input(RefreshRequest, arg_name="form")
 @bp.output(RefreshResponse)
@@ -53,7 +53,7 @@ def refresh_fast_path(environ: Environ) -> object:
 
 
 @bp.post("/logout")
-@rate_limit("600/minute")
+@rate_limit()
 @token_optional
 @raises(TokenRequired)
 @bp.input(LogoutRequest, arg_name="form")
@@ -74,7 +74,7 @@ def logout(form: dict[str, str]) -> dict[str, object]:
 
 
 @bp.get("/sessions")
-@rate_limit("600/minute")
+@rate_limit()
 @auth_required
 @bp.output(SessionsResponse)
 def list_sessions(user: User) -> dict[str, object]:
@@ -87,7 +87,7 @@ def list_sessions(user: User) -> dict[str, object]:
 
 
 @bp.delete("/sessions/<int:session_id>")
-@rate_limit("600/minute")
+@rate_limit()
 @fresh_auth_required
 @raises(NotFound)
 @bp.output(LogoutResponse)
@@ -101,7 +101,7 @@ def revoke_session(_user: User, session_id: int) -> dict[str, object]:
 
 
 @bp.delete("/sessions")
-@rate_limit("600/minute")
+@rate_limit()
 @fresh_auth_required
 @bp.output(LogoutResponse)
 def revoke_other_sessions(_user: User) -> dict[str, object]:

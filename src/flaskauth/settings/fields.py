@@ -119,6 +119,11 @@ def _check_sender(value: str) -> str:
     return value
 
 
+def rate_per_day(rates: str) -> float:
+    """Return how many requests a day the limits of a setting allow."""
+    return min(item.amount * 86_400 / item.get_expiry() for item in parse_many(rates))
+
+
 def _check_rates(value: str) -> str:
     try:
         items = parse_many(value)

@@ -240,14 +240,41 @@ class ProtectionSettings(Section):
     `https://example.com/range`. Unset: no check.
     """
 
+    rate_limit_login: Rates = "300/minute"
+    """Requests per network, right passwords included: `POST /auth/login`, `/auth/reauthenticate` and
+    `/auth/change-password`, each.
+    """
+
+    rate_limit_login_failures: Rates = "30/minute; 300/hour"
+    """Wrong passwords per network, for all accounts together. Right passwords and recognised devices are not counted.
+    Further limits per account are fixed.
+    """
+
+    rate_limit_register: Rates = "60/minute"
+    """Requests per network: `POST /auth/register`."""
+
+    rate_limit_send_code: Rates = "60/minute"
+    """Requests per network: `POST /auth/resend`, `/auth/forgot-password` and `/users/email`, each."""
+
+    rate_limit_verify: Rates = "120/minute"
+    """Requests per network: `POST /auth/verify`, `/auth/reset-password` and `/users/email/verify`, each. The limits of
+    attempts per code are fixed.
+    """
+
+    rate_limit_refresh: Rates = "600/minute"
+    """Requests per network: `POST /auth/refresh`."""
+
+    rate_limit_default: Rates = "600/minute"
+    """Requests per network: each other route with a limit."""
+
     rate_limit_mail: Rates = "60/hour; 200/day"
     """Mails that clients of one network can request without an access token, for all addresses together. A mail whose
     code verifies a registration is not counted.
     """
 
     rate_limit_factor: Annotated[float, Field(gt=0, le=1_000_000)] = 1.0
-    """Factor for the request rate limits per network, for load tests. A value above 1 logs a warning. The attempt
-    limits of passwords and codes cannot be changed.
+    """Factor for all request rate limits per network except `RATE_LIMIT_MAIL`, for load tests. A value above 1 logs a
+    warning. The attempt limits per account and per code cannot be changed.
     """
 
 

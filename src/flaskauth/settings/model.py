@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 from sqlalchemy import URL
 
 from flaskauth.settings import loading
-from flaskauth.settings.fields import is_loopback
+from flaskauth.settings.fields import is_loopback, rate_per_day
 from flaskauth.settings.groups import (
     AddressSettings,
     AvatarSettings,
@@ -28,6 +28,7 @@ from flaskauth.settings.groups import (
 
 PUBLISHED_SECRETS = {"7vgtdjh_fgWQgdhLbas9df9409sf6a6ds4f3435fa64\u02c6GggfXV6Miy", "changeme", "secret", "dev"}
 MIN_SECRET_LENGTH = 32
+EXTREME_RATE = 100  # times the default
 DEFAULT_DRAIN_DELAY = 5  # seconds
 ERROR_MESSAGES = {
     "bool_parsing": "must be true or false",
@@ -193,6 +194,11 @@ class Settings(
             messages.append(f"FLASKAUTH_DEV_HOSTS: {hosts} can use this development server and read all codes")
         if not self.is_development and "app_name" not in self.model_fields_set:
             messages.append(f"APP_NAME: not set, so mails and pages say {self.app_name}")
+        messages += [
+            f"{name.upper()}: so high that it hardly limits one attacker"
+            for name in ("rate_limit_login_failures", "rate_limit_mail")
+            if rate_per_day(getattr(self, name)) > EXTREME_RATE * rate_per_day(type(self).model_fields[name].default)
+        ]
         if self.rate_limit_factor > 1:
             messages.append("RATE_LIMIT_FACTOR: the request rate limits are raised")
         if not self.refresh_token_rotation:

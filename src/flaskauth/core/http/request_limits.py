@@ -5,7 +5,7 @@ They protect against floods. The attempt limits of codes and passwords are count
 
 import time
 from collections.abc import Callable
-from functools import partial, wraps
+from functools import cache, partial, wraps
 from typing import ParamSpec, Protocol, TypeVar, cast
 
 from flask import Flask, current_app, request
@@ -40,21 +40,20 @@ class RequestLimiter:
     """Fixed-window counters. Without Redis, each process enforces its share of the limits."""
 
     def __init__(self, settings: Settings) -> None:
+        self.settings = settings
         self._shared_factor = settings.rate_limit_factor
         self._local_factor = self._shared_factor / settings.web_concurrency
         self._local = FixedWindowRateLimiter(InMemoryStorage())
         self._shared = FixedWindowRateLimiter(_redis_storage(settings)) if settings.redis_url else None
         self._redis_retry_at = 0.0
 
-    def retry_after(self, limits: list[RateLimitItem], *key: str) -> float:
+    def hit(self, limits: str, *key: str) -> float:
         """Count a request. Return 0 if it is within the limits, else the seconds to wait."""
-        return self._with_fallback(lambda limiter, factor: _hit_all(limiter, factor, limits, key))
+        return self._with_fallback(lambda limiter, factor: _check_all(limiter.hit, limiter, factor, limits, key))
 
-    def would_exceed(self, limits: list[RateLimitItem], *key: str) -> bool:
-        """Return True if a further request would exceed a limit."""
-        return self._with_fallback(
-            lambda limiter, factor: not all(limiter.test(_scale(item, factor), *key) for item in limits)
-        )
+    def test(self, limits: str, *key: str) -> float:
+        """Return 0 if a further request is within the limits, else the seconds to wait. Do not count."""
+        return self._with_fallback(lambda limiter, factor: _check_all(limiter.test, limiter, factor, limits, key))
 
     def _with_fallback(self, check: Callable[[FixedWindowRateLimiter, float], T]) -> T:
         if self._shared and time.monotonic() >= self._redis_retry_at:
@@ -66,20 +65,24 @@ class RequestLimiter:
         return check(self._local, self._local_factor)
 
 
-def rate_limit(limits: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """Limit the requests of each client network to a view, such as "30/minute; 300/hour". Exceeding it is 429."""
-    items = parse_many(limits)
+def rate_limit(group: str = "default") -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Limit the requests of each client network to a view. Exceeding the limit is 429.
+
+    Args:
+        group: the setting with the limits, such as "register" for `RATE_LIMIT_REGISTER`.
+    """
+    setting = f"rate_limit_{group}"
 
     def decorator(view: Callable[P, T]) -> Callable[P, T]:
         name = f"{view.__module__}.{view.__qualname__}"  # view names are not unique across packages
 
         @wraps(view)
         def limited_view(*args: P.args, **kwargs: P.kwargs) -> T:
-            _count_once(items, name, request.environ)
+            _count_once(setting, name, request.environ)
             return view(*args, **kwargs)
 
-        limited_view.limits = limits  # type: ignore[attr-defined]
-        limited_view.count_request = partial(_count_once, items, name)  # type: ignore[attr-defined]
+        limited_view.limits = setting  # type: ignore[attr-defined]
+        limited_view.count_request = partial(_count_once, setting, name)  # type: ignore[attr-defined]
         return raises(TooManyRequests)(limited_view)
 
     return decorator
@@ -96,36 +99,40 @@ def count_request(view: Callable[..., object], environ: Environ) -> None:
 
 def hit(limits: str, *key: str) -> bool:
     """Count an event. Return True if it is within the limits; the caller decides what follows if not."""
-    return _get_limiter().retry_after(parse_many(limits), *key) == 0
+    return _get_limiter().hit(limits, *key) == 0
 
 
-def would_exceed(limits: str, *key: str) -> bool:
-    """Return True if a further `hit` would exceed a limit. Do not count."""
-    return _get_limiter().would_exceed(parse_many(limits), *key)
+def retry_after(limits: str, *key: str) -> float:
+    """Return 0 if a further `hit` is within the limits, else the seconds to wait. Do not count."""
+    return _get_limiter().test(limits, *key)
 
 
 def init_app(app: Flask, settings: Settings) -> None:
     app.extensions[KEY] = RequestLimiter(settings)
 
 
-def _count_once(items: list[RateLimitItem], name: str, environ: Environ) -> None:
+def _count_once(setting: str, name: str, environ: Environ) -> None:
     """Count the request once, even if its transaction is retried."""
     counted: set[str] = environ.setdefault(COUNTED_LIMITS, set())
     if name in counted:
         return
     counted.add(name)
-    retry_after = _get_limiter().retry_after(items, name, network_of(client_ip_from(environ)))
-    if retry_after:
+    limiter = _get_limiter()
+    seconds = limiter.hit(getattr(limiter.settings, setting), name, network_of(client_ip_from(environ)))
+    if seconds:
         core_metrics.increment("rate_limited_requests")
-        raise TooManyRequests(retry_after=retry_after)
+        raise TooManyRequests(retry_after=seconds)
 
 
-def _hit_all(
-    limiter: FixedWindowRateLimiter, factor: float, limits: list[RateLimitItem], key: tuple[str, ...]
+_parse = cache(parse_many)
+
+
+def _check_all(
+    check: Callable[..., bool], limiter: FixedWindowRateLimiter, factor: float, limits: str, key: tuple[str, ...]
 ) -> float:
-    for item in limits:
+    for item in _parse(limits):
         scaled = _scale(item, factor)
-        if not limiter.hit(scaled, *key):
+        if not check(scaled, *key):
             return max(1.0, limiter.get_window_stats(scaled, *key).reset_time - time.time())
     return 0
 
