@@ -1,6 +1,6 @@
 """Ids of new rows: integers ordered by time, and random bytes that cannot be guessed."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from flaskauth.core import clock, crypto
 
@@ -16,6 +16,11 @@ def new_id() -> int:
     """
     milliseconds = int((clock.now() - EPOCH).total_seconds() * 1000)
     return milliseconds << RANDOM_BITS | crypto.random_number(1 << RANDOM_BITS)
+
+
+def time_of(row_id: int) -> datetime:
+    """Return when `new_id` made this id, to the millisecond."""
+    return EPOCH + timedelta(milliseconds=row_id >> RANDOM_BITS)
 
 
 def new_secret_id() -> bytes:

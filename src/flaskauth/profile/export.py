@@ -6,18 +6,19 @@ short transaction of its own: the request's transaction has ended, and none is o
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from flaskauth import audit
 from flaskauth.accounts import service as accounts
 from flaskauth.accounts.models import EmailChange, User
 from flaskauth.audit.models import AuditEvent
+from flaskauth.core import ids
 from flaskauth.core.db.session import db, transaction
 from flaskauth.core.errors import TooManyRequests
 from flaskauth.core.http.schemas import Schema
@@ -35,6 +36,7 @@ from flaskauth.sessions.models import Device, Session
 
 PAGE_SIZE = 500  # rows
 EXPORT_LIMIT = RateLimit(5, timedelta(hours=1))
+VERIFICATION_DURATION = timedelta(minutes=1)  # at most, from the use of a code to the event or account that follows
 
 
 @dataclass(frozen=True)
@@ -64,28 +66,56 @@ def export(auth: AuthContext) -> Iterator[bytes]:
 
 
 def _sections(user: User) -> list[ExportSection]:
+    since = _email_verified_at(user)
+    codes_of_user = _codes_of_user(user, since)
     return [
         ExportSection("sessions", Session.id, Session.user_id == user.id, export_schemas.ExportedSessionSchema()),
         ExportSection("devices", Device.id, Device.user_id == user.id, export_schemas.ExportedDeviceSchema()),
         ExportSection("events", AuditEvent.id, AuditEvent.user_id == user.id, export_schemas.ExportedEventSchema()),
-        ExportSection("mails", OutboxMail.id, _mail_filter(user).condition(), export_schemas.ExportedMailSchema()),
+        ExportSection(
+            "mails", OutboxMail.id, _mails_of_user(user, since, codes_of_user), export_schemas.ExportedMailSchema()
+        ),
         ExportSection(
             "email_changes", EmailChange.id, EmailChange.user_id == user.id, export_schemas.ExportedEmailChangeSchema()
         ),
-        ExportSection(
-            "codes", OneTimeCode.id, codes.email_condition(user.normalized_email), export_schemas.ExportedCodeSchema()
-        ),
+        ExportSection("codes", OneTimeCode.id, codes_of_user, export_schemas.ExportedCodeSchema()),
         ExportSection("links", EmailLink.id, EmailLink.user_id == user.id, export_schemas.ExportedLinkSchema()),
     ]
 
 
-def _mail_filter(user: User) -> MailFilter:
-    return MailFilter(
-        normalized_email=user.normalized_email,
-        emails=(user.email,),
-        code_ids=db.session.scalars(accounts.email_change_ids(user.id)).all(),
-        link_ids=db.session.scalars(links.ids_for_user(user.id)).all(),
+def _codes_of_user(user: User, since: datetime) -> ColumnElement[bool]:
+    """Select the codes of the email address since the user verified it, and the code that verified it.
+
+    Older ones were requested for a former owner of the address, or by other clients.
+    """
+    is_of_user = or_(OneTimeCode.created_at >= since, OneTimeCode.used_at >= since - VERIFICATION_DURATION)
+    return and_(codes.email_condition(user.normalized_email), is_of_user)
+
+
+def _mails_of_user(user: User, since: datetime, codes_of_user: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Select the mails to the email address since the user verified it, and all with the user's codes or links."""
+    own_codes = db.session.scalars(select(OneTimeCode.id).where(codes_of_user)).all()
+    code_ids = [*own_codes, *db.session.scalars(accounts.email_change_ids(user.id))]
+    link_ids = db.session.scalars(links.ids_for_user(user.id)).all()
+    mail_filter = MailFilter(user.normalized_email, (user.email,), code_ids, link_ids)
+    is_of_user = or_(
+        OutboxMail.created_at >= since,
+        OutboxMail.code_id.in_(code_ids),
+        OutboxMail.link_id.in_(link_ids),
     )
+    return and_(mail_filter.condition(), is_of_user)
+
+
+def _email_verified_at(user: User) -> datetime:
+    """Return when the user verified the email address.
+
+    Events are kept for 30 days at least, and codes and mails no longer than that. Without an event of a change, the
+    user has had the address since the row was inserted. `created_at` of an imported user is older.
+    """
+    changes = select(func.max(AuditEvent.at)).where(
+        AuditEvent.user_id == user.id, AuditEvent.name.in_(("email_changed", "email_change_reverted"))
+    )
+    return db.session.scalar(changes) or ids.time_of(user.id)
 
 
 def _write_json(head: dict[str, object], sections: Sequence[ExportSection]) -> Iterator[bytes]:
