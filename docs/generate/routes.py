@@ -12,8 +12,9 @@ The server describes its API at `/openapi.json` (OpenAPI 3.1). The page `/docs` 
 
 Request bodies are JSON objects of at most 64 KiB, sent as `application/json`, unless a route states otherwise. Unknown
 fields are rejected. A response contains `status`, `success`, `message` and the fields of the route. An error response
-also contains `code`, `request_id` and fields that depend on the code. Every route can also return 404 `not_found`, 405
-`method_not_allowed` or 503 `unavailable`."""
+also contains `code`, `request_id` and fields that depend on the code. `message` and the texts of `errors` follow
+`Accept-Language`: Arabic, English, French, Portuguese or Swahili; `code` is the same in each language. Every route can
+also return 404 `not_found`, 405 `method_not_allowed` or 503 `unavailable`."""
 ENVELOPE_FIELDS = {"status", "success", "message"}
 
 JSONObject = dict[str, Any]

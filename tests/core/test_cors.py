@@ -85,7 +85,7 @@ def test_cors_vary_origin_separates_cached_responses(client: FlaskClient, path: 
     """A request without Origin does not learn the allowed origins."""
     for headers in ({}, {"Origin": APP_ORIGIN}, {"Origin": UNLISTED_ORIGINS[0]}):
         response = client.get(path, headers=headers)
-        assert response.headers["Vary"] == "Origin"
+        assert "Origin" in response.headers["Vary"].split(", ")
         assert bool(cors_headers(response.headers)) == (headers == {"Origin": APP_ORIGIN})
 
 
@@ -93,7 +93,7 @@ def test_cors_without_origins_sends_no_cors_headers(make_app: MakeApp) -> None:
     app = make_app()
     for route in all_routes(app):
         assert preflight(app.test_client(), route.path, APP_ORIGIN, route.method) == {}
-    assert "Vary" not in app.test_client().get("/countries", headers={"Origin": APP_ORIGIN}).headers
+    assert "Origin" not in app.test_client().get("/countries", headers={"Origin": APP_ORIGIN}).headers["Vary"]
 
 
 @pytest.mark.parametrize(

@@ -59,16 +59,18 @@ def connected_listener(app: Flask) -> Iterator[list[str]]:
         yield signals
 
 
-@pytest.mark.parametrize("country", ["NG", ""])
-def test_profile_fast_path_equals_flask_response(app: Flask, country: str) -> None:
+@pytest.mark.parametrize(("country", "language"), [("NG", "fr-CA, fr;q=0.9"), ("", "xx")])
+def test_profile_fast_path_equals_flask_response(app: Flask, country: str, language: str) -> None:
     fields = {"country": country} if country else {}
+    accepted = {"Accept-Language": language}
     token = UserFactory(app).create_verified(**fields).login_ok()["token"]
-    fast, slow = get_profile(app, token), get_profile(app, token, **FORCE_FLASK)
+    fast, slow = get_profile(app, token, **accepted), get_profile(app, token, **accepted, **FORCE_FLASK)
 
     assert (fast.is_by_flask, slow.is_by_flask) == (False, True)
     assert (fast.status, fast.headers, fast.body) == (slow.status, slow.headers, slow.body)
     assert fast.status == "200 OK"
     assert b"grace@example.com" in fast.body
+    assert fast.headers["Content-Language"] == ("fr" if country else "en")
 
 
 def test_profile_fast_path_works_during_account_deletion(app: Flask) -> None:
@@ -84,11 +86,13 @@ def test_profile_fast_path_works_during_account_deletion(app: Flask) -> None:
 
 def test_refresh_fast_path_equals_flask_response(app: Flask) -> None:
     first = UserFactory(app).create_verified().login_ok()
-    fast = post_refresh(app, first["refresh_token"])
+    accepted = {"Accept-Language": "ar"}
+    fast = post_refresh(app, first["refresh_token"], **accepted)
     rotated = app.json.loads(fast.body)
-    slow = post_refresh(app, rotated["refresh_token"], **FORCE_FLASK)
+    slow = post_refresh(app, rotated["refresh_token"], **accepted, **FORCE_FLASK)
 
     assert (fast.is_by_flask, slow.is_by_flask) == (False, True)
+    assert fast.headers["Content-Language"] == "ar"
     assert fast.headers == {**slow.headers, "Content-Length": str(len(fast.body))}
     other_fields = {name: value for name, value in rotated.items() if "token" not in name}
     assert other_fields == {name: value for name, value in app.json.loads(slow.body).items() if "token" not in name}
@@ -262,4 +266,4 @@ def test_fast_path_cors_vary_header_equals_flask(make_app: MakeApp) -> None:
     fast, slow = get_profile(app, token), get_profile(app, token, **FORCE_FLASK)
 
     assert (fast.is_by_flask, fast.headers) == (False, slow.headers)
-    assert fast.headers["Vary"] == "Origin"
+    assert fast.headers["Vary"] == "Accept-Language, Origin"

@@ -28,6 +28,13 @@ class Mutant:
 
 MUTANTS = (
     Mutant(
+        "fast path differs from Flask",
+        "core/http/fast_path.py",
+        'environ.get("HTTP_ACCEPT_LANGUAGE", "")',
+        '""',
+        ("tests/core/test_fast_path.py::test_profile_fast_path_equals_flask_response",),
+    ),
+    Mutant(
         "personal data in logs",
         "core/observability/log.py",
         "    _state.shows_exception_text = settings.is_development\n",

@@ -10,6 +10,7 @@ from flaskauth.breached_passwords import service as breached_passwords
 from flaskauth.core.context import settings
 from flaskauth.core.errors import APIError
 from flaskauth.core.passwords import hashing
+from flaskauth.core.translations import Text
 
 MAX_LENGTH = 256  # characters
 MAX_BYTES = 1024
@@ -48,7 +49,7 @@ def validate_password(password: str, *, first_name: str, last_name: str, normali
     normalized = hashing.normalize(password)
     min_length = settings().password_min_length
     if len(normalized) < min_length:
-        raise WeakPassword(f"Must be at least {min_length} characters long.")
+        raise WeakPassword(Text("Must be at least {minimum} characters long.", minimum=min_length))
     if normalized.lower() in RANKED_DICTIONARIES["passwords"]:
         raise WeakPassword("Is on the list of the most common passwords.")
     local_part, _, domain = normalized_email.partition("@")

@@ -11,6 +11,7 @@ from flaskauth.core import email_addresses
 from flaskauth.core.context import settings
 from flaskauth.core.email_addresses import InvalidEmail
 from flaskauth.core.http.schemas import Schema, StrictString, UTCTimestamp, fields
+from flaskauth.core.translations import Text
 from flaskauth.mail import link_detection
 
 FORBIDDEN_IN_NAMES = re.compile(r"[<>]|://|www\.")
@@ -57,7 +58,7 @@ class PasswordField(StrictString):
     def _deserialize(self, value: object, attr: str | None, data: Any, **kwargs: Any) -> str:
         text = super()._deserialize(value, attr, data, **kwargs)
         if len(text.encode()) > password_policy.MAX_BYTES:
-            raise ValidationError(f"Must be at most {password_policy.MAX_BYTES} bytes long.")
+            raise ValidationError(Text("Must be at most {maximum} bytes long.", maximum=password_policy.MAX_BYTES))
         return text
 
 

@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import IO, TYPE_CHECKING
 
 from flaskauth.core.errors import Overloaded, ValidationFailed
+from flaskauth.core.translations import Text
 
 if TYPE_CHECKING:
     from PIL.Image import Image, Transpose
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 FORMATS = ("PNG", "JPEG", "WEBP")
 MAX_FILE_SIZE = 5 * 1024 * 1024  # bytes
 MAX_PIXELS = 25_000_000
-TOO_MANY_PIXELS_MESSAGE = f"Must have at most {MAX_PIXELS // 1_000_000} megapixels."
+TOO_MANY_PIXELS_MESSAGE = Text("Must have at most {maximum} megapixels.", maximum=MAX_PIXELS // 1_000_000)
 MAX_SIDE = 32_768  # pixels; Pillow allocates a pointer for each row, whatever the width
 OUTPUT_SIDE = 512  # pixels
 WEBP_QUALITY = 80

@@ -6,6 +6,7 @@ from flaskauth.accounts.schemas import UserSchema
 from flaskauth.avatars import images
 from flaskauth.core.http.schemas import ResponseSchema, fields, message_field
 from flaskauth.core.http.uploads import FileField, UploadSchema
+from flaskauth.core.translations import Text
 
 
 class AvatarRequest(UploadSchema):
@@ -13,7 +14,7 @@ class AvatarRequest(UploadSchema):
 
     avatar = FileField(
         required=True,
-        error_messages={"required": "avatar is required!"},
+        error_messages={"required": Text("{field} is required!", field="avatar")},
         metadata={"description": "PNG, JPEG or WebP; at most 5 MB and 25 megapixels"},
     )
 

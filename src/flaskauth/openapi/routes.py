@@ -7,6 +7,7 @@ from flask import Response, make_response, render_template
 from flaskauth.core.context import settings
 from flaskauth.core.http import pages
 from flaskauth.core.http.request import Blueprint, cached, public
+from flaskauth.core.translations import Text
 from flaskauth.openapi import spec
 from flaskauth.openapi.schemas import HelloResponse, WelcomeResponse
 
@@ -29,7 +30,7 @@ def get_index() -> Response | tuple[dict[str, str | None], dict[str, str]]:
 
     Links to the documentation, the public keys and the development mailbox. A browser gets an HTML page.
     """
-    root, title = settings().public_url, f"Welcome to {settings().app_name}"
+    root, title = settings().public_url, Text("Welcome to {app_name}", app_name=settings().app_name)
     if pages.is_browser_navigation():
         return pages.render_page(title, "This server registers and signs in the users of an application.")
     links = {

@@ -4,7 +4,7 @@ from flaskauth.core.http.schemas import ResponseSchema, Schema, fields, message_
 
 
 class WelcomeResponse(ResponseSchema):
-    message = fields.String(required=True, metadata={"example": "Welcome to flaskauth"})  # contains APP_NAME
+    message = fields.Raw(required=True, metadata={"type": "string", "example": "Welcome to flaskauth"})
     docs = fields.Url(required=True, metadata={"description": "Page that can call every route"})
     openapi = fields.Url(required=True, metadata={"description": "OpenAPI document"})
     jwks = fields.Url(required=True, metadata={"description": "Public keys that verify access tokens"})

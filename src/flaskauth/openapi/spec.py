@@ -37,15 +37,15 @@ Users register, verify their email address with a one-time code, and sign in. A 
 token and a refresh token.
 
 Send JSON objects as `application/json`; unknown fields are rejected. An error response has a stable `code` for
-programs, and a `message` for users that may change. A later version may return further codes: treat an unknown one like
-its status. `request_id` identifies the request in the logs."""
+programs, and a `message` for users, which follows `Accept-Language` and may change. A later version may return further
+codes: treat an unknown one like its status. `request_id` identifies the request in the logs."""
 TAG_DESCRIPTIONS = {
     "Registration": "Register an account and verify its email address.",
     "Sign-in": "Sign in, and confirm the password before a sensitive operation.",
     "Sessions": "Refresh access tokens, sign out, list and revoke sessions.",
     "Passwords": "Reset a forgotten password, and change a known one.",
-    "Profile": "Read and change the profile, list the events and export the data of the current user.",
-    "Account": "Change the email address, secure an account, delete and restore it.",
+    "Profile": "Read, change and export the data of the current user, list the events, and delete the account.",
+    "Account": "Change the email address, revert the change, and report a sign-in.",
     "Avatars": "Upload, remove and get avatars.",
     "Reference": "Countries, regions, public keys and entry points.",
     "Operations": "Health checks and metrics.",

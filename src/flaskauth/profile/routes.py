@@ -1,5 +1,8 @@
 """The routes of the current user's profile, activity and data export."""
 
+from collections.abc import Mapping
+from typing import cast
+
 from flask import Response
 from marshmallow import RAISE
 
@@ -39,11 +42,12 @@ def get_profile(user: SessionUserRow) -> dict[str, object]:
     return {"user": public_fields(user)}
 
 
-def profile_fast_path(environ: Environ) -> object:
+def profile_fast_path(environ: Environ) -> Mapping[str, object] | None:
     """Return the response body of `get_profile`, or None if the request has a body and takes the normal path."""
     if environ.get("CONTENT_LENGTH"):
         return None
-    return PROFILE_SCHEMA.dump({"user": public_fields(load_public_user(bearer_token(environ)))})
+    user = public_fields(load_public_user(bearer_token(environ)))
+    return cast("dict[str, object]", PROFILE_SCHEMA.dump({"user": user}))
 
 
 @bp.post("/edit")

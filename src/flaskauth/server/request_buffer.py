@@ -18,6 +18,7 @@ from granian.rsgi import ProtocolClosed, Scope  # type: ignore[attr-defined]
 from flaskauth.core.errors import APIError, BadRequest, InternalError, Overloaded, TooLarge, Unavailable
 from flaskauth.core.ids import new_secret_id
 from flaskauth.core.observability.log import get_logger
+from flaskauth.core.translations import translate_body
 from flaskauth.server.thread_pool import WorkerThreads
 from flaskauth.server.wsgi_adapter import (
     Application,
@@ -120,23 +121,26 @@ class RequestBuffer:
             await self._delayed_responses.wait()
             protocol.response_bytes(*load_shed.response)
         except APIError as error:
-            self._send_error(protocol, error)
+            self._send_error(protocol, error, headers)
         except Exception as error:
             log.error("unhandled_exception", exc_info=error)
-            self._send_error(protocol, InternalError())
+            self._send_error(protocol, InternalError(), headers)
 
-    def _send_error(self, protocol: HTTPProtocol, error: APIError) -> None:
+    def _send_error(self, protocol: HTTPProtocol, error: APIError, request_headers: RequestHeaders) -> None:
         """Count an error and send its response, which the application does not create."""
         request_id = new_secret_id().hex()
+        accept_language = request_headers.get("accept-language") or ""
+        body, language_headers = translate_body(error.to_dict(request_id), accept_language)
         headers = {
             **dict(self._headers),
+            **language_headers,
             **error.headers,
             "Content-Type": "application/json",
             "X-Request-ID": request_id,
         }
         self._on_error(error.code)
         with suppress(Exception):  # a response has already started, or the client has disconnected
-            protocol.response_bytes(error.status, list(headers.items()), orjson.dumps(error.to_dict(request_id)))
+            protocol.response_bytes(error.status, list(headers.items()), orjson.dumps(body))
 
     @asynccontextmanager
     async def _receive_body(

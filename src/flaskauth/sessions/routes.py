@@ -1,5 +1,7 @@
 """/auth/refresh, /auth/logout, /auth/sessions."""
 
+from collections.abc import Mapping
+
 from flask import request
 
 from flaskauth.accounts.models import User
@@ -42,7 +44,7 @@ def refresh_token(form: dict[str, str]) -> TokenPair:
     return service.refresh(form["refresh_token"], request_time(request.environ))
 
 
-def refresh_fast_path(environ: Environ) -> object:
+def refresh_fast_path(environ: Environ) -> Mapping[str, object] | None:
     """Return the response body of `refresh_token` for the first use of a token, or None to take the normal path."""
     token = _refresh_token(environ)
     if token is None:

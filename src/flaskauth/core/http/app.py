@@ -195,7 +195,8 @@ def _api_error_class(error: HTTPException) -> type[APIError]:
 
 def default_headers(settings: Settings) -> list[tuple[str, str]]:
     """Return the headers of each response, also of responses that are sent without the application."""
-    return [*_fixed_headers(settings), *FALLBACK_HEADERS, *([("Vary", "Origin")] if settings.cors_origins else [])]
+    vary = "Accept-Language, Origin" if settings.cors_origins else "Accept-Language"
+    return [*_fixed_headers(settings), *FALLBACK_HEADERS, ("Vary", vary)]
 
 
 def _fixed_headers(settings: Settings) -> list[tuple[str, str]]:

@@ -19,9 +19,10 @@ from flaskauth.core.errors import APIError, Unavailable
 from flaskauth.core.http import app as http_app
 from flaskauth.core.http.app import AuthFlask
 from flaskauth.core.http.request import Environ, client_ip_from, is_developer, request_id_from
+from flaskauth.core.translations import translate_body
 from flaskauth.settings import Settings
 
-FastPathView = Callable[[Environ], object]
+FastPathView = Callable[[Environ], Mapping[str, object] | None]
 """A view that returns the body of a 200 response, or None to pass the request to Flask.
 
 It runs in an application context without a request context. Flask renders an `APIError` that it raises.
@@ -55,11 +56,13 @@ class FastPathMiddleware:
             self._is_unmodified = _registered_hooks(self._app) == self._initial_hooks
             return self._flask_wsgi_app(environ, start_response)
         view = self._views.get((environ["REQUEST_METHOD"], environ.get("PATH_INFO", "")))
-        body = self._run_view(view, environ) if view and self._is_eligible(environ) else None
-        if body is None:
+        result = self._run_view(view, environ) if view and self._is_eligible(environ) else None
+        if result is None:
             return self._flask_wsgi_app(environ, start_response)
+        translated, language_headers = translate_body(result, environ.get("HTTP_ACCEPT_LANGUAGE", ""))
+        body = orjson.dumps(translated)
         body_headers = [("Content-Length", str(len(body))), ("X-Request-ID", request_id_from(environ))]
-        start_response("200 OK", [*self._headers, *body_headers])
+        start_response("200 OK", [*self._headers, *language_headers.items(), *body_headers])
         return [body]
 
     def _is_eligible(self, environ: Environ) -> bool:
@@ -71,7 +74,7 @@ class FastPathMiddleware:
             and (self._dev_hosts is None or is_developer(environ.get("REMOTE_ADDR", ""), self._dev_hosts))
         )
 
-    def _run_view(self, view: FastPathView, environ: Environ) -> bytes | None:
+    def _run_view(self, view: FastPathView, environ: Environ) -> Mapping[str, object] | None:
         started_at = time.perf_counter()
         with self._app.app_context():
             http_app.bind_request_id(request_id_from(environ))
@@ -86,7 +89,7 @@ class FastPathMiddleware:
             http_app.log_request(
                 self._app, environ["REQUEST_METHOD"], environ["PATH_INFO"], 200, seconds, client_ip_from(environ)
             )
-        return orjson.dumps(result)
+        return result
 
 
 def _error_for_flask(error: Exception, seconds: float) -> APIError | None:

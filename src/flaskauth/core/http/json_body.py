@@ -12,6 +12,7 @@ from flask import Flask, Request, request
 from marshmallow import Schema, ValidationError
 
 from flaskauth.core.errors import BadRequest, TooLarge, UnsupportedMediaType, ValidationFailed
+from flaskauth.core.translations import Text
 
 MAX_BODY_BYTES = 64 * 1024  # bytes
 TRACKING_PARAMETER = re.compile(r"utm_\w+|[gdw]clid|fbclid|msclkid|_")  # "_" makes the URLs of jQuery unique
@@ -95,7 +96,7 @@ def check_content_headers(req: Request) -> None:
     """Raise 400 if a header that describes the body, such as Content-Type, is not ASCII text."""
     for name, value in req.headers:
         if name.startswith("Content-") and not value.isascii():
-            raise BadRequest(message=f"The header {name} must be ASCII text.")
+            raise BadRequest(message=Text("The header {name} must be ASCII text.", name=name))
 
 
 def _check_content_type(req: Request) -> None:
@@ -127,4 +128,5 @@ def _field_name(field: str) -> str:
 def _flatten_messages(messages: object) -> list[str]:
     if isinstance(messages, dict):
         return [message for nested in messages.values() for message in _flatten_messages(nested)]
-    return [str(message) for message in messages] if isinstance(messages, list) else [str(messages)]
+    texts = messages if isinstance(messages, list) else [messages]
+    return [text if isinstance(text, str) else str(text) for text in texts]

@@ -17,6 +17,7 @@ from flaskauth.core import clock
 from flaskauth.core.context import settings
 from flaskauth.core.errors import APIError
 from flaskauth.core.ids import new_secret_id
+from flaskauth.core.translations import select_language, translate_body
 from flaskauth.settings import Network
 
 Environ = WSGIEnvironment
@@ -68,8 +69,13 @@ class RouteView(Protocol):
 
 
 def json_response(body: object, headers: Mapping[str, str]) -> Response:
-    """Return a response with a compact JSON body in UTF-8."""
-    return Response(orjson.dumps(body), mimetype="application/json", headers=headers)
+    """Return a response with a compact JSON body in UTF-8, and its message in the language of the client."""
+    if not (isinstance(body, Mapping) and "success" in body):
+        return Response(orjson.dumps(body), mimetype="application/json", headers=headers)
+    translated, language_headers = translate_body(body, request.headers.get("Accept-Language", ""))
+    response = Response(orjson.dumps(translated), mimetype="application/json", headers={**language_headers, **headers})
+    response.vary.add("Accept-Language")
+    return response
 
 
 def public(view: V) -> V:
@@ -218,11 +224,7 @@ def user_agent() -> str:
 
 def preferred_language(offered: Sequence[str]) -> str:
     """Return the offered language that Accept-Language prefers, else the first one. "pt-BR" matches "pt"."""
-    for tag, quality in request.accept_languages:
-        for choice in (tag.lower(), tag.lower().partition("-")[0]):
-            if quality and choice in offered:
-                return choice
-    return offered[0]
+    return select_language(request.headers.get("Accept-Language", ""), offered)
 
 
 @lru_cache(maxsize=4096)

@@ -9,6 +9,7 @@ from apiflask import Schema
 from marshmallow import EXCLUDE, RAISE, ValidationError, fields, post_load, validates_schema
 
 from flaskauth.core.clock import to_rfc3339
+from flaskauth.core.translations import Text
 
 MAX_ID = 2**53 - 1
 
@@ -26,7 +27,11 @@ class StrictString(fields.String):
         if "\x00" in text or any("\ud800" <= character <= "\udfff" for character in text):
             raise ValidationError("Contains invalid characters.")
         if not self.min_length <= len(text) <= self.max_length:
-            raise ValidationError(f"Must be {self.min_length} to {self.max_length} characters long.")
+            raise ValidationError(
+                Text(
+                    "Must be {minimum} to {maximum} characters long.", minimum=self.min_length, maximum=self.max_length
+                )
+            )
         return text
 
 
@@ -72,7 +77,8 @@ class RequestSchema(Schema):
         unknown = RAISE
 
     def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
-        field_obj.error_messages = {**field_obj.error_messages, "required": f"{field_name} is required!"}
+        required = Text("{field} is required!", field=field_name)
+        field_obj.error_messages = {**field_obj.error_messages, "required": required}
         super().on_bind_field(field_name, field_obj)
 
     @post_load
