@@ -8,7 +8,7 @@ from inspect import iscoroutinefunction
 import click
 from sqlalchemy.exc import SQLAlchemyError
 
-from flaskauth import health, metrics, migrations, openapi
+from flaskauth import flask_commands, health, metrics, migrations, openapi
 from flaskauth.account_deletion import erasure
 from flaskauth.account_deletion import routes as account_deletion_routes
 from flaskauth.accounts import service as accounts
@@ -114,6 +114,7 @@ def create_app(settings: Settings | None = None) -> AuthFlask:
     background.init_app(app, () if settings.redis_url else periodic_jobs())
     cors.init_app(app, settings)
     app.jinja_env.globals["current_user"] = current_user
+    flask_commands.init_app(app)
     for warning in settings.warnings():
         logger.warning("configuration_warning", detail=warning)
     app.wsgi_app = FastPathMiddleware(app, FAST_PATH_VIEWS)  # type: ignore[method-assign]

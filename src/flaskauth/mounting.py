@@ -13,6 +13,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from flask import Flask, Response
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
+from flaskauth import flask_commands
 from flaskauth.core import context
 from flaskauth.core.errors import APIError
 from flaskauth.core.http.app import error_response
@@ -48,6 +49,7 @@ def mount(app: Flask, server: Flask, prefix: str) -> None:
     templates.use_application(server, app)
     app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {prefix: _with_root_path(server)})  # type: ignore[method-assign]
     app.register_error_handler(APIError, _handle_api_error)
+    flask_commands.init_app(app)
     app.jinja_env.globals["current_user"] = current_user  # a context processor of the application takes precedence
     logging.getLogger("werkzeug").removeFilter(log.is_not_request_line)  # the host application does not log its own
     # The background worker, which sends mail, starts with the first request to either application.

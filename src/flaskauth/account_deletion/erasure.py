@@ -33,6 +33,12 @@ def purge() -> int:
     return sum(_try_erase(user) for user in accounts.due_for_deletion(BATCH_SIZE))
 
 
+def erase_now(user: User) -> bool:
+    """Erase a user without delay, and mail them. Return False if rows of the application refer to the user."""
+    accounts.make_deletion_due(user.id)
+    return _try_erase(user)
+
+
 def _try_erase(user: User) -> bool:
     """Erase the user, or postpone the deletion if it fails. Return True if this call erased the user.
 

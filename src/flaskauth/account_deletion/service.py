@@ -22,10 +22,15 @@ def request_deletion(auth: AuthContext) -> datetime:
     Raises:
         InvalidToken: the session was revoked during this call.
     """
-    user, due_at = lock_session(auth), clock.now() + DELETION_DELAY
+    return schedule(lock_session(auth), auth.session.id)
+
+
+def schedule(user: User, session_id: int | None = None) -> datetime:
+    """Schedule the deletion of a locked user like `request_deletion`, for a session or for an operator."""
+    due_at = clock.now() + DELETION_DELAY
     accounts.schedule_deletion(user.id, due_at)
     _revoke_access(user)
-    audit.record("account_closed", user_id=user.id, session_id=auth.session.id)
+    audit.record("account_closed", user_id=user.id, session_id=session_id)
     mail.notify(
         "account_deletion/deletion_scheduled", user, expires_at=due_at, deletion_due_at=format_timestamp(due_at)
     )

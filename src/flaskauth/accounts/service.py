@@ -210,9 +210,15 @@ def restore_email(user_id: int, email: str, normalized_email: str) -> bool:
     return execute_count(update(User).where(User.id == user_id).values(**values)) == 1
 
 
-def clear_password(user_id: int) -> None:
-    """Remove the password, so that only a password reset restores access."""
-    execute_count(update(User).where(User.id == user_id).values(password_hash=None))
+def set_password(user_id: int, password_hash: str | None) -> None:
+    """Store a password hash. Without one, only a password reset restores access."""
+    execute_count(update(User).where(User.id == user_id).values(password_hash=password_hash))
+
+
+def verify_email(user_id: int) -> bool:
+    """Mark the email address as verified. Return True if it was not."""
+    unverified = update(User).where(User.id == user_id, User.is_verified.is_(False))
+    return execute_count(unverified.values(is_verified=True)) == 1
 
 
 def email_change_ids(user_id: int) -> Select[bytes]:
@@ -260,6 +266,11 @@ def postpone_deletion(user_id: int, until: datetime) -> None:
     execute_count(
         update(User).where(User.id == user_id, User.deletion_due_at <= clock.now()).values(deletion_due_at=until)
     )
+
+
+def make_deletion_due(user_id: int) -> None:
+    """Make the deletion of a user due now."""
+    execute_count(update(User).where(User.id == user_id).values(deletion_due_at=clock.now()))
 
 
 def edit(user: User, **changes: object) -> User:

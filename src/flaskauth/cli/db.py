@@ -22,7 +22,7 @@ def upgrade(to: str) -> None:
 
     Waits for a concurrent migration, and resumes an interrupted one.
     """
-    url = Settings.load().database_url
+    url = (installation.flask_settings() or Settings.load()).database_url
     with output.progress_bar() as bar:
         revisions = bar.add_task("Revisions", total=migrations.count_pending(url, to))
         migrations.upgrade(url, to, lambda: bar.advance(revisions))

@@ -3,17 +3,12 @@
 import logging
 
 import click
-from sqlalchemy.exc import SQLAlchemyError
 
-from flaskauth import migrations
-from flaskauth.app import UNDECRYPTABLE_KEYS, create_base_app
+from flaskauth.app import create_base_app
 from flaskauth.cli import audit, db, installation, mail, output, passwords, templates, users
 from flaskauth.core import clock
 from flaskauth.core.clock import to_rfc3339
-from flaskauth.core.crypto import DecryptionError
-from flaskauth.core.db.error_messages import driver_error, is_schema_missing
 from flaskauth.core.db.session import transaction
-from flaskauth.core.errors import Unavailable
 from flaskauth.core.observability import log
 from flaskauth.server import run as server_run
 from flaskauth.sessions import service as sessions
@@ -25,14 +20,8 @@ class CommandGroup(click.Group):
     """Reports errors of the database, the migrations and the signing keys as messages without a traceback."""
 
     def invoke(self, ctx: click.Context) -> object:
-        try:
+        with output.report_errors():
             return super().invoke(ctx)
-        except DecryptionError:
-            raise click.ClickException(UNDECRYPTABLE_KEYS) from None
-        except migrations.MigrationError as error:
-            raise click.ClickException(str(error)) from None
-        except (SQLAlchemyError, Unavailable) as error:
-            raise click.ClickException(_database_error_message(error)) from None
 
 
 @click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -71,11 +60,12 @@ def doctor(ctx: click.Context, as_json: bool, strict: bool) -> None:
     from flaskauth.doctor.runner import run_doctor  # noqa: PLC0415
 
     log.configure(logging.CRITICAL)
+    app_settings = installation.flask_settings()
     settings, errors = Settings.load_with_errors()
-    if not errors:
+    if not (app_settings or errors):
         installation.require_installation(settings)
     with report.progress():
-        findings = run_doctor(create_base_app)
+        findings = run_doctor(create_base_app, app_settings)
     ok = report.is_ok(findings, strict=strict)
     if as_json:
         click.echo(report.to_json(findings, ok=ok))
@@ -152,12 +142,3 @@ main.add_command(users.users)
 main.add_command(audit.audit)
 main.add_command(mail.mail)
 main.add_command(templates.templates)
-
-
-def _database_error_message(error: Exception) -> str:
-    """Return the driver's message, without the SQL statement, and how to fix the error."""
-    reason = driver_error(error)
-    driver_message = ": ".join(map(str, reason.args)) or reason
-    if is_schema_missing(error):
-        return f"The database is not up to date ({driver_message}). Run: flaskauth db upgrade"
-    return f"Database error: {driver_message}\nCheck the database and SQLALCHEMY_DATABASE_URI. Run: flaskauth doctor"

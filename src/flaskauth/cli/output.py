@@ -1,23 +1,49 @@
 """Shared by the commands: the application without routes, tables and progress bars."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
+import click
+import orjson
+from flask import Flask
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
+from sqlalchemy.exc import SQLAlchemyError
 
-from flaskauth.app import create_base_app
+from flaskauth import migrations
+from flaskauth.app import UNDECRYPTABLE_KEYS, create_base_app
 from flaskauth.cli import installation
-from flaskauth.core.http.app import AuthFlask
+from flaskauth.core.crypto import DecryptionError
+from flaskauth.core.db.error_messages import driver_error, is_schema_missing
+from flaskauth.core.errors import Unavailable
 from flaskauth.core.observability import log
 from flaskauth.doctor import report
 
 
-def load_app(level: int = logging.INFO) -> AuthFlask:
-    """Create the application without routes, and log from this level on."""
+def load_app(level: int = logging.INFO) -> Flask:
+    """Return the application without routes, and log from this level on. `flask auth` uses its own application."""
     log.configure(level)
-    return create_base_app(installation.load_settings())
+    return installation.flask_server() or create_base_app(installation.load_settings())
+
+
+@contextmanager
+def report_errors() -> Iterator[None]:
+    """Report errors of the database, the migrations and the signing keys as messages without a traceback."""
+    try:
+        yield
+    except DecryptionError:
+        raise click.ClickException(UNDECRYPTABLE_KEYS) from None
+    except migrations.MigrationError as error:
+        raise click.ClickException(str(error)) from None
+    except (SQLAlchemyError, Unavailable) as error:
+        raise click.ClickException(_database_error_message(error)) from None
+
+
+def print_json(value: object) -> None:
+    """Print JSON for scripts."""
+    click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2))
 
 
 def print_table(headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
@@ -34,3 +60,12 @@ def progress_bar() -> Progress:
     """Return a progress bar on standard error, disabled if that is not a terminal."""
     console = Console(stderr=True)
     return Progress(console=console, transient=True, disable=not console.is_terminal)
+
+
+def _database_error_message(error: Exception) -> str:
+    """Return the driver's message, without the SQL statement, and how to fix the error."""
+    reason = driver_error(error)
+    driver_message = ": ".join(map(str, reason.args)) or reason
+    if is_schema_missing(error):
+        return f"The database is not up to date ({driver_message}). Run: flaskauth db upgrade"
+    return f"Database error: {driver_message}\nCheck the database and SQLALCHEMY_DATABASE_URI. Run: flaskauth doctor"

@@ -66,10 +66,13 @@ class CheckThread(threading.Thread):
         )
 
 
-def run_doctor(create_app: Callable[[Settings], Flask]) -> list[Finding]:
-    """Return all findings. `create_app` creates the application for the settings, without routes."""
+def run_doctor(create_app: Callable[[Settings], Flask], app_settings: Settings | None = None) -> list[Finding]:
+    """Return all findings. `create_app` creates the application for the settings, without routes.
+
+    The settings are those of an application, or are loaded.
+    """
     try:
-        settings, errors = configuration.load_settings()
+        settings, errors = (app_settings, []) if app_settings else configuration.load_settings()
         app = create_app(settings)
     except Exception as error:  # noqa: BLE001 (an unreadable .env, a driver that is not installed, ...)
         return _settings_unreadable(error)

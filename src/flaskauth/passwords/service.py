@@ -117,6 +117,20 @@ def change_password(auth: AuthContext, current_password: str, password: str) -> 
     _revoke_access(user, except_session=auth.session)
 
 
+@hashing.reserves_hash_slot
+def set_password(user: User, password: str) -> None:
+    """Set the password of a user for an operator, revoke all sessions and pending codes, and notify the user.
+
+    Raises:
+        WeakPassword, Overloaded
+    """
+    user_id = user.id
+    password_hash = _validate_and_hash(password, user)
+    accounts.set_password(user_id, password_hash)
+    audit.record("password_set", user_id=user_id)
+    _revoke_access(user)
+
+
 def _apply_reset(form: PasswordResetData) -> User:
     """Verify the code and store the new password. Return the user.
 

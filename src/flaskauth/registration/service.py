@@ -23,6 +23,10 @@ from flaskauth.registration.pending import PURPOSE, NewRegistration
 FIRST_RESEND_SECONDS = codes.FIRST_RESEND_DELAY.total_seconds()
 
 
+class EmailTaken(LookupError):
+    """The email address belongs to a user, or is reserved for its previous owner."""
+
+
 @dataclass(frozen=True)
 class RegistrationData:
     """The body of a registration request."""
@@ -83,6 +87,34 @@ def register(form: RegistrationData) -> bytes:
         return duplicate.id
     new = NewRegistration(form.email, password_hash, form.first_name, form.last_name, country_id, form.locale)
     return pending.create(new, owner)
+
+
+@hashing.reserves_hash_slot
+def create_user(form: RegistrationData) -> User:
+    """Create a user with a verified email address for an operator. Codes of its pending registrations are revoked.
+
+    Raises:
+        EmailTaken, WeakPassword, ValidationFailed, Overloaded
+    """
+    country_id, normalized_email = accounts.resolve_country_id(form.country), form.email.normalized
+    password_policy.validate_password(
+        form.password, first_name=form.first_name, last_name=form.last_name, normalized_email=normalized_email
+    )
+    password_hash = hashing.hash_password(form.password)
+    if accounts.get_email_owner(normalized_email):
+        raise EmailTaken
+    codes.revoke_for_purpose(PURPOSE, normalized_email)
+    user = accounts.create(
+        email=form.email.original,
+        normalized_email=normalized_email,
+        password_hash=password_hash,
+        first_name=form.first_name,
+        last_name=form.last_name,
+        country_id=country_id,
+        locale=form.locale,
+    )
+    audit.record("user_created", user_id=user.id)
+    return user
 
 
 def verify(data: VerificationData) -> User:

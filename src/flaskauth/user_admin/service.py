@@ -1,14 +1,15 @@
-"""Show, disable and enable a user."""
+"""List, show, verify, disable and enable users."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from flaskauth import audit
 from flaskauth.accounts import service as accounts
 from flaskauth.accounts.models import User
 from flaskauth.core import clock
-from flaskauth.core.db.session import execute_count
+from flaskauth.core.db.session import db, execute_count
 from flaskauth.core.email_addresses import EmailAddress
 from flaskauth.core.passwords import legacy
 from flaskauth.one_time_codes import service as codes
@@ -38,10 +39,28 @@ def get_summary(email: EmailAddress) -> UserSummary:
     Raises:
         UserNotFound
     """
-    user = _find(email)
+    user = find(email)
     password_hash = user.password_hash
     scheme = (legacy.scheme_name(password_hash) or UNKNOWN_HASH) if password_hash else NO_PASSWORD
     return UserSummary(user, len(sessions.active_sessions(user.id)), scheme)
+
+
+def list_newest(limit: int) -> Sequence[User]:
+    """Return the newest users."""
+    return db.session.scalars(select(User).order_by(User.id.desc()).limit(limit)).all()
+
+
+def verify_email(email: EmailAddress) -> bool:
+    """Mark the email address of a user as verified. Return False if it was already.
+
+    Raises:
+        UserNotFound
+    """
+    user = find(email)
+    if not accounts.verify_email(user.id):
+        return False
+    audit.record("user_verified", user_id=user.id)
+    return True
 
 
 def disable(email: EmailAddress) -> bool:
@@ -52,7 +71,7 @@ def disable(email: EmailAddress) -> bool:
     Raises:
         UserNotFound
     """
-    user = _find(email)
+    user = find(email)
     not_disabled = update(User).where(User.id == user.id, User.disabled_at.is_(None))
     if not execute_count(not_disabled.values(disabled_at=clock.now())):
         return False
@@ -70,7 +89,7 @@ def enable(email: EmailAddress) -> bool:
     Raises:
         UserNotFound
     """
-    user = _find(email)
+    user = find(email)
     disabled = update(User).where(User.id == user.id, User.disabled_at.is_not(None))
     if not execute_count(disabled.values(disabled_at=None)):
         return False
@@ -78,7 +97,12 @@ def enable(email: EmailAddress) -> bool:
     return True
 
 
-def _find(email: EmailAddress) -> User:
+def find(email: EmailAddress) -> User:
+    """Return the user of an email address.
+
+    Raises:
+        UserNotFound
+    """
     user = accounts.find_by_email(email.normalized)
     if user is None:
         raise UserNotFound

@@ -149,10 +149,13 @@ def init_app(app: Flask, jobs: Sequence[PeriodicJob]) -> BackgroundWorker:
 
 
 def run_soon(work: Callable[[*Ts], object], *args: *Ts) -> None:
-    """Run the work in the background thread of the current application, after the response."""
-    worker = current_app.extensions[KEY]
-    assert isinstance(worker, BackgroundWorker)
-    worker.enqueue(work, *args)
+    """Run the work in the background thread of the current application, after the response.
+
+    A command has no such thread: it leaves the work to the periodic job of a server or worker.
+    """
+    worker: BackgroundWorker | None = current_app.extensions.get(KEY)
+    if worker:
+        worker.enqueue(work, *args)
 
 
 def _claim(name: str, interval: timedelta) -> bool:
