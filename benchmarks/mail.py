@@ -59,7 +59,7 @@ def measure(mail_count: int = MAIL_COUNT) -> Measurements:
         queue = Client.from_url(redis.url)
         wait_until(lambda: int(queue.llen("flaskauth")) >= mail_count)  # type: ignore[arg-type]
         with workspace.start(*WORKER_COMMAND) as worker:
-            worker.wait_for_output("ready.")
+            worker.wait_for_output("worker_started")
             started = time.monotonic()
             wait_until(lambda: server.in_transaction(partial(count_sent)) >= mail_count)
             worker.terminate(60)

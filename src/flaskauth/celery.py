@@ -1,22 +1,26 @@
 """The Celery application. Run it with `celery -A flaskauth.celery worker --loglevel=INFO --beat`."""
 
 import sys
+from importlib.metadata import version
 
 import click
 from celery import Celery
-from celery.signals import setup_logging, worker_process_init
+from celery.signals import setup_logging, worker_process_init, worker_ready
 
 from flaskauth.app import create_app, periodic_jobs
 from flaskauth.core.db.session import db
 from flaskauth.core.http.app import AuthFlask
+from flaskauth.core.jobs import celery_log
 from flaskauth.core.jobs.background import PeriodicJob
 from flaskauth.core.jobs.celery_app import get_celery
-from flaskauth.core.observability import log
+from flaskauth.core.observability.log import get_logger
 from flaskauth.mail.delivery import deliver
 from flaskauth.mail.dispatch import TASK_NAME
 from flaskauth.settings import Settings
 
 TASK_PREFIX = "flaskauth."
+
+log = get_logger(__name__)
 
 
 def _load_settings() -> Settings:
@@ -64,8 +68,14 @@ def _drop_inherited_connections(**_kwargs: object) -> None:
 
 
 @setup_logging.connect  # type: ignore[untyped-decorator]
-def _configure_logging(**_kwargs: object) -> None:
-    log.configure()
+def _keep_logging(**_kwargs: object) -> None:
+    """Keep Celery from configuring logging: its records of each task are below the level WARNING of the root logger."""
+    celery_log.init()
+
+
+@worker_ready.connect  # type: ignore[untyped-decorator]
+def _log_start(**_kwargs: object) -> None:
+    log.info("worker_started", version=version("flaskauth"), processes=app.conf.worker_concurrency)
 
 
 flask_app = _create_app()

@@ -62,7 +62,7 @@ def start_services(machine: Machine) -> None:
     machine.nginx.start()
     with closing(machine.client()) as http_client:
         server.wait_until(http_client.is_ready)
-    worker.wait_for_output("ready.")
+    worker.wait_for_output("worker_started")
 
 
 @pytest.fixture

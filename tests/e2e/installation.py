@@ -70,7 +70,7 @@ class Installation:
     def start_worker(self) -> RunningProcess:
         command = ("celery", "-A", "flaskauth.celery", "worker", "--loglevel=INFO", "--beat")
         self.worker = self._start(command, "worker.log")
-        return self.worker.wait_for_output("ready.")
+        return self.worker.wait_for_output("worker_started")
 
     def _start(self, command: tuple[str, ...], log: str, workspace: Workspace | None = None) -> RunningProcess:
         self._started.append((workspace or self.workspace).start(*command, log=log))

@@ -1,6 +1,7 @@
 """The documented production setup with MariaDB, Redis, Celery and SMTP over STARTTLS: scenarios and bursts."""
 
 import base64
+import json
 import os
 import signal
 from collections import Counter
@@ -120,6 +121,27 @@ def test_leak_scanner_finds_secrets_in_any_encoding(installation: Installation, 
         f"{installation.secret!r} in file scratch.log",
     }
     assert leaks.find_email_addresses({"log": dump["file scratch.log"]}) == {b"grace@example.com"}
+
+
+def test_server_logs_one_line_at_start(installation: Installation) -> None:
+    lines = [json.loads(line) for line in installation.server.output.splitlines()]
+    [line] = [line for line in lines if line["event"] == "started"]
+
+    assert {name: line[name] for name in ("listen", "workers", "database", "level")} == {
+        "listen": f"127.0.0.1:{installation.port}",
+        "workers": 2,
+        "database": "mysql",
+        "level": "info",
+    }
+    assert line["version"]
+
+
+def test_worker_logs_no_periodic_tasks(installation: Installation) -> None:
+    """The mail sweep alone would write 86,000 lines a day."""
+    installation.worker.wait_for_output("worker_started")
+
+    assert "mail.sweep[" not in installation.worker.output
+    assert "Scheduler: Sending" not in installation.worker.output
 
 
 def test_connections_reach_both_server_processes(installation: Installation, new_user: NewUser) -> None:

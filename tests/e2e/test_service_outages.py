@@ -148,7 +148,7 @@ def test_worker_delivering_mail_survives_redis_crash(installation: Installation,
     first.register()
     installation.worker.wait_until(lambda: installation.execute_sql(SELECT_LEASED) == 1)
     installation.redis.kill()
-    installation.worker.wait_for_output("Trying to re-establish the connection")
+    installation.worker.wait_for_output("redis_unavailable")
     installation.redis.start()
     installation.sink.stop()
     installation.sink.mode = "ok"

@@ -11,14 +11,12 @@ from flask import current_app
 from flaskauth.core.context import settings
 from flaskauth.core.jobs import background
 from flaskauth.core.jobs.celery_app import get_celery
-from flaskauth.core.observability.log import get_logger
+from flaskauth.core.observability import redis_outage
 from flaskauth.mail.delivery import deliver
 
 EXTENSION_KEY = "flaskauth.mail.broker"
 TASK_NAME = "flaskauth.mail.deliver"
 BROKER_RETRY_INTERVAL = 5.0  # seconds between attempts to reach an unavailable broker
-
-log = get_logger(__name__)
 
 
 @dataclass
@@ -45,6 +43,6 @@ def _publish(mail_id: int) -> bool:
         get_celery(current_app).send_task(TASK_NAME, [mail_id], retry=False, ignore_result=True)
     except Exception as error:  # noqa: BLE001 (whatever the broker's error is, this process sends the mail)
         broker.unavailable_until = time.monotonic() + BROKER_RETRY_INTERVAL
-        log.warning("broker_unavailable", error=type(error).__name__)
+        redis_outage.report(error)
         return False
     return True

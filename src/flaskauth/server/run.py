@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
+from importlib.metadata import version
 from urllib.error import HTTPError
 
 import click
@@ -25,9 +26,12 @@ from flaskauth.core.db.session import dispose_engines
 from flaskauth.core.http.app import AuthFlask, default_headers
 from flaskauth.core.jobs import background
 from flaskauth.core.observability import metrics as core_metrics
+from flaskauth.core.observability.log import get_logger
 from flaskauth.server.request_buffer import RequestBuffer
 from flaskauth.sessions.device_names import device_name
 from flaskauth.settings import Settings, is_loopback
+
+log = get_logger(__name__)
 
 READER_THREADS = 8  # per process; more threads would only compete for the GIL
 WRITERS_PER_CONNECTION = 2  # threads; a request that waits for a password hash uses a thread, but no connection
@@ -64,6 +68,7 @@ def serve(host: str, port: int, workers: int | None) -> None:
         core_metrics.enable_multiprocess()
     _preload_app()
     _reset_sigterm_in_workers()
+    _log_start(settings, f"{host}:{port}")
     _DrainingServer(
         "flaskauth.server.run:application",
         factory=True,
@@ -80,6 +85,18 @@ def serve(host: str, port: int, workers: int | None) -> None:
         workers_kill_timeout=WORKER_KILL_TIMEOUT,
         log_enabled=False,
     ).serve()
+
+
+def _log_start(settings: Settings, address: str) -> None:
+    """Log that the server starts. Development prints its URLs instead."""
+    if not settings.is_development:
+        log.info(
+            "started",
+            version=version("flaskauth"),
+            listen=address,
+            workers=settings.web_concurrency,
+            database=settings.database_url.get_backend_name(),
+        )
 
 
 class _DrainingServer(MPServer):

@@ -18,7 +18,7 @@ from flaskauth.core.errors import TooManyRequests
 from flaskauth.core.http.memory_storage import InMemoryStorage
 from flaskauth.core.http.request import Environ, client_ip_from, network_of, raises
 from flaskauth.core.observability import metrics as core_metrics
-from flaskauth.core.observability.log import get_logger
+from flaskauth.core.observability import redis_outage
 from flaskauth.settings import Settings
 
 P = ParamSpec("P")
@@ -28,8 +28,6 @@ KEY = "flaskauth.request_limits"
 COUNTED_LIMITS = "flaskauth.counted_limits"
 REDIS_TIMEOUT = 0.5  # seconds
 REDIS_RETRY_SECONDS = 5.0  # seconds between attempts while Redis is unavailable
-
-log = get_logger(__name__)
 
 
 class LimitedView(Protocol):
@@ -59,9 +57,9 @@ class RequestLimiter:
         if self._shared and time.monotonic() >= self._redis_retry_at:
             try:
                 return check(self._shared, self._shared_factor)
-            except StorageError:
+            except StorageError as error:
                 self._redis_retry_at = time.monotonic() + REDIS_RETRY_SECONDS
-                log.warning("redis_unavailable", detail="rate limits are counted per process until Redis is back")
+                redis_outage.report(error.storage_error)
         return check(self._local, self._local_factor)
 
 
