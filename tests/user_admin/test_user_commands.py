@@ -13,10 +13,10 @@ from tests.support.users import PASSWORD, Mailbox, UserFactory, bearer
 from tests.user_admin.helpers import AdminCLI, all_users, user_by_email, user_row
 
 from flaskauth import mount
+from flaskauth.cli.main import main
 from flaskauth.core import clock
 from flaskauth.core.observability import log
 from flaskauth.mail.models import OutboxMail
-from flaskauth.mail.rendering import languages
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
@@ -43,7 +43,6 @@ def test_users_create_user_can_log_in(app: Flask, admin_cli: AdminCLI) -> None:
     assert (profile["id"], profile["is_verified"], profile["country"]["code"]) == (user["id"], True, "NG")
     assert single_event(app, "user_created").user_id == user["id"]
     assert templates(app) == []
-    assert "fr" in languages()
 
 
 def test_users_create_closes_pending_registrations(app: Flask, admin_cli: AdminCLI) -> None:
@@ -190,7 +189,7 @@ def test_flask_auth_lists_all_commands_but_serve(make_app: MakeApp) -> None:
     mount(host, make_app(), "/accounts")
 
     commands = re.findall(r"^  ([a-z]+) ", host.test_cli_runner().invoke(args=["auth", "--help"]).output, re.MULTILINE)
-    assert commands == ["audit", "db", "doctor", "keys", "mail", "passwords", "sessions", "users"]
+    assert commands == sorted({*main.commands} - {"serve"})
     assert "auth " in host.test_cli_runner().invoke(args=["--help"]).output
 
 
