@@ -323,8 +323,16 @@ TIMES = (
         ),
         Row("Connections", "{}", "process", PROCESS, "wait", ("server.run.MAX_CONNECTIONS",)),
         Row(
-            *("Requests waiting for a thread", "{}, for reads and for writes", "process", PROCESS, "503 `overloaded`"),
+            *("Requests waiting for a thread", "{}, of each kind", "process", PROCESS, "503 `overloaded`"),
             ("server.thread_pool.MAX_QUEUED",),
+        ),
+        Row(
+            *("Data exports being sent", "{} concurrent", "process", PROCESS, "the next exports wait"),
+            ("server.request_buffer.EXPORT_THREADS",),
+        ),
+        Row(
+            *("Avatars being read", "{} concurrent", "process", PROCESS, "the next avatars wait"),
+            ("server.request_buffer.AVATAR_THREADS",),
         ),
         Row(
             *("Delayed 503 responses", "{} concurrent", "process", PROCESS, "503 without the delay"),

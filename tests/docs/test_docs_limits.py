@@ -81,6 +81,7 @@ EXCLUDED_PREFIXES = {
     "health.": "thresholds of the health check",
     "mail.delivery.": "retries towards the mail server",
     "mail.link_detection.": "detection of links in names",
+    "mail.smtp.": "replies of the mail server",
     "migrations.": "a command",
     "server.request_buffer.MAX_SMALL_BODY": "larger bodies need an upload slot, which the page lists",
     "server.request_buffer.MAX_UPLOAD_BODY": "above the avatar limit, which the page lists",

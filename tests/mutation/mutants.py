@@ -312,6 +312,13 @@ MUTANTS = (
         ("tests/registration/test_verification_ambiguous.py",),
     ),
     Mutant(
+        "slow request blocks fast ones",
+        "server/request_buffer.py",
+        "if scope.path.startswith(path)), self._readers",
+        "if scope.path.endswith(path)), self._readers",
+        ("tests/server/test_slow_reads.py",),
+    ),
+    Mutant(
         "limit turned against the user",
         "registration/pending.py",
         """        codes.suppress_expired(code)

@@ -1,6 +1,7 @@
 """A WSGI application behind the request buffer that returns its environ, for `granian --interface rsgi`."""
 
 import json
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -9,17 +10,19 @@ from typing import Any
 from flaskauth.core.errors import APIError
 from flaskauth.core.http.app import default_headers
 from flaskauth.core.observability import log
-from flaskauth.server.request_buffer import RequestBuffer
+from flaskauth.server.request_buffer import SLOW_READS, RequestBuffer
 from flaskauth.settings import Settings
 
 MIB = 1024 * 1024
+released = threading.Event()
 
 
 def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
     """Return the environ and the size of the body as JSON, except for these paths.
 
-    `/held?N` waits N seconds first. `/fails` raises. `/long?N` streams N MiB without a Content-Length; `/breaks?N`
-    raises after N MiB. `/later` returns 503, and `/later?1` returns 503 with Retry-After.
+    `/held?N` waits N seconds first. `/users/export` and `/avatars/` wait for `POST /release`. `/fails` raises.
+    `/long?N` streams N MiB without a Content-Length; `/breaks?N` raises after N MiB. `/later` returns 503, and
+    `/later?1` returns 503 with Retry-After.
     """
     if environ["PATH_INFO"] == "/later":
         headers = [("Retry-After", "1"), ("X-Custom", "yes")] if environ["QUERY_STRING"] else []
@@ -37,6 +40,10 @@ def _respond(environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:
         return
     if environ["PATH_INFO"] == "/fails":
         raise RuntimeError("a secret in the exception")
+    if environ["PATH_INFO"].startswith(tuple(SLOW_READS)):
+        released.wait(20)
+    if environ["PATH_INFO"] == "/release":
+        released.set()
     if environ["PATH_INFO"] == "/held":
         time.sleep(float(environ["QUERY_STRING"]))
     try:

@@ -42,6 +42,11 @@ OVERLOAD_DELAY = 0.5  # seconds
 MAX_DELAYED_RESPONSES = 256  # per process; more would leave too few connections for other clients
 
 CLOSE_HEADERS = (("Connection", "close"),)
+# Reads that can take seconds have threads of their own, by the beginning of the path. An export of many events computes
+# for seconds; an avatar may come from a bucket that does not respond.
+EXPORT_THREADS = 2
+AVATAR_THREADS = 8
+SLOW_READS = {"/users/export": EXPORT_THREADS, "/avatars/": AVATAR_THREADS}
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}  # RFC 9110 9.2.1: safe methods
 
 log = get_logger(__name__)
@@ -97,6 +102,7 @@ class RequestBuffer:
         self.app = app
         self._on_error = on_error or _do_nothing
         self._is_draining = is_draining
+        self._slow_readers = {path: WorkerThreads(threads, "slow-reader") for path, threads in SLOW_READS.items()}
         self._readers, self._writers = WorkerThreads(reader_threads, "reader"), WorkerThreads(writer_threads, "writer")
         self._headers = headers
         self._upload_slots = asyncio.Semaphore(MAX_CONCURRENT_UPLOADS)
@@ -104,7 +110,7 @@ class RequestBuffer:
 
     async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
         """Handle a request."""
-        threads = self._readers if scope.method in SAFE_METHODS else self._writers
+        threads = self._select_threads(scope)
         headers = scope.headers
         content_length = None if "transfer-encoding" in headers else headers.get("content-length", "0")
         try:
@@ -125,6 +131,13 @@ class RequestBuffer:
         except Exception as error:
             log.error("unhandled_exception", exc_info=error)
             self._send_error(protocol, InternalError(), headers)
+
+    def _select_threads(self, scope: Scope) -> WorkerThreads:
+        if scope.method not in SAFE_METHODS:
+            return self._writers
+        return next(
+            (threads for path, threads in self._slow_readers.items() if scope.path.startswith(path)), self._readers
+        )
 
     def _send_error(self, protocol: HTTPProtocol, error: APIError, request_headers: RequestHeaders) -> None:
         """Count an error and send its response, which the application does not create."""
