@@ -47,6 +47,12 @@ ACCEPT_LANGUAGES = {
 EACH_TRANSLATION = pytest.mark.parametrize("locale", TRANSLATIONS)
 EACH_LOCALE = pytest.mark.parametrize("locale", ["en", *TRANSLATIONS])
 EACH_TEMPLATE = pytest.mark.parametrize("template", CONTEXTS)
+# Words and spellings of European Portuguese: the translation is Brazilian.
+EUROPEAN_PORTUGUESE = re.compile(
+    r"\b(palavra-passe|utilizador|telemóvel|ecrã|ficheiro|registar|registo|(iniciar|terminar) sessão|elimin|correio"
+    r"|equipa\b|tua?s?\b|teus?\b|contigo|(está|estamos|estão) a \w+r\b|acção|actual|direcção|facto\b|a sua\b|o seu\b)",
+    re.IGNORECASE,
+)
 TEMPLATES_WITH_LINK = {"login/new_device", "email_change/change_requested", "email_change/email_changed"}
 EACH_DEVICE_TEMPLATE = pytest.mark.parametrize("template", ["login/new_device", "sessions/token_reused"])
 UNKNOWN_DEVICE = {"en": "unknown", "ar": "غير معروف", "fr": "inconnu", "pt": "desconhecido", "sw": "hakijulikani"}
@@ -124,6 +130,12 @@ def test_translation_contains_no_english_text(app: Flask, template: str, locale:
     assert subject != english[0]
     assert set(split_lines(text)) & set(split_lines(english[1])) <= {"", CODE, LINK}
     assert html_elements(html) == html_elements(english[2])
+
+
+@EACH_TEMPLATE
+def test_portuguese_is_brazilian_throughout(app: Flask, template: str) -> None:
+    for part in render_parts(app, template, "pt"):
+        assert not EUROPEAN_PORTUGUESE.search(part)
 
 
 @EACH_LOCALE

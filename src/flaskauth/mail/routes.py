@@ -5,8 +5,10 @@ from urllib.parse import urlsplit
 from flask import Response, make_response, render_template, request, send_from_directory
 
 from flaskauth.core.context import settings
-from flaskauth.core.errors import NotFound
+from flaskauth.core.errors import Forbidden, NotFound
 from flaskauth.core.http.request import Blueprint, is_direct_local_request, public, raises
+from flaskauth.core.http.request_limits import rate_limit
+from flaskauth.core.http.schemas import ResponseSchema
 from flaskauth.mail import service
 from flaskauth.mail.schemas import MailboxResponse
 
@@ -53,12 +55,61 @@ def list_mails() -> Response | tuple[dict[str, object], dict[str, str]]:
     return {"mails": service.list_mailbox()}, {"ETag": f'"{etag}"'}
 
 
+@bp.get("/dev/mailbox/<int:mail_id>.eml")
+@public
+@raises(NotFound)
+@bp.doc(hide=True)
+def mail_source(mail_id: int) -> Response:
+    """Return the source of a mail, as the mail server would receive it."""
+    source = service.mailbox_source(mail_id)
+    if source is None:
+        raise NotFound
+    response = Response(source, mimetype="message/rfc822")
+    response.headers["Content-Disposition"] = f'attachment; filename="{mail_id}.eml"'
+    return response
+
+
+@bp.delete("/dev/mailbox/<int:mail_id>")
+@public
+@rate_limit("600/minute")
+@raises(Forbidden, NotFound)
+@bp.doc(hide=True)
+@bp.output(ResponseSchema)
+def delete_mail(mail_id: int) -> dict[str, object]:
+    """Delete one mail."""
+    _require_same_origin()
+    if not service.delete_sent(mail_id):
+        raise NotFound
+    return {}
+
+
+@bp.delete("/dev/mailbox")
+@public
+@rate_limit("600/minute")
+@raises(Forbidden)
+@bp.doc(hide=True)
+@bp.output(ResponseSchema)
+def delete_mails() -> dict[str, object]:
+    """Delete all mails that were sent."""
+    _require_same_origin()
+    service.delete_sent()
+    return {}
+
+
 @bp.get("/dev/mailbox/static/<name>")
 @public
 @bp.doc(hide=True)
 def static_asset(name: str) -> Response:
     """Return the style sheet or the script of the page."""
     return send_from_directory(bp.root_path + "/static", name)
+
+
+def _require_same_origin() -> None:
+    """Respond with 403 to requests of pages of other sites, which can reach a server on the user's machine."""
+    origin = request.headers.get("Origin")
+    is_other_site = request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}
+    if is_other_site or (origin is not None and origin != request.host_url.rstrip("/")):
+        raise Forbidden
 
 
 def _logo_origin() -> str:

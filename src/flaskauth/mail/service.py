@@ -106,6 +106,20 @@ def list_mailbox() -> list[MailboxMessage]:
     return [_to_mailbox_message(mail) for mail in _newest_mails(MAILBOX_SIZE, SENT)]
 
 
+def mailbox_source(mail_id: int) -> bytes | None:
+    """Return a sent mail as bytes (RFC 5322), or None if it does not exist."""
+    mail = db.session.get(OutboxMail, mail_id)
+    return _render_sent(mail).as_bytes() if mail and mail.state == SENT else None
+
+
+def delete_sent(mail_id: int | None = None) -> int:
+    """Delete one sent mail, or all of them. Return the number of deleted rows."""
+    condition = OutboxMail.state == SENT
+    if mail_id is not None:
+        condition &= OutboxMail.id == mail_id
+    return execute_count(delete(OutboxMail).where(condition))
+
+
 def mailbox_etag() -> str:
     """Return an entity tag that changes with the content of the mailbox."""
     newest = select(OutboxMail.id).where(OutboxMail.state == SENT).order_by(OutboxMail.created_at.desc())
@@ -157,11 +171,7 @@ def _to_summary(mail: OutboxMail) -> MailSummary:
 
 
 def _to_mailbox_message(mail: OutboxMail) -> MailboxMessage:
-    message = render(
-        mail,
-        code=codes.past_code(mail.code_id) if mail.code_id else "",
-        link=links.past_url(mail.link_id) if mail.link_id else "",
-    )
+    message = _render_sent(mail)
     return MailboxMessage(
         id=mail.id,
         to=str(message["To"]),
@@ -171,6 +181,15 @@ def _to_mailbox_message(mail: OutboxMail) -> MailboxMessage:
         html=_body_part(message, "html"),
         sent_at=mail.sent_at,
         message_id=mail.message_id,
+    )
+
+
+def _render_sent(mail: OutboxMail) -> EmailMessage:
+    """Render a mail with its code or link, which may be used or expired."""
+    return render(
+        mail,
+        code=codes.past_code(mail.code_id) if mail.code_id else "",
+        link=links.past_url(mail.link_id) if mail.link_id else "",
     )
 
 

@@ -9,7 +9,10 @@ const CODE_PATTERN = /^[A-Z0-9]{4}-[A-Z0-9]{4}$/m;
 const element = (id) => document.getElementById(id);
 const readIds = new Set(JSON.parse(sessionStorage.getItem("readIds") ?? "[]"));
 
+const TABS = ["html", "text", "source"];
+
 let mails = null; // null until the first response
+let shown = []; // the mails that match the search
 let openId = null; // the id of the open mail
 let etag = "";
 let pollTimer = null;
@@ -39,16 +42,28 @@ function showStatus(level, text) {
 function updateMails(received) {
   mails = received;
   element("empty").hidden = mails.length > 0;
+  element("delete-all").hidden = mails.length === 0;
   element("layout").classList.toggle("is-empty", mails.length === 0);
+  applySearch();
+}
+
+// Shows the mails that contain every word of the search, and opens the first one if the open mail is not among them.
+function applySearch() {
+  const words = element("search").value.toLowerCase().split(/\s+/).filter(Boolean);
+  shown = (mails ?? []).filter((mail) => {
+    const content = [mail.to, mail.from, mail.subject, mail.text].join("\n").toLowerCase();
+    return words.every((word) => content.includes(word));
+  });
+  element("no-match").hidden = shown.length > 0 || !mails?.length;
   renderList();
-  if (mails.some((mail) => mail.id === openId)) return;
-  if (mails.length && isWideScreen()) openMail(mails[0].id);
+  if (shown.some((mail) => mail.id === openId)) return;
+  if (shown.length && isWideScreen()) openMail(shown[0].id);
   else closeMail();
 }
 
 function renderList() {
   const focusedId = document.activeElement?.dataset?.id;
-  element("list").replaceChildren(...mails.map(createListItem));
+  element("list").replaceChildren(...shown.map(createListItem));
   if (focusedId) findListItem(focusedId)?.focus();
 }
 
@@ -56,7 +71,7 @@ function createListItem(mail) {
   const item = document.createElement("li");
   item.role = "option";
   item.dataset.id = mail.id;
-  item.tabIndex = mail.id === (openId ?? mails[0].id) ? 0 : -1;
+  item.tabIndex = mail.id === (openId ?? shown[0].id) ? 0 : -1;
   item.ariaSelected = String(mail.id === openId);
   item.classList.toggle("unread", !readIds.has(mail.id));
   const firstLine = document.createElement("div");
@@ -98,11 +113,30 @@ function openMail(id) {
   element("to").textContent = mail.to;
   element("sent").textContent = new Date(mail.sent_at).toLocaleString();
   element("text").textContent = mail.text;
+  element("source").textContent = "";
+  element("download").href = sourceUrl(id);
+  if (!element("source").hidden) loadSource();
   showCode(mail.text.match(CODE_PATTERN)?.[0]);
   element("mail").hidden = false;
   element("layout").classList.add("is-open");
   replaceFrame(mail.html);
   renderList();
+}
+
+const mailUrl = (id) => `${document.body.dataset.mailbox}/${id}`;
+const sourceUrl = (id) => `${mailUrl(id)}.eml`;
+
+async function loadSource() {
+  const id = openId;
+  const response = await fetch(sourceUrl(id));
+  const source = response.ok ? await response.text() : "The source cannot be loaded.";
+  if (id === openId) element("source").textContent = source;
+}
+
+async function deleteMails(url) {
+  const response = await fetch(url, { method: "DELETE" });
+  if (!response.ok && response.status !== 404) showStatus("error", "Not deleted");
+  await poll();
 }
 
 // Each mail gets a new frame: reusing one would add an entry to the browser history for every mail.
@@ -132,17 +166,18 @@ async function copyText(text, label) {
 }
 
 function selectTab(selected) {
-  for (const name of ["html", "text"]) {
+  for (const name of TABS) {
     const isSelected = name === selected;
     element(`tab-${name}`).ariaSelected = String(isSelected);
     element(`tab-${name}`).tabIndex = isSelected ? 0 : -1;
     element(name).hidden = !isSelected;
   }
+  if (selected === "source") loadSource();
 }
 
 function moveSelection(offset) {
-  const index = mails.findIndex((mail) => mail.id === openId);
-  const next = mails[Math.min(Math.max(index + offset, 0), mails.length - 1)];
+  const index = shown.findIndex((mail) => mail.id === openId);
+  const next = shown[Math.min(Math.max(index + offset, 0), shown.length - 1)];
   openMail(next.id);
   findListItem(next.id).focus();
 }
@@ -150,8 +185,8 @@ function moveSelection(offset) {
 const KEY_ACTIONS = {
   ArrowDown: () => moveSelection(1),
   ArrowUp: () => moveSelection(-1),
-  Home: () => moveSelection(-mails.length),
-  End: () => moveSelection(mails.length),
+  Home: () => moveSelection(-shown.length),
+  End: () => moveSelection(shown.length),
 };
 
 element("list").addEventListener("keydown", (event) => {
@@ -165,10 +200,12 @@ function handleKey(event, action) {
   action();
 }
 
-for (const [name, other] of [["html", "text"], ["text", "html"]]) {
+for (const [index, name] of TABS.entries()) {
   element(`tab-${name}`).addEventListener("click", () => selectTab(name));
   element(`tab-${name}`).addEventListener("keydown", (event) => {
-    if (event.key !== "ArrowLeft" && event.key !== "ArrowRight") return;
+    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (!step) return;
+    const other = TABS.at((index + step) % TABS.length);
     selectTab(other);
     element(`tab-${other}`).focus();
   });
@@ -178,6 +215,11 @@ element("back").addEventListener("click", () => {
   const lastId = openId;
   closeMail();
   findListItem(lastId)?.focus();
+});
+element("search").addEventListener("input", applySearch);
+element("delete").addEventListener("click", () => deleteMails(mailUrl(openId)));
+element("delete-all").addEventListener("click", () => {
+  if (confirm("Delete all mails?")) deleteMails(document.body.dataset.mailbox);
 });
 element("copy-code").addEventListener("click", () => copyText(element("code").textContent, element("copy-code-label")));
 element("copy-curl").addEventListener("click", () => copyText(element("curl").textContent, element("copy-curl")));
