@@ -131,17 +131,17 @@ def test_erasure_leaves_only_the_final_mail(app: Flask, users: UserFactory) -> N
 
 
 def test_erasure_deletes_mail_to_unicode_email_spellings(app: Flask, users: UserFactory) -> None:
-    """The spellings are equal by Unicode lower case, which SQLite does not apply."""
-    token = users.create_verified("école@example.com").login_ok()["token"]
+    """The spellings are equal by Unicode rules that no database applies."""
+    token = users.create_verified("ada\u03c3@example.com").login_ok()["token"]
     delete_account(users.client, token)
-    verification_id = users.register("ÉCOLE@example.com", at=OTHER_IP)
+    verification_id = users.register("ada\u03c2@example.com", at=OTHER_IP)
     clock.travel(timedelta(minutes=2))
     users.client.post("/auth/resend", json={"verification_id": verification_id})
-    assert "ÉCOLE@" in database_text(app)
+    assert "ada\u03c2@" in database_text(app)
     execute_statement(app, update(User).values(deletion_due_at=clock.now()))
 
     assert erase_due_accounts(app) == 1
-    assert "ÉCOLE@" not in database_text(app)
+    assert "ada\u03c2@" not in database_text(app)
 
 
 def test_erasure_deletes_avatar_of_that_user_only(app: Flask) -> None:

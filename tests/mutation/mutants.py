@@ -370,7 +370,7 @@ MUTANTS = (
 """,
         """    links.revoke_superseded(user.id, link.normalized_email)
 """,
-        ("tests/security_alerts/test_takeover_recovery.py",),
+        ("tests/security_alerts/test_revert_email_change.py",),
     ),
     Mutant(
         "links to the attacker stay valid",
@@ -387,6 +387,13 @@ MUTANTS = (
 """,
         "",
         ("tests/security_alerts/test_takeover_recovery.py",),
+    ),
+    Mutant(
+        "reported network stays recognised",
+        "security_alerts/service.py",
+        "    sessions.forget_networks(user.id, link.session_id, link.created_at)\n",
+        "",
+        ("tests/security_alerts/test_takeover_recovery.py::test_recovery_forgets_the_network_of_attacker",),
     ),
     Mutant(
         "a link revokes older links",

@@ -9,14 +9,14 @@ from flask import Flask
 from sqlalchemy import select, update
 from tests.account_deletion.helpers import delete_account, travel_and_erase
 from tests.email_change.helpers import INVALID_TOKEN, MailLink, RequestedChange, find_link, login_status
-from tests.login.helpers import unseen_ip
+from tests.login.helpers import LoginClient, unseen_ip
 from tests.passwords.helpers import NEW_PASSWORD, request_reset, reset_password
 from tests.registration.helpers import GRACE_EMAIL, INVALID_CODE
 from tests.security_alerts.test_revert_email_change import reset_and_login
 from tests.sessions.helpers import SessionClient
 from tests.support.db_snapshot import wait_for_outbox
 from tests.support.inspect import audit_events, error_of, execute_statement, query_all
-from tests.support.users import OTHER_IP, PASSWORD, Mailbox, TestUser, UserFactory
+from tests.support.users import CLIENT_IP, OTHER_IP, PASSWORD, Mailbox, TestUser, UserFactory
 
 from flaskauth.accounts.models import User
 from flaskauth.core import clock
@@ -142,6 +142,23 @@ def test_recovery_without_email_change_mails_one_address(app: Flask, users: User
 
     assert not [mail for mail in users.mailbox.all() if "changed back" in mail["subject"]]
     assert not audit_events(app, "email_change_reverted")
+
+
+@EACH_RECOVERY
+def test_recovery_forgets_the_network_of_attacker(app: Flask, users: UserFactory, recovery: str) -> None:
+    """The attacker signs in again with the new password: the owner is alerted, and a lockout applies."""
+    takeover = Takeover.of_new_user(app, users)
+    assert RECOVERIES[recovery](takeover).follow(users.client).status_code == 200
+    assert reset_and_login(app, users, GRACE_EMAIL) == 200
+    login_client = LoginClient(app)
+    login_client.lock_email()
+    assert login_client.login(NEW_PASSWORD, at=OTHER_IP).status_code == 429
+    assert login_client.login(NEW_PASSWORD, at=CLIENT_IP).status_code == 200
+    clock.travel(timedelta(hours=2))
+    assert login_client.login(NEW_PASSWORD, at=OTHER_IP).status_code == 200
+
+    assert newest_link(app, GRACE_EMAIL).path == "/auth/report-sign-in"
+    assert newest_link(app, GRACE_EMAIL).follow(users.client).status_code == 200
 
 
 def sign_in_as_owner(takeover: Takeover) -> SessionClient:

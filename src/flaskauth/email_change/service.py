@@ -52,7 +52,13 @@ def request_change(auth: AuthContext, email: EmailAddress) -> None:
         raise TooManyRequests(retry_after=hit.retry_after)
     user = lock_session(auth)
     code = _mail_code(user, email)
-    link = links.issue(links.REVERT_EMAIL_CHANGE, user.id, email=user.email, normalized_email=user.normalized_email)
+    link = links.issue(
+        links.REVERT_EMAIL_CHANGE,
+        user.id,
+        email=user.email,
+        normalized_email=user.normalized_email,
+        session_id=auth.claims.session_id,
+    )
     mail.notify("email_change/change_requested", user, link_id=link.id, new_address=email.original)
     db.session.add(
         EmailChange(

@@ -52,7 +52,7 @@ class OneTimeCode(Base):
 
 
 class EmailLink(Base):
-    """A mailed single-use link. It restores `email`, to which it is mailed. It may report `session_id`."""
+    """A mailed single-use link. It restores `email`, to which it is mailed. `session_id` caused it."""
 
     __tablename__ = "email_links"
     __table_args__ = (Index(None, "user_id", "purpose"), Index(None, "normalized_email"), Index(None, "expires_at"))

@@ -57,6 +57,8 @@ def _consume_link(purpose: str, token: str) -> tuple[EmailLink, User]:
 def _restore_account(link: EmailLink, user: User) -> None:
     """Restore the email address that the link was mailed to, revoke all access, and mail both addresses.
 
+    The networks of the session that caused the link and of later sessions are no longer recognised.
+
     Raises:
         LinkExpired: the email address belongs to a different user.
     """
@@ -68,6 +70,7 @@ def _restore_account(link: EmailLink, user: User) -> None:
     links.revoke_newer(link)
     links.revoke_superseded(user.id, link.normalized_email)
     _revoke_access(user)
+    sessions.forget_networks(user.id, link.session_id, link.created_at)
     if lost_email != link.normalized_email:
         codes.revoke_for_purpose(RESET_PURPOSE, lost_email)
         mail.notify("security_alerts/email_removed", lost_recipient)
