@@ -71,7 +71,7 @@ def mail_source(mail_id: int) -> Response:
 
 @bp.delete("/dev/mailbox/<int:mail_id>")
 @public
-@rate_limit("600/minute")
+@rate_limit()
 @raises(Forbidden, NotFound)
 @bp.doc(hide=True)
 @bp.output(ResponseSchema)
@@ -85,7 +85,7 @@ def delete_mail(mail_id: int) -> dict[str, object]:
 
 @bp.delete("/dev/mailbox")
 @public
-@rate_limit("600/minute")
+@rate_limit()
 @raises(Forbidden)
 @bp.doc(hide=True)
 @bp.output(ResponseSchema)
