@@ -8,7 +8,8 @@ from sphinx.application import Sphinx
 project = "flaskauth"
 release = metadata.version("flaskauth")
 copyright = "the flaskauth authors"  # noqa: A001 (Sphinx's name)
-extensions = ["myst_parser"]
+extensions = ["myst_parser", "sphinx_copybutton"]
+myst_enable_extensions = ["deflist"]
 exclude_patterns = ["generate"]
 myst_heading_anchors = 3
 html_theme = "furo"

@@ -48,11 +48,13 @@ def page() -> Iterator[str]:
     yield from ABOUT_PAGE.splitlines()
     for section in SECTIONS:
         schema = section.model_json_schema()["properties"]
-        yield from ("", f"## {section.__doc__}", "", "| setting | value | default | |", "|---|---|---|---|")
+        yield from ("", f"## {section.__doc__}")
         for name, field in section.model_fields.items():
-            default = _default(name, field)
-            cell = f"`{default}`" if default else ""
-            yield f"| `{name.upper()}` | {_type(schema[name.upper()])} | {cell} | {_description(field)} |"
+            default = f", default `{value}`" if (value := _default(name, field)) else ""
+            # An HTML link is an anchor in Sphinx and on GitHub. The list has one column, for narrow screens.
+            yield from ("", f'<a id="{name}" href="#{name}"><code>{name.upper()}</code></a>')
+            yield f": {_type(schema[name.upper()]).capitalize()}{default}."
+            yield from ("", f": {_description(field)}")
 
 
 def _description(field: FieldInfo) -> str:

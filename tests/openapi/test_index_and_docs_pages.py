@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 from flaskauth.core.context import KEY
 from flaskauth.settings import Settings
 
-ASSETS = ["/docs/init.js", "/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css"]
+ASSETS = ["/docs/docs.css", "/docs/init.js", "/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css"]
 
 
 def test_index_lists_entry_points(app: Flask, client: FlaskClient) -> None:

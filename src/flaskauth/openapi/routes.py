@@ -12,7 +12,12 @@ from flaskauth.openapi import spec
 from flaskauth.openapi.schemas import HelloResponse, WelcomeResponse
 
 STATIC = Path(__file__).parent / "static"
-ASSETS = {"init.js": "text/javascript", "swagger-ui-bundle.js": "text/javascript", "swagger-ui.css": "text/css"}
+ASSETS = {
+    "docs.css": "text/css",
+    "init.js": "text/javascript",
+    "swagger-ui-bundle.js": "text/javascript",
+    "swagger-ui.css": "text/css",
+}
 # Swagger UI writes style attributes. All other content is from this origin.
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
