@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import html
 import re
 
 import pytest
@@ -15,7 +16,7 @@ from werkzeug.test import TestResponse
 from flaskauth import mount
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
-# curl, fetch, axios, Angular, OkHttp without Accept, a client that prefers JSON, one that takes pictures only
+# curl, fetch, axios, Angular, OkHttp without Accept, a client that prefers JSON, one that takes images only
 API_ACCEPTS = (
     "*/*",
     "application/json, text/plain, */*",
@@ -33,7 +34,7 @@ def get_page(client: FlaskClient, path: str, **more: str) -> TestResponse:
 def assert_strict_page(response: TestResponse) -> None:
     """Assert that the page runs no script, loads nothing, and that its policy allows its style only."""
     assert response.mimetype == "text/html"
-    assert response.headers["Vary"] == "Accept"
+    assert response.headers["Vary"] == "Accept, Accept-Language"
     assert "<script" not in response.text
     assert not re.search(r"(?:src|href)=\"(?:https?:)?//", response.text)
     [style] = re.findall(r"<style>(.*?)</style>", response.text, re.DOTALL)
@@ -65,6 +66,14 @@ def test_browser_error_is_a_page_with_the_same_status(client: FlaskClient, path:
     for name in ("Allow", "WWW-Authenticate", "Cache-Control", "X-Content-Type-Options", "Referrer-Policy"):
         assert page.headers.get(name) == api.headers.get(name), name
     assert client.head(path, headers={"Accept": BROWSER}).mimetype == "text/html"
+
+
+def test_browser_error_page_is_in_the_language_of_the_user(client: FlaskClient) -> None:
+    headers = {"Accept-Language": "fr-FR,fr;q=0.9"}
+    message = client.get("/nothing", headers=headers).get_json()["message"]
+
+    assert message != "Not found."
+    assert f'<p lang="fr" dir="auto">{message}</p>' in html.unescape(get_page(client, "/nothing", **headers).text)
 
 
 @pytest.mark.parametrize("accept", API_ACCEPTS)

@@ -39,6 +39,7 @@ def get_status(app: Flask, method: str, path: str, token: str = "") -> int:
     environ = EnvironBuilder(method=method, headers=Headers(bearer(token) if token else {})).get_environ()
     environ["REMOTE_ADDR"] = "127.0.0.1"
     environ["PATH_INFO"] = path.replace("%2f", "/").replace("%20", " ").replace("%00", "\x00")
+    environ["REQUEST_URI"] = environ["RAW_URI"] = environ["PATH_INFO"]
     return int(run_wsgi_app(app.wsgi_app, environ)[1].split()[0])
 
 
@@ -66,7 +67,29 @@ def test_other_spelling_of_fast_path_is_not_found(app: Flask) -> None:
         assert get_status(app, "GET", path, token) == 404, path
 
 
-@pytest.mark.parametrize("session_id", ["01", "+1", "1.0", "\u0661", "\uff11", "0", "1" * 17, "-1", "0x1"])
+@pytest.mark.parametrize("session_id", ["01", "+1", "1.0", "\u0661", "\uff11", "1" * 5000, "-1", "0x1"])
 def test_other_spelling_of_session_id_is_not_found(client: FlaskClient, session_id: str) -> None:
     assert error_of(client.delete(f"/auth/sessions/{session_id}")) == NOT_FOUND
     assert client.delete("/auth/sessions/1").status_code == 401
+
+
+@pytest.mark.parametrize("variable", ["REQUEST_URI", "RAW_URI"])
+@pytest.mark.parametrize("uri", ["/users%2fprofile", "/users%2Fprofile", "/%75sers/profile", "/users/profil%65?a=/"])
+def test_percent_encoded_path_is_not_found(app: Flask, variable: str, uri: str) -> None:
+    token = UserFactory(app).create_verified().login_ok()["token"]
+    for _ in range(2):
+        environ = EnvironBuilder("/users/profile", headers=Headers(bearer(token))).get_environ()
+        del environ["REQUEST_URI"], environ["RAW_URI"]
+        assert run_wsgi_app(app.wsgi_app, {**environ, "REMOTE_ADDR": "127.0.0.1"})[1] == "200 OK"
+
+        environ = {**environ, "REMOTE_ADDR": "127.0.0.1", variable: uri}
+        assert run_wsgi_app(app.wsgi_app, environ)[1] == "404 NOT FOUND"
+
+
+def test_percent_encoding_is_allowed_where_a_path_needs_it(app: Flask) -> None:
+    @app.get("/caf\u00e9 au lait/<name>")
+    def host_view(name: str) -> str:
+        return name
+
+    assert app.test_client().get("/caf%C3%A9%20au%20lait/a%2520b").text == "a%20b"
+    assert app.test_client().get("/hello?next=%2Fusers%2Fprofile").status_code == 200

@@ -261,6 +261,41 @@ MUTANTS = (
         (f"{INTERLEAVING_TESTS}refresh.py::test_interleaved_refresh_returns_the_same_successor",),
     ),
     Mutant(
+        "second spelling of a path",
+        "core/http/app.py",
+        """            if path.startswith("//") or has_encoded_path(request.environ):  # werkzeug ignores slashes
+""",
+        """            if has_encoded_path(request.environ):
+""",
+        ("tests/core/test_url_paths.py::test_other_spelling_of_any_path_is_not_found",),
+    ),
+    Mutant(
+        "second spelling of a path",
+        "core/http/fast_path.py",
+        """            and not has_encoded_path(environ)
+""",
+        "",
+        ("tests/core/test_url_paths.py::test_percent_encoded_path_is_not_found",),
+    ),
+    Mutant(
+        "unreadable header is absent",
+        "server/wsgi_adapter.py",
+        """        header_items += [(name, UNREADABLE) for name in unreadable]
+""",
+        """        pass
+""",
+        ("tests/server/test_request_buffer_errors.py::test_non_ascii_proxy_header_hides_the_mailbox",),
+    ),
+    Mutant(
+        "DNS rebinding",
+        "core/http/request.py",
+        """    return is_developer(peer, dev_hosts) and (is_known_host or _parse_address(host) is not None)
+""",
+        """    return is_developer(peer, dev_hosts)
+""",
+        ("tests/core/test_dev_hosts.py::test_mailbox_is_hidden_from_rebinding_and_proxies",),
+    ),
+    Mutant(
         "recognition not required",
         "sessions/service.py",
         """    if not settings().refresh_token_reuse_interval or not devices.is_network_recognised(

@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,4 +59,5 @@ def _respond(environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:
 
 def create_request_buffer() -> RequestBuffer:
     log.configure()
-    return RequestBuffer(application, 1, 1, default_headers(Settings.load({}, Path("no.env"))))
+    settings = Settings.load({"CORS_ORIGINS": "https://app.example.com"}, Path("no.env"))
+    return RequestBuffer(application, 1, 1, partial(default_headers, settings))

@@ -117,6 +117,16 @@ def test_unhandled_exception_returns_500_and_is_logged(
     assert "a secret in the exception" not in server.output
 
 
+def test_buffer_error_has_cors_headers_and_a_log_line(echo_server: tuple[RunningProcess, int]) -> None:
+    server, port = echo_server
+    for origin, is_allowed in ((b"https://app.example.com", True), (b"https://evil.example", False), (b"\xff", False)):
+        response = _get(port, b"/fails", b"Origin: " + origin)
+        assert (b"access-control-allow-origin: " + origin + b"\r\n" in response) == is_allowed
+        assert b"vary: Accept-Language, Origin" in response
+        request_id = json.loads(response.partition(b"\r\n\r\n")[2])["request_id"]
+        server.wait_for_output(f'"request_id": "{request_id}", "event": "request_rejected"')
+
+
 def test_response_failing_midway_ends_promptly(echo_server: tuple[RunningProcess, int]) -> None:
     _, port = echo_server
     started = time.monotonic()

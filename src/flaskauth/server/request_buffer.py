@@ -85,7 +85,8 @@ class RequestBuffer:
     Args:
         reader_threads: threads for safe methods, so that reads do not wait behind a burst of sign-ins.
         writer_threads: threads for all other methods.
-        headers: headers of error responses that are sent without the application.
+        headers: called with the Origin of a request; returns the headers of an error response that is sent without the
+            application.
         on_error: called with the code of each such error.
         is_draining: returns True during shutdown; responses then close the connection (RFC 9112 section 9.6).
     """
@@ -95,7 +96,7 @@ class RequestBuffer:
         app: Application,
         reader_threads: int,
         writer_threads: int,
-        headers: Headers,
+        headers: Callable[[str], Headers],
         on_error: Callable[[str], object] | None = None,
         is_draining: Callable[[], bool] = bool,
     ) -> None:
@@ -127,10 +128,10 @@ class RequestBuffer:
             await self._delayed_responses.wait()
             protocol.response_bytes(*load_shed.response)
         except APIError as error:
-            self._send_error(protocol, error, headers)
+            self._send_error(scope, protocol, error)
         except Exception as error:
             log.error("unhandled_exception", exc_info=error)
-            self._send_error(protocol, InternalError(), headers)
+            self._send_error(scope, protocol, InternalError())
 
     def _select_threads(self, scope: Scope) -> WorkerThreads:
         if scope.method not in SAFE_METHODS:
@@ -139,19 +140,20 @@ class RequestBuffer:
             (threads for path, threads in self._slow_readers.items() if scope.path.startswith(path)), self._readers
         )
 
-    def _send_error(self, protocol: HTTPProtocol, error: APIError, request_headers: RequestHeaders) -> None:
-        """Count an error and send its response, which the application does not create."""
+    def _send_error(self, scope: Scope, protocol: HTTPProtocol, error: APIError) -> None:
+        """Count and log an error, and send its response, which the application does not create."""
         request_id = new_secret_id().hex()
-        accept_language = request_headers.get("accept-language") or ""
+        accept_language = scope.headers.get("accept-language") or ""
         body, language_headers = translate_body(error.to_dict(request_id), accept_language)
         headers = {
-            **dict(self._headers),
+            **dict(self._headers(scope.headers.get("origin", ""))),
             **language_headers,
             **error.headers,
             "Content-Type": "application/json",
             "X-Request-ID": request_id,
         }
         self._on_error(error.code)
+        log.warning("request_rejected", method=scope.method, status=error.status, request_id=request_id)
         with suppress(Exception):  # a response has already started, or the client has disconnected
             protocol.response_bytes(error.status, list(headers.items()), orjson.dumps(body))
 

@@ -11,7 +11,7 @@ import time
 import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 from urllib.error import HTTPError
 
@@ -195,7 +195,12 @@ def application() -> _WorkerApplication:
         app_metrics.start()
     on_error = app_metrics.count_error if app_metrics else None
     return _WorkerApplication(
-        app, READER_THREADS, writer_threads, default_headers(settings), on_error, lambda: shutdown.is_draining(app)
+        app,
+        READER_THREADS,
+        writer_threads,
+        partial(default_headers, settings),
+        on_error,
+        lambda: shutdown.is_draining(app),
     )
 
 

@@ -76,6 +76,7 @@ def build_environ(scope: Scope, body: "IO[bytes] | FailedBody") -> WSGIEnvironme
     headers = scope.headers
     header_items = headers.items()
     # Granian omits values that are not ASCII text. The header must not seem absent: Via closes the development mailbox.
+    # Of a repeated header, only such a value is missing.
     if unreadable := set(headers.keys()).difference(name for name, _ in header_items):
         header_items += [(name, UNREADABLE) for name in unreadable]
     for name, value in header_items:

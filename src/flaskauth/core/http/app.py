@@ -23,7 +23,7 @@ from flaskauth.core import errors
 from flaskauth.core.db.session import transaction
 from flaskauth.core.errors import APIError, Forbidden, MethodNotAllowed
 from flaskauth.core.http import json_body, pages
-from flaskauth.core.http.request import client_ip, is_developer, json_response, request_id
+from flaskauth.core.http.request import client_ip, has_encoded_path, is_developer, json_response, request_id
 from flaskauth.core.observability import metrics as core_metrics
 from flaskauth.core.observability.log import get_logger
 from flaskauth.settings import Network, Settings
@@ -73,9 +73,9 @@ class LazyCookieSessions(SecureCookieSessionInterface):
 
 
 class CanonicalInteger(IntegerConverter):
-    """A positive integer in a path. With "01" or digits of other scripts, a resource would have several paths."""
+    """An integer in a path. With "01" or digits of other scripts, a resource would have several paths."""
 
-    regex = "[1-9][0-9]{0,15}"
+    regex = "0|[1-9][0-9]{0,18}"
 
 
 class AuthFlask(APIFlask):
@@ -97,11 +97,11 @@ class AuthFlask(APIFlask):
         """Replace an empty path by "/": werkzeug would redirect it to the host in the Host header.
 
         Raises:
-            NotFound: the path starts with "//", which werkzeug ignores. It would bypass the path rules of a proxy.
+            NotFound: the path is a second spelling, which could bypass the path rules of a proxy.
         """
         if request is not None:
             path = request.environ["PATH_INFO"] = request.environ.get("PATH_INFO") or "/"
-            if path.startswith("//"):
+            if path.startswith("//") or has_encoded_path(request.environ):  # werkzeug ignores slashes
                 raise NotFound
             request.environ.pop("HTTP_UPGRADE", None)  # werkzeug would reject a WebSocket offer
         return super().create_url_adapter(request)
@@ -151,9 +151,11 @@ def _render_error(error: APIError) -> Response:
     """Return the error as a page to a browser, and as JSON to all other clients."""
     response = error_response(error)
     if pages.is_browser_navigation():
-        page = pages.render_page(
-            f"{error.status} {HTTP_STATUS_CODES.get(error.status, '')}", response.get_json()["message"]
+        title, language = (
+            f"{error.status} {HTTP_STATUS_CODES.get(error.status, '')}",
+            response.headers.get("Content-Language", "en"),
         )
+        page = pages.render_page(title, response.get_json()["message"], language)
         page.status_code = error.status
         page.headers.extend(error.headers)
         return page
@@ -193,10 +195,11 @@ def _api_error_class(error: HTTPException) -> type[APIError]:
     return type(type(error).__name__, (APIError,), {"status": error.code, "message": error.description})
 
 
-def default_headers(settings: Settings) -> list[tuple[str, str]]:
-    """Return the headers of each response, also of responses that are sent without the application."""
+def default_headers(settings: Settings, origin: str = "") -> list[tuple[str, str]]:
+    """Return the headers of a response that is sent without Flask, to a page of this origin."""
     vary = "Accept-Language, Origin" if settings.cors_origins else "Accept-Language"
-    return [*_fixed_headers(settings), *FALLBACK_HEADERS, ("Vary", vary)]
+    cors = [("Access-Control-Allow-Origin", origin)] if origin in settings.cors_origins else []
+    return [*_fixed_headers(settings), *FALLBACK_HEADERS, ("Vary", vary), *cors]
 
 
 def _fixed_headers(settings: Settings) -> list[tuple[str, str]]:

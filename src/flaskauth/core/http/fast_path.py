@@ -18,7 +18,7 @@ from flaskauth.core import context
 from flaskauth.core.errors import APIError, Unavailable
 from flaskauth.core.http import app as http_app
 from flaskauth.core.http.app import AuthFlask
-from flaskauth.core.http.request import Environ, client_ip_from, is_developer, request_id_from
+from flaskauth.core.http.request import Environ, client_ip_from, has_encoded_path, is_developer, request_id_from
 from flaskauth.core.translations import translate_body
 from flaskauth.settings import Settings
 
@@ -70,6 +70,7 @@ class FastPathMiddleware:
             self._is_unmodified is True
             and not environ.get("QUERY_STRING")
             and SLOW_PATH_HEADERS.isdisjoint(environ)
+            and not has_encoded_path(environ)
             and not any(signal.receivers for signal in SIGNALS)
             and (self._dev_hosts is None or is_developer(environ.get("REMOTE_ADDR", ""), self._dev_hosts))
         )

@@ -31,7 +31,7 @@ PAGE = Markup("""<!doctype html>
 </head>
 <body>
 <h1>{title}</h1>
-<p>{text}</p>
+<p lang="{language}" dir="auto">{text}</p>
 <ul>
 {links}
 </ul>
@@ -47,13 +47,15 @@ def is_browser_navigation() -> bool:
     return prefers_html and request.method in {"GET", "HEAD"} and "Authorization" not in request.headers
 
 
-def render_page(title: str, text: str) -> Response:
-    """Return a page with links to the index, the documentation and, for a developer, the mailbox."""
+def render_page(title: str, text: str, language: str = "en") -> Response:
+    """Return a page with a text, and links to the index, the documentation and, for a developer, the mailbox."""
     root = urlsplit(settings().public_url).path
     links = {"/": "Start page", "/docs": "API reference", "/openapi.json": "OpenAPI document"}
     if settings().has_mailbox and is_direct_local_request():
         links["/dev/mailbox"] = "Development mailbox"
     items = Markup("\n").join(LINK.format(path=root + path, name=name) for path, name in links.items())
-    page = PAGE.format(title=title, app_name=settings().app_name, style=STYLE, text=text, links=items)
-    headers = {"Content-Security-Policy": CONTENT_SECURITY_POLICY, "Vary": "Accept"}
+    page = PAGE.format(
+        title=title, app_name=settings().app_name, style=STYLE, text=text, language=language, links=items
+    )
+    headers = {"Content-Security-Policy": CONTENT_SECURITY_POLICY, "Vary": "Accept, Accept-Language"}
     return Response(page, mimetype="text/html", headers=headers)

@@ -25,6 +25,7 @@ P = ParamSpec("P")
 V = TypeVar("V", bound=Callable[..., object])
 
 REQUEST_ID_PATTERN = re.compile(r"[A-Za-z0-9._-]{1,64}")
+PLAIN_PATH_PATTERN = re.compile(r"[\w./~-]*", re.ASCII)  # "/" and unreserved characters (RFC 3986 section 2.3)
 # Keys of values that are stored in the WSGI environment: each is determined once per request.
 CLIENT_IP = "flaskauth.client_ip"
 REQUEST_ID = "flaskauth.request_id"
@@ -149,6 +150,15 @@ def request_id_from(environ: Environ) -> str:
 def request_time(environ: Environ) -> datetime:
     """Return the time of the first call for this request. A retry of the transaction does not change it."""
     return cast("datetime", environ.setdefault(REQUEST_TIME, clock.now()))
+
+
+def has_encoded_path(environ: Environ) -> bool:
+    """Return True if the client percent-encoded characters of the path without need: /auth%2Flogin, /%61uth/login.
+
+    Servers that pass only the decoded path, such as `flaskauth serve`, cannot show this.
+    """
+    encoded_path = str(environ.get("REQUEST_URI") or environ.get("RAW_URI") or "").partition("?")[0]
+    return "%" in encoded_path and PLAIN_PATH_PATTERN.fullmatch(environ["PATH_INFO"]) is not None
 
 
 def client_ip() -> str:
