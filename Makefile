@@ -34,7 +34,7 @@ test-mysql: setup ## run the tests that use a database on MySQL 9, through PyMyS
 	TEST_DATABASES=mysql $(pytest) $(ARGS)
 	TEST_DATABASES="mysql mariadb" $(with_mysqlclient) $(pytest) $(ARGS)
 
-test-slow: setup ## run a slow suite: SUITE=concurrency|chaos|chaos-mysql|chaos-galera|mutation|fuzz|takeover|timing|import (ARGS=...)
+test-slow: setup ## run a slow suite: SUITE=concurrency|chaos|chaos-mysql|chaos-galera|mutation|fuzz|addresses|takeover|timing|import (ARGS=...)
 	@$(test_servers) install
 	@case "$(SUITE)" in \
 	concurrency) CONCURRENCY_ROUNDS=$(or $(ARGS),200) $(bin)/python -m pytest -q tests/concurrency -k test_parallel_ ;; \
@@ -46,9 +46,10 @@ test-slow: setup ## run a slow suite: SUITE=concurrency|chaos|chaos-mysql|chaos-
 		$(bin)/python -m pytest -q -n 2 -m hypothesis --show-capture=no tests && \
 		$(bin)/python -m tests.fuzz.openapi $(FUZZ_SECONDS) && $(bin)/python -m tests.fuzz.raw_http $(FUZZ_SECONDS) ;; \
 	takeover) TAKEOVER_RUNS=$(or $(ARGS),2000) $(bin)/python -m pytest -q tests/security_alerts/test_takeover_search.py ;; \
+	addresses) EXAMPLES=$(or $(ARGS),20000) $(bin)/python -m pytest -q --show-capture=no tests/mail/test_mail_user_text.py -k register ;; \
 	timing) $(bin)/python -m benchmarks.timing $(ARGS) ;; \
 	import) $(bin)/python -m tests.user_admin.large_import $(ARGS) ;; \
-	*) echo "Set SUITE to one of: concurrency chaos chaos-mysql chaos-galera mutation fuzz takeover timing import" >&2; exit 2 ;; \
+	*) echo "Set SUITE to one of: concurrency chaos chaos-mysql chaos-galera mutation fuzz addresses takeover timing import" >&2; exit 2 ;; \
 	esac
 
 bench: setup ## measure flaskauth and its peers, 25 minutes; needs wrk, Node.js and a C compiler (SUITE=quick|burst|mail|scale|memory)
