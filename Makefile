@@ -34,7 +34,7 @@ test-mysql: setup ## run the tests that use a database on MySQL 9, through PyMyS
 	TEST_DATABASES=mysql $(pytest) $(ARGS)
 	TEST_DATABASES="mysql mariadb" $(with_mysqlclient) $(pytest) $(ARGS)
 
-test-slow: setup ## run a slow suite: SUITE=concurrency|chaos|chaos-mysql|chaos-galera|mutation|fuzz|addresses|takeover|timing|import (ARGS=...)
+test-slow: setup ## run a slow suite: SUITE=concurrency|chaos|chaos-mysql|chaos-galera|mutation|fuzz|addresses|takeover|timing|import|browser (ARGS=...)
 	@$(test_servers) install
 	@case "$(SUITE)" in \
 	concurrency) CONCURRENCY_ROUNDS=$(or $(ARGS),200) $(bin)/python -m pytest -q tests/concurrency -k test_parallel_ ;; \
@@ -49,7 +49,8 @@ test-slow: setup ## run a slow suite: SUITE=concurrency|chaos|chaos-mysql|chaos-
 	addresses) EXAMPLES=$(or $(ARGS),20000) $(bin)/python -m pytest -q --show-capture=no tests/mail/test_mail_user_text.py -k register ;; \
 	timing) $(bin)/python -m benchmarks.timing $(ARGS) ;; \
 	import) $(bin)/python -m tests.user_admin.large_import $(ARGS) ;; \
-	*) echo "Set SUITE to one of: concurrency chaos chaos-mysql chaos-galera mutation fuzz addresses takeover timing import" >&2; exit 2 ;; \
+	browser) CHECK_TYPES=1 $(bin)/python -m pytest -q tests/examples/test_example_browser.py ;; \
+	*) echo "Set SUITE to one of: concurrency chaos chaos-mysql chaos-galera mutation fuzz addresses takeover timing import browser" >&2; exit 2 ;; \
 	esac
 
 bench: setup ## measure flaskauth and its peers, 25 minutes; needs wrk, Node.js and a C compiler (SUITE=quick|burst|mail|scale|memory)

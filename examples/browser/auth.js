@@ -1,0 +1,137 @@
+// @ts-check
+/**
+ * A client for web pages. It refreshes the access token once for all concurrent requests and tabs, and repeats a request
+ * that was rejected because of an expired token.
+ *
+ * @typedef {{token: string, refresh_token: string, device_token?: string}} Tokens
+ * @typedef {{code?: string, message?: string, errors?: Record<string, string[]>}} ErrorBody
+ */
+
+const REFRESH_TOKEN = "flaskauth.refresh_token";
+const DEVICE_TOKEN = "flaskauth.device_token";
+
+/** A response that is not successful. `retryAfter` is in seconds, as in the header `Retry-After`. */
+export class AuthError extends Error {
+  /** @param {Response} response @param {ErrorBody} body */
+  constructor(response, body) {
+    super(body.message ?? `HTTP ${response.status}`);
+    this.status = response.status;
+    this.code = body.code;
+    this.errors = body.errors ?? {};
+    this.retryAfter = Number(response.headers.get("Retry-After"));
+  }
+}
+
+/** Sends the event `change` when the user signs in or out, in this tab or in another one. */
+export class AuthClient extends EventTarget {
+  /** The access token. Only this variable holds it. @type {string | null} */
+  #token = null;
+  #isSignedIn = localStorage.getItem(REFRESH_TOKEN) !== null;
+  /** @type {Promise<void> | null} */
+  #refreshing = null;
+  #channel = new BroadcastChannel("flaskauth");
+
+  /** @param {string} baseUrl such as `https://auth.example.com` */
+  constructor(baseUrl) {
+    super();
+    this.baseUrl = baseUrl;
+    this.#channel.onmessage = ({ data }) => this.#setToken(data);
+  }
+
+  get isSignedIn() {
+    return this.#isSignedIn;
+  }
+
+  /** @param {string} email @param {string} password */
+  async signIn(email, password) {
+    const device_token = localStorage.getItem(DEVICE_TOKEN) ?? undefined;
+    this.#store(await this.#post("/auth/login", { email, password, device_token }));
+  }
+
+  /** Revoke the session and remove its tokens. The device stays recognised. */
+  async signOut() {
+    await this.#locked(async () => {
+      const refresh_token = localStorage.getItem(REFRESH_TOKEN);
+      this.#store(null);
+      if (refresh_token) await this.#post("/auth/logout", { refresh_token });
+    });
+  }
+
+  /**
+   * Like `fetch`, with the access token.
+   *
+   * @param {string} path @param {RequestInit} [init]
+   */
+  async fetch(path, init) {
+    if (!this.#token && this.isSignedIn) await this.#refresh();
+    const token = this.#token;
+    const response = await this.#send(path, init);
+    if (response.status !== 401 || (await readBody(response.clone())).code !== "invalid_token") return response;
+    if (this.#token === token) await this.#refresh();
+    return this.#send(path, init);
+  }
+
+  /** Exchange the refresh token once for all requests of this tab. */
+  #refresh() {
+    this.#refreshing ??= this.#refreshLocked().finally(() => (this.#refreshing = null));
+    return this.#refreshing;
+  }
+
+  async #refreshLocked() {
+    const expired = this.#token;
+    await this.#locked(async () => {
+      if (this.#token !== expired) return; // another tab was first
+      const refresh_token = localStorage.getItem(REFRESH_TOKEN);
+      if (!refresh_token) return;
+      try {
+        this.#store(await this.#post("/auth/refresh", { refresh_token }));
+      } catch (error) {
+        // After a network error, 429 or 503 the token is still valid.
+        if (!(error instanceof AuthError) || error.code !== "invalid_refresh_token") throw error;
+        this.#store(null);
+      }
+    });
+  }
+
+  /** Run in one tab at a time. @param {() => Promise<void>} work */
+  #locked(work) {
+    return navigator.locks.request("flaskauth.tokens", work);
+  }
+
+  /** @param {Tokens | null} tokens */
+  #store(tokens) {
+    if (tokens) localStorage.setItem(REFRESH_TOKEN, tokens.refresh_token);
+    else localStorage.removeItem(REFRESH_TOKEN);
+    if (tokens?.device_token) localStorage.setItem(DEVICE_TOKEN, tokens.device_token);
+    this.#channel.postMessage(tokens?.token ?? null);
+    this.#setToken(tokens?.token ?? null);
+  }
+
+  /** @param {string | null} token */
+  #setToken(token) {
+    this.#token = token;
+    this.#isSignedIn = token !== null;
+    this.dispatchEvent(new Event("change"));
+  }
+
+  /** @param {string} path @param {RequestInit} [init] */
+  #send(path, init) {
+    const headers = new Headers(init?.headers);
+    if (this.#token) headers.set("Authorization", `Bearer ${this.#token}`);
+    return fetch(this.baseUrl + path, { ...init, headers });
+  }
+
+  /** @param {string} path @param {object} body @returns {Promise<Tokens>} */
+  async #post(path, body) {
+    const headers = { "Content-Type": "application/json" };
+    const response = await fetch(this.baseUrl + path, { method: "POST", headers, body: JSON.stringify(body) });
+    const data = await readBody(response);
+    if (!response.ok) throw new AuthError(response, data);
+    return data;
+  }
+}
+
+/** Return the JSON of a response, or `{}` if a proxy sent something else. @param {Response} response */
+async function readBody(response) {
+  return response.json().catch(() => ({}));
+}
