@@ -20,7 +20,12 @@ html_show_sphinx = False
 NAVIGATION = {
     "Tutorials": ["tutorials/getting-started"],
     "How-to guides": [
-        *("how-to/embed-in-a-flask-app", "how-to/verify-access-tokens", "how-to/call-from-a-browser"),
+        *(
+            "how-to/embed-in-a-flask-app",
+            "how-to/test-your-application",
+            "how-to/verify-access-tokens",
+            "how-to/call-from-a-browser",
+        ),
         *("how-to/change-the-mails", "how-to/import-users", "how-to/migrate-from-the-tutorial"),
     ],
     "Concepts": [

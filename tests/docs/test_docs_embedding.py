@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import shutil
 from contextlib import closing
 from pathlib import Path
 
@@ -11,30 +12,33 @@ from tests.e2e.http_client import HttpClient
 from tests.e2e.scenario import UserScenario
 from tests.examples.helpers import Example
 
-EXCERPTS = {
-    "extended/bookshop/app.py": [block("docs/how-to/embed-in-a-flask-app.md", "app")],
-    "extended/bookshop/models.py": [block("docs/how-to/embed-in-a-flask-app.md", "models")],
-    "extended/bookshop/orders.py": [
-        block("docs/how-to/embed-in-a-flask-app.md", "orders"),
-        block("docs/how-to/embed-in-a-flask-app.md", "order"),
-    ],
-    "extended/migrations/env.py": [block("docs/how-to/embed-in-a-flask-app.md", "env")],
-    "mounted/shop.py": [
-        block("docs/how-to/embed-in-a-flask-app.md", "mounted"),
-        block("docs/how-to/embed-in-a-flask-app.md", "guarded"),
-    ],
+FILES = {
+    "extended/bookshop/app.py": block("docs/how-to/embed-in-a-flask-app.md", "app"),
+    "extended/bookshop/models.py": block("docs/how-to/embed-in-a-flask-app.md", "models"),
+    "extended/bookshop/orders.py": block("docs/how-to/embed-in-a-flask-app.md", "orders"),
+    "extended/alembic.ini": block("docs/how-to/embed-in-a-flask-app.md", "alembic"),
+    "extended/migrations/env.py": block("docs/how-to/embed-in-a-flask-app.md", "env"),
+    "extended/migrations/script.py.mako": block("docs/how-to/embed-in-a-flask-app.md", "script"),
+    "mounted/shop.py": block("docs/how-to/embed-in-a-flask-app.md", "mounted"),
 }
 
 
-@pytest.mark.parametrize(("example", "excerpts"), EXCERPTS.items(), ids=EXCERPTS)
-def test_embedding_page_excerpts_are_in_the_example(example: str, excerpts: list[str]) -> None:
-    text = (ROOT / "examples" / example).read_text()
+@pytest.mark.parametrize(("file", "text"), FILES.items(), ids=FILES)
+def test_embedding_page_shows_the_whole_file(file: str, text: str) -> None:
+    page = (ROOT / "docs/how-to/embed-in-a-flask-app.md").read_text()
 
-    assert [excerpt for excerpt in excerpts if excerpt not in text] == []
+    assert text == (ROOT / "examples" / file).read_text()
+    assert f"`{file.partition('/')[2]}`" in page
 
 
 def test_embedding_page_commands_migrate_and_serve(tmp_path: Path) -> None:
     bookshop = Example("extended", tmp_path)
+    versions = bookshop.folder / "migrations/versions"
+    shutil.rmtree(versions)
+    bookshop.run_block(block("docs/how-to/embed-in-a-flask-app.md", "revision"))
+    [revision] = versions.glob("*_orders.py")
+    assert "op.create_table('orders'" in revision.read_text()
+    assert "'users'" not in revision.read_text()
     bookshop.run_block(block("docs/how-to/embed-in-a-flask-app.md", "migrate"))
     processes, serve = (
         bookshop.with_own_ports(block("docs/how-to/embed-in-a-flask-app.md", "serve")).strip().splitlines()

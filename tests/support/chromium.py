@@ -34,16 +34,7 @@ class Chromium:
         options = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run")
         own_options = ("--remote-debugging-pipe", f"--user-data-dir={profile}")
         self._process = subprocess.Popen(
-            [
-                "/bin/bash",
-                "-c",
-                script,
-                "bash",
-                EXECUTABLE,
-                *options,
-                "--remote-debugging-pipe",
-                f"--user-data-dir={profile}",
-            ],
+            ["/bin/bash", "-c", script, "bash", EXECUTABLE, *options, *own_options],
             pass_fds=(commands, replies),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
