@@ -34,7 +34,7 @@ test-mysql: setup ## run the tests that use a database on MySQL 9, through PyMyS
 	TEST_DATABASES=mysql $(pytest) $(ARGS)
 	TEST_DATABASES="mysql mariadb" $(with_mysqlclient) $(pytest) $(ARGS)
 
-test-slow: setup ## run a slow suite: SUITE=concurrency|chaos|chaos-mysql|chaos-galera|mutation|fuzz|addresses|takeover|timing|import|browser (ARGS=...)
+test-slow: setup ## run a slow suite: SUITE=concurrency|chaos|chaos-mysql|chaos-galera|mutation|fuzz|addresses|takeover|timing|import|browser|packaging (ARGS=...)
 	@$(test_servers) install
 	@case "$(SUITE)" in \
 	concurrency) CONCURRENCY_ROUNDS=$(or $(ARGS),200) $(bin)/python -m pytest -q tests/concurrency -k test_parallel_ ;; \
@@ -50,7 +50,8 @@ test-slow: setup ## run a slow suite: SUITE=concurrency|chaos|chaos-mysql|chaos-
 	timing) $(bin)/python -m benchmarks.timing $(ARGS) ;; \
 	import) $(bin)/python -m tests.user_admin.large_import $(ARGS) ;; \
 	browser) CHECK_TYPES=1 $(bin)/python -m pytest -q tests/examples/test_example_browser.py ;; \
-	*) echo "Set SUITE to one of: concurrency chaos chaos-mysql chaos-galera mutation fuzz addresses takeover timing import browser" >&2; exit 2 ;; \
+	packaging) UV_DEFAULT_INDEX="$(index)" $(bin)/python -m tests.e2e.extras ;; \
+	*) echo "Set SUITE to one of: concurrency chaos chaos-mysql chaos-galera mutation fuzz addresses takeover timing import browser packaging" >&2; exit 2 ;; \
 	esac
 
 bench: setup ## measure flaskauth and its peers, 25 minutes; needs wrk, Node.js and a C compiler (SUITE=quick|burst|mail|scale|memory)
@@ -76,14 +77,14 @@ docs: setup ## write the generated pages and build the documentation in build/do
 	@$(bin)/sphinx-build -q -W --keep-going -n docs build/docs
 	@echo build/docs/index.html
 
-wheel: setup ## build dist/flaskauth-*.whl
-	@$(uv) build --quiet --wheel --no-build-isolation --python $(bin)/python
-	@ls dist/*.whl
+wheel: setup ## build dist/flaskauth_server-*.whl and .tar.gz
+	@$(uv) build --quiet --no-build-isolation --python $(bin)/python
+	@$(bin)/twine check --strict dist/*
 
 lock: $(bin)/python ## write the requirements files again (ARGS=--upgrade for newer versions)
 	@echo "Writing requirements.txt and requirements-dev.txt"
-	@$(build_needs) | $(compile) --output-file requirements.txt pyproject.toml -
-	@$(build_needs) | $(compile) --constraints requirements.txt --group dev --output-file requirements-dev.txt pyproject.toml -
+	@$(build_needs) | $(compile) --extra all --output-file requirements.txt pyproject.toml -
+	@$(build_needs) | $(compile) --constraints requirements.txt --extra all --group dev --output-file requirements-dev.txt pyproject.toml -
 	@for needs in benchmarks/peers/*/requirements.in; do $(compile) --output-file "$${needs%.in}.txt" "$$needs"; done
 	@printf 'mysqlclient>=2.2\nsetuptools\n' | $(compile) --no-header --output-file tests/servers/mysqlclient.txt -
 

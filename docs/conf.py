@@ -1,12 +1,13 @@
 """Sphinx configuration. `make docs` builds build/docs/index.html without network access."""
 
 import re
-from importlib import metadata
 
 from sphinx.application import Sphinx
 
+from flaskauth import __version__
+
 project = "flaskauth"
-release = metadata.version("flaskauth")
+release = __version__
 copyright = "the flaskauth authors"  # noqa: A001 (Sphinx's name)
 extensions = ["myst_parser", "sphinx_copybutton"]
 myst_enable_extensions = ["deflist"]
@@ -27,6 +28,7 @@ NAVIGATION = {
             "how-to/call-from-a-browser",
         ),
         *("how-to/change-the-mails", "how-to/import-users", "how-to/migrate-from-the-tutorial"),
+        "how-to/install-extras",
     ],
     "Concepts": [
         *("concepts/registration", "concepts/sessions", "concepts/passwords", "concepts/email-change"),

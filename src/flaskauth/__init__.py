@@ -13,12 +13,14 @@ from flaskauth.core.errors import APIError
 from flaskauth.mounting import mount
 from flaskauth.sessions.decorators import auth_optional, auth_required, current_user
 from flaskauth.settings import Settings
+from flaskauth.version import __version__
 
 __all__ = [
     "APIError",
     "Base",
     "Settings",
     "User",
+    "__version__",
     "auth_optional",
     "auth_required",
     "create_app",

@@ -34,6 +34,7 @@ from flaskauth.core.passwords import hashing
 from flaskauth.core.passwords.hashing import HashingPool
 from flaskauth.countries import routes as country_routes
 from flaskauth.email_change import routes as email_change_routes
+from flaskauth.extras import missing_extra
 from flaskauth.login import routes as login_routes
 from flaskauth.mail import delivery
 from flaskauth.mail import routes as mail_routes
@@ -129,7 +130,7 @@ def periodic_jobs() -> tuple[PeriodicJob, ...]:
         PeriodicJob("keys.maintain", timedelta(minutes=10), signing_keys.ensure_keys),
         PeriodicJob("audit.seal", timedelta(minutes=1), sealing.seal),
         PeriodicJob("purge", timedelta(hours=1), purge),
-        PeriodicJob("avatars.purge", timedelta(days=1), avatars.purge),
+        *(() if missing_extra("avatars") else (PeriodicJob("avatars.purge", timedelta(days=1), avatars.purge),)),
     )
 
 

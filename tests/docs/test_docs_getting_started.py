@@ -79,10 +79,10 @@ def test_getting_started_without_make_leads_to_login(tmp_path: Path) -> None:
     copy_repository(tmp_path)
     reader = Reader(tmp_path)
     uv = f"{BIN_FOLDER}/uv --quiet"
-    venv, install, serve = block("docs/tutorials/getting-started.md", "by-hand").splitlines()
+    venv, *installs, serve = block("docs/tutorials/getting-started.md", "by-hand").splitlines()
     reader.run_block(venv, **{"python3 -m venv": f"{uv} venv --python {sys.executable}"})
-    pip = f"{uv} pip install --python .venv/bin/python --constraint requirements.txt"
-    reader.run_block(install, **{".venv/bin/pip install": pip})
+    for install in installs:
+        reader.run_block(install, **{".venv/bin/pip install": f"{uv} pip install --python .venv/bin/python"})
     with reader.running(serve, "--port {}") as http_client:
         reader.register_and_login(http_client)
 

@@ -1,7 +1,6 @@
 """The installed `flaskauth` script in a new interpreter. The other tests fork the command from a loaded process."""
 
 from contextlib import closing
-from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,7 @@ from tests.e2e.http_client import HttpClient
 from tests.e2e.processes import Workspace
 from tests.servers import free_port
 
-from flaskauth import migrations
+from flaskauth import __version__, migrations
 
 
 @pytest.fixture
@@ -18,7 +17,7 @@ def workspace(tmp_path: Path) -> Workspace:
 
 
 def test_installed_command_prints_its_version(workspace: Workspace) -> None:
-    assert workspace.run("flaskauth", "--version").strip() == f"flaskauth, version {version('flaskauth')}"
+    assert workspace.run("flaskauth", "--version").strip() == f"flaskauth, version {__version__}"
 
 
 def test_installed_command_upgrades_the_database(workspace: Workspace) -> None:

@@ -1,8 +1,9 @@
-"""The wheel, installed into an empty virtual environment."""
+"""The wheel and the source archive; the wheel is installed into an empty virtual environment."""
 
 import re
 import subprocess
 import sys
+import tomllib
 from contextlib import closing
 from email.parser import HeaderParser
 from pathlib import Path
@@ -14,6 +15,8 @@ from tests.e2e.processes import Workspace
 from tests.e2e.scenario import UserScenario
 from tests.servers import free_port
 from tests.support.repository import list_files
+
+from flaskauth import __version__
 
 ROOT = Path(__file__).parents[2]
 UV = Path(sys.executable).parent / "uv"
@@ -27,10 +30,16 @@ def run_uv(*arguments: str | Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def distributions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the source archive, and the wheel from it, and return their folder."""
     folder = tmp_path_factory.mktemp("dist")
-    run_uv("build", "--wheel", "--no-build-isolation", "--python", sys.executable, "--out-dir", folder)
-    [path] = folder.glob("*.whl")
+    run_uv("build", "--no-build-isolation", "--python", sys.executable, "--out-dir", folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wheel(distributions: Path) -> Path:
+    [path] = distributions.glob("*.whl")
     return path
 
 
@@ -39,7 +48,7 @@ def commands(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Install the wheel and its dependencies, and return the folder of the installed commands."""
     folder = tmp_path_factory.mktemp("empty") / "venv"
     run_uv("venv", "--python", sys.executable, folder)
-    run_uv("pip", "install", "--python", folder / "bin/python", "--constraint", "requirements.txt", wheel)
+    run_uv("pip", "install", "--python", folder / "bin/python", "--constraint", "requirements.txt", f"{wheel}[all]")
     return folder / "bin"
 
 
@@ -56,9 +65,33 @@ def test_wheel_metadata_is_correct(wheel: Path) -> None:
     [name] = [name for name in ZipFile(wheel).namelist() if name.endswith(".dist-info/METADATA")]
     metadata = HeaderParser().parsestr(ZipFile(wheel).read(name).decode())
 
-    assert metadata.get_all("Provides-Extra") == ["mysql", "native"]
+    assert (metadata["Name"], metadata["Version"]) == ("flaskauth-server", __version__)
+    assert set(metadata.get_all("Provides-Extra") or ()) == {"all", "avatars", "mysql", "native", "serve", "worker"}
+    classifiers = metadata.get_all("Classifier") or []
+    assert [name for name in classifiers if name.startswith("Development Status")]
+    assert {f"Programming Language :: Python :: 3.{minor}" for minor in (11, 12, 13, 14)} <= set(classifiers)
     assert (metadata["License-Expression"], metadata["Requires-Python"]) == ("MIT", ">=3.11")
     assert "make run" in metadata.get_payload()
+
+
+def test_distributions_pass_twine_check(distributions: Path) -> None:
+    files = sorted(distributions.glob("flaskauth_server-*"))
+    command = [sys.executable, "-m", "twine", "check", "--strict", *files]
+
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 0, result.stdout
+    assert [path.suffix for path in files] == [".whl", ".gz"]
+
+
+def test_lock_covers_every_extra() -> None:
+    """The production guide installs `requirements.txt`, and then flaskauth without its dependencies."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    needed = {re.split(r"[\[<>=]", text)[0] for name in ("serve", "worker", "avatars") for text in extras[name]}
+    lock = (ROOT / "requirements.txt").read_text()
+
+    assert {name for name in needed if f"\n{name}==" not in lock} == set()
+    assert extras["all"] == ["flaskauth-server[serve,worker,avatars]"]
 
 
 def test_wheel_serves_from_an_empty_folder(commands: Path, tmp_path: Path) -> None:

@@ -1,10 +1,10 @@
 import re
-from importlib.metadata import version
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from flaskauth import __version__
 from flaskauth.core.context import KEY
 from flaskauth.settings import Settings
 
@@ -22,7 +22,7 @@ def test_index_lists_entry_points(app: Flask, client: FlaskClient) -> None:
         "openapi": f"{settings.public_url}/openapi.json",
         "jwks": f"{settings.public_url}/.well-known/jwks.json",
         "mailbox": f"{settings.public_url}/dev/mailbox" if settings.has_mailbox else None,
-        "version": version("flaskauth"),
+        "version": __version__,
     }
 
 

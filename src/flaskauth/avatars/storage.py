@@ -15,6 +15,7 @@ from flaskauth.core import crypto
 from flaskauth.core.context import settings
 from flaskauth.core.errors import Overloaded, Unavailable
 from flaskauth.core.observability.log import get_logger
+from flaskauth.extras import missing_extra
 from flaskauth.settings import Settings
 
 if TYPE_CHECKING:
@@ -125,7 +126,13 @@ class Storage:
 
 
 def storage() -> Storage:
-    """Return the storage of the current application."""
+    """Return the storage of the current application.
+
+    Raises:
+        Unavailable: the extra is not installed.
+    """
+    if missing := missing_extra("avatars"):
+        raise Unavailable(message=f"Avatars are not available because {missing}")
     extension = current_app.extensions.get(EXTENSION_KEY) or current_app.extensions.setdefault(
         EXTENSION_KEY, Storage(settings())
     )

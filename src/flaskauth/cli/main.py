@@ -10,10 +10,11 @@ from flaskauth.core import clock
 from flaskauth.core.clock import to_rfc3339
 from flaskauth.core.db.session import transaction
 from flaskauth.core.observability import log
-from flaskauth.server import run as server_run
+from flaskauth.extras import missing_extra
 from flaskauth.sessions import service as sessions
 from flaskauth.settings import Settings
 from flaskauth.signing_keys import service as signing_keys
+from flaskauth.version import __version__
 
 
 class CommandGroup(click.Group):
@@ -25,7 +26,7 @@ class CommandGroup(click.Group):
 
 
 @click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="flaskauth")
+@click.version_option(__version__, prog_name="flaskauth")
 def main() -> None:
     """A self-hosted authentication server.
 
@@ -43,6 +44,10 @@ main.add_command(passwords.passwords)
 @click.option("--workers", type=click.IntRange(1, 256), show_default="WEB_CONCURRENCY or 1", help="Server processes.")
 def serve(host: str, port: int, workers: int | None) -> None:
     """Start the server."""
+    if missing := missing_extra("serve"):
+        raise click.ClickException(f"The server cannot start because {missing}")
+    from flaskauth.server import run as server_run  # noqa: PLC0415 (needs the extra)
+
     server_run.serve(host, port, workers)
 
 

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from importlib import metadata
 from threading import Lock
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -19,6 +18,7 @@ from flaskauth.core.http.request import get_view
 from flaskauth.core.http.schemas import ErrorSchema, RequestSchema, fields
 from flaskauth.openapi import error_responses
 from flaskauth.settings import Settings, is_loopback
+from flaskauth.version import __version__
 
 KEY = "flaskauth.openapi"
 BEARER = {
@@ -84,8 +84,8 @@ def title(settings: Settings) -> str:
 
 
 def version() -> str:
-    """Return the version of the installed package."""
-    return metadata.version("flaskauth")
+    """Return the version of the package."""
+    return __version__
 
 
 def _server_url(settings: Settings) -> str:

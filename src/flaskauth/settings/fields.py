@@ -13,6 +13,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from flaskauth import bloom_filter
+from flaskauth.extras import missing_extra
 
 _ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://([^\s/?#@*\\]+)/*", re.ASCII | re.IGNORECASE)
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
@@ -107,6 +108,8 @@ def _check_header_value(value: SecretStr) -> SecretStr:
 
 
 def _check_redis_url(value: str) -> str:
+    if missing := missing_extra("worker"):
+        raise ValueError(f"cannot be used because {missing}")
     if urlsplit(value).scheme not in {"redis", "rediss"} or not _has_host(value):
         raise ValueError("must look like redis://host:6379/0")
     return value

@@ -11,6 +11,7 @@ from pydantic import SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 from sqlalchemy import URL
 
+from flaskauth.extras import missing_extra
 from flaskauth.settings import loading
 from flaskauth.settings.fields import is_loopback, rate_per_day
 from flaskauth.settings.groups import (
@@ -176,6 +177,8 @@ class Settings(
             messages.append("MAIL_SERVER: required in production to send codes")
         if not self.public_url.startswith("https://") and not is_loopback(urlsplit(self.public_url).hostname or ""):
             messages.append("PUBLIC_URL: must be https in production")
+        if self.aws_bucket and (missing := missing_extra("avatars")):
+            messages.append(f"AWS_BUCKET: cannot be used because {missing}")
         if self.aws_bucket and bool(self.aws_key_id) != bool(self.aws_secret_key):
             messages.append("AWS_KEY_ID, AWS_SECRET_KEY: set both or neither")
         return messages
