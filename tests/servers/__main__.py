@@ -1,6 +1,6 @@
 """python -m tests.servers COMMAND
 
-install: install MariaDB, Redis and nginx unless they exist.
+install: install MariaDB, Redis, nginx and zsh unless they exist.
 install-mysqlclient: build the mysqlclient driver. install-mysql: install MySQL and that driver.
 install-galera: install Galera and haproxy.
 with-mysqlclient COMMAND: run a command with that driver.

@@ -20,6 +20,7 @@ class Binaries:
     mariadb_dump: Path
     redis_server: Path
     nginx: Path
+    zsh: Path
     system_tables: tuple[Path, ...]
     """The SQL files of MariaDB that fill an empty data folder."""
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
@@ -27,6 +28,11 @@ class Binaries:
     @property
     def basedir(self) -> Path:
         return self.mariadbd.resolve().parents[1]
+
+    @property
+    def library_path(self) -> dict[str, str]:
+        """The variable that locates the libraries of unpacked programs."""
+        return {name: value for name, value in self.environment.items() if name == "LD_LIBRARY_PATH"}
 
     @property
     def share(self) -> Path:
@@ -43,7 +49,7 @@ def find_binaries() -> Binaries:
     binaries = binaries or bundled_binaries()
     if binaries is None:
         raise ServerNotFoundError(
-            "MariaDB (mariadbd), Redis (redis-server) or nginx is missing. `make test` installs them."
+            "MariaDB (mariadbd), Redis (redis-server), nginx or zsh is missing. `make test` installs them."
         )
     return binaries
 
@@ -60,13 +66,12 @@ def _find_in(folders: Iterable[str], environment: Mapping[str, str] | None = Non
     mariadbd = shutil.which("mariadbd", path=path)
     mariadb_dump = shutil.which("mariadb-dump", path=path)
     redis_server = shutil.which("redis-server", path=path) or shutil.which("valkey-server", path=path)
-    nginx = shutil.which("nginx", path=path)
+    nginx, zsh = shutil.which("nginx", path=path), shutil.which("zsh", path=path)
     tables = _system_tables(Path(mariadbd)) if mariadbd else ()
-    if not (mariadbd and mariadb_dump and redis_server and nginx and tables):
+    if not (mariadbd and mariadb_dump and redis_server and nginx and zsh and tables):
         return None
-    return Binaries(
-        Path(mariadbd), Path(mariadb_dump), Path(redis_server), Path(nginx), tables, environment or dict(os.environ)
-    )
+    programs = Path(mariadbd), Path(mariadb_dump), Path(redis_server), Path(nginx), Path(zsh)
+    return Binaries(*programs, tables, environment or dict(os.environ))
 
 
 def _system_tables(mariadbd: Path) -> tuple[Path, ...]:

@@ -1,4 +1,4 @@
-"""Install MariaDB, Redis and nginx with apt as root, else unpack the same packages into the project."""
+"""Install MariaDB, Redis, nginx and zsh with apt as root, else unpack the same packages into the project."""
 
 import os
 import shutil
@@ -10,10 +10,10 @@ from tests.servers.binaries import BUNDLED_ROOT, Binaries, ServerNotFoundError, 
 from tests.servers.packages import CommandError, InstallError, run, succeeds, unpacked_packages, with_advice
 
 # The core package contains the server without a service; redis-server is a link to a program of redis-tools.
-PACKAGES = ("mariadb-server-core", "mariadb-client", "redis-server", "redis-tools", "nginx")
+PACKAGES = ("mariadb-server-core", "mariadb-client", "redis-server", "redis-tools", "nginx", "zsh")
 ADVICE = (
-    "The tests need MariaDB, Redis and nginx. Put `mariadbd`, `mariadb-dump`, `redis-server` and `nginx` on the PATH"
-    " and run this command again"
+    "The tests need MariaDB, Redis, nginx and zsh. Put `mariadbd`, `mariadb-dump`, `redis-server`, `nginx` and `zsh` on"
+    " the PATH and run this command again"
 )
 POLICY = Path("/usr/sbin/policy-rc.d")
 POLICY_SCRIPT = """#!/bin/sh
@@ -33,7 +33,7 @@ def install() -> None:
         return
     if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
         raise InstallError(f"{ADVICE}.")
-    print("Installing MariaDB, Redis and nginx for the tests", flush=True)
+    print("Installing MariaDB, Redis, nginx and zsh for the tests", flush=True)
     with with_advice(ADVICE):
         if not install_with_apt(find_binaries, *PACKAGES):
             _unpack()
@@ -78,6 +78,6 @@ def _unpack() -> None:
 def _check(binaries: Binaries | None) -> None:
     if binaries is None:
         raise CommandError("the packages of this system have an unknown layout")
-    for program in (binaries.mariadbd, binaries.mariadb_dump, binaries.redis_server):
+    for program in (binaries.mariadbd, binaries.mariadb_dump, binaries.redis_server, binaries.zsh):
         run(str(program), "--version", environment=binaries.environment)
     run(str(binaries.nginx), "-v", environment=binaries.environment)
