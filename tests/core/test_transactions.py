@@ -11,12 +11,13 @@ from datetime import timedelta
 import pytest
 from flask import Flask
 from sqlalchemy import Connection, create_engine, select, text, update
+from sqlalchemy.exc import IntegrityError
 from tests.conftest import MakeApp, sql_servers
 from tests.support.inspect import error_of, in_transaction, query_all
 
 from flaskauth.core import clock
 from flaskauth.core.db.session import after_commit, commit_now, db, release_connection, transaction
-from flaskauth.core.errors import APIError, NotFound
+from flaskauth.core.errors import APIError, NotFound, Unavailable
 from flaskauth.core.http.request import public
 from flaskauth.core.jobs.background import ScheduledRun
 from flaskauth.core.passwords import hashing
@@ -286,3 +287,22 @@ def test_transaction_outside_request_can_be_repeated(app: Flask) -> None:
         transaction(lambda: commit_now(count_attempt))
 
     assert counted_attempts(app) == 2
+
+
+@pytest.mark.parametrize(("lost_races", "expected"), [(1, ["note"]), (2, [])])
+def test_lost_race_after_slow_work_is_retried_once(app: Flask, lost_races: int, expected: list[str]) -> None:
+    """A duplicate id of an event after seconds of work, such as the conversion of an image under load, is no 500."""
+    remaining = iter(range(lost_races))
+
+    def insert_after_lost_races() -> None:
+        if next(remaining, None) is not None:
+            raise IntegrityError("INSERT", None, Exception("UNIQUE constraint failed"))
+        insert_note("note")
+
+    with app.app_context():
+        if expected:
+            transaction(insert_after_lost_races, retry_window=0)
+        else:
+            with pytest.raises(Unavailable):
+                transaction(insert_after_lost_races, retry_window=0)
+    assert committed_notes(app) == expected

@@ -76,9 +76,9 @@ def test_wheel_metadata_is_correct(wheel: Path) -> None:
 
 def test_distributions_pass_twine_check(distributions: Path) -> None:
     files = sorted(distributions.glob("flaskauth_server-*"))
-    command = [sys.executable, "-m", "twine", "check", "--strict", *files]
+    command = (sys.executable, "-m", "twine", "check", "--strict")
 
-    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    result = subprocess.run([*command, *map(str, files)], capture_output=True, text=True, timeout=60, check=False)
     assert result.returncode == 0, result.stdout
     assert [path.suffix for path in files] == [".whl", ".gz"]
 

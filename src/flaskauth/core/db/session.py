@@ -27,7 +27,7 @@ Ts = TypeVarTuple("Ts")
 
 MAX_ATTEMPTS = 5
 DELETE_BATCH_SIZE = 1000  # rows that one statement deletes
-RETRY_WINDOW = 5.0  # seconds; after that, a lost race is not retried
+RETRY_WINDOW = 5.0  # seconds; after that, a lost race is retried only once
 MAX_BACKOFF = 0.2  # seconds
 AUTOCOMMIT = "autocommit"  # the name of the engine for statements outside transactions
 SQLITE_LOCKED = "locked"  # part of SQLite's message while another connection writes
@@ -48,22 +48,27 @@ class TrackingSession(Session):
 db = SQLAlchemy(session_options={"class_": TrackingSession})
 
 
-def transaction(operation: Callable[[], T]) -> T:
+def transaction(operation: Callable[[], T], retry_window: float = RETRY_WINDOW) -> T:
     """Run the operation of a request or a job and commit. Retry it with jitter after a lost race.
+
+    It is retried once in any case, and again within `retry_window` seconds after the start.
 
     Raises:
         APIError: the operation raised it; its writes are committed.
         Unavailable: the database is unavailable, or the result of the commit is unknown.
     """
-    session, deadline = _session(), time.monotonic() + RETRY_WINDOW
+    session, deadline = _session(), time.monotonic() + retry_window
     try:
         for attempt in range(1, MAX_ATTEMPTS + 1):
             try:
                 return _run_once(operation)
             except (DBAPIError, PoolTimeout, *STALE_ROW_ERRORS) as error:
                 _rollback(session)
-                if attempt == MAX_ATTEMPTS or time.monotonic() > deadline or not _is_retryable(error):
+                if attempt == MAX_ATTEMPTS or not _is_retryable(error):
                     _raise_final(error)
+                # The work before the lost race, such as a large image under load, can take longer than the window.
+                if attempt > 1 and time.monotonic() > deadline:
+                    raise Unavailable from error
                 _back_off(attempt)
     finally:
         _rollback(session)
