@@ -10,7 +10,7 @@ ABOUT = """\
 This page lists every rate limit, size limit and timeout, with its value in the code. A *network* is an IPv4 address, or
 the /64 prefix of an IPv6 address. It is the right-most hop of `X-Forwarded-For` that is not in `TRUSTED_PROXIES`, or
 the peer address if there is no trusted proxy. IPv4-mapped IPv6 addresses (`::ffff:198.51.100.7`) count as the plain
-IPv4 address, and a port is ignored.
+IPv4 address, and a port is ignored. An `X-Forwarded-For` that is not ASCII text is ignored as a whole.
 
 Past a limit, the response is 429 `too_many_requests` with `Retry-After`, unless the row specifies otherwise. Limits and
 delays are the same for registered and unregistered email addresses."""
