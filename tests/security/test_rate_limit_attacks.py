@@ -22,7 +22,7 @@ VALIDATION_FAILED, TOO_MANY_REQUESTS = (422, "validation_failed"), (429, "too_ma
 
 @pytest.mark.parametrize("database", ["mariadb"], indirect=True)
 def test_n01_spoofed_client_ip_headers_share_one_rate_limit(log_capture: LogCapture, make_app: MakeApp) -> None:
-    checker = AttackChecker(make_app(TRUSTED_PROXIES=""), log_capture)
+    checker = AttackChecker(make_app(TRUSTED_PROXIES="", RATE_LIMIT_REGISTER="10/minute"), log_capture)
     names = (
         "X-Forwarded-For",
         "Forwarded",
