@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 INTERLEAVING_TESTS = "tests/concurrency/test_interleaved_"
+AMBIGUOUS_TESTS = "tests/registration/test_verification_ambiguous.py"
 TAKEOVER_TESTS = (
     "tests/security_alerts/test_takeover_recovery.py",
     "tests/security_alerts/test_takeover_search.py",
@@ -344,14 +345,14 @@ MUTANTS = (
 """,
         """        OneTimeCode.is_suppressed.is_(False), OneTimeCode.code_expires_at > now,
 """,
-        ("tests/registration/test_verification_ambiguous.py",),
+        (f"{AMBIGUOUS_TESTS}::test_suppressed_mail_makes_the_attackers_code_ambiguous",),
     ),
     Mutant(
         "slow request blocks fast ones",
         "server/request_buffer.py",
         "if scope.path.startswith(path)), self._readers",
         "if scope.path.endswith(path)), self._readers",
-        ("tests/server/test_slow_reads.py",),
+        ("tests/server/test_slow_reads.py::test_profile_is_answered_while_16_exports_are_held",),
     ),
     Mutant(
         "limit turned against the user",
@@ -360,7 +361,7 @@ MUTANTS = (
 """,
         """        codes.renew(None)
 """,
-        ("tests/registration/test_verification_ambiguous.py",),
+        (f"{AMBIGUOUS_TESTS}::test_suppressed_resend_makes_the_attackers_code_ambiguous",),
     ),
     Mutant(
         "limit avoided with another spelling",
@@ -369,14 +370,14 @@ MUTANTS = (
 """,
         """    mailbox = normalized_email
 """,
-        ("tests/registration/test_mail_rate_limits.py",),
+        ("tests/registration/test_mail_rate_limits.py::test_mail_rate_limit_ignores_tags_and_dots",),
     ),
     Mutant(
         "password of a pending registration revealed",
         "registration/service.py",
         """crypto.mac("registration salt", normalized_email, network)[:16]""",
         """crypto.mac("registration salt", normalized_email)[:16]""",
-        ("tests/registration/test_registration_idempotent.py",),
+        ("tests/registration/test_registration_idempotent.py::test_register_from_other_network_reveals_no_password",),
     ),
     Mutant(
         "report keeps the email address",
@@ -459,7 +460,7 @@ MUTANTS = (
         "login/service.py",
         "network_wait = throttling.network_retry_after(attempt) if is_correct",
         "network_wait = 0.0 if is_correct",
-        ("tests/login/test_login_rate_limit.py",),
+        ("tests/login/test_login_rate_limit.py::test_right_password_resolved_past_the_limit_is_rejected",),
     ),
     Mutant(
         "outbox lease ignored",
