@@ -496,4 +496,13 @@ MUTANTS = (
 """,
         ("tests/registration/test_names_in_mails.py::test_name_with_link_is_left_out_of_mail",),
     ),
+    Mutant(
+        "request of another site accepted",
+        "mail/routes.py",
+        """    if is_other_site or (origin is not None and origin != request.host_url.rstrip("/")):
+""",
+        """    if is_other_site:
+""",
+        ("tests/mail/test_dev_mailbox_actions.py::test_delete_from_other_site_is_forbidden",),
+    ),
 )
