@@ -161,7 +161,6 @@ TEST_EXCUSES = {
 }
 ALLOWED_EXCUSES = {  # file and name -> reason
     ("support/shortcuts.py", "pytest.MonkeyPatch"): "cheap Argon2 parameters and shared connection pools",
-    ("support/repository.py", "pytest.skip"): "an unpacked source archive has no git repository",
 }
 
 

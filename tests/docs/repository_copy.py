@@ -10,7 +10,7 @@ from tests.support.repository import ROOT, list_files
 
 def copy_repository(folder: Path) -> None:
     """Copy the current files of the repository without ignored files."""
-    for name in list_files("--cached", "--others", "--exclude-standard"):
+    for name in list_files():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, folder / name)
 

@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 from tests.docs.code_blocks import ROOT, block
 from tests.e2e.processes import BIN_FOLDER, Workspace
+from tests.servers import free_port
 
 from flaskauth.doctor.runner import CHECK_NAMES
 
 
 def run(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    environment = Workspace(folder).environment
+    environment = Workspace(folder, {"PUBLIC_URL": f"http://localhost:{free_port()}"}).environment
     environment["PATH"] = f"{BIN_FOLDER}:{environment['PATH']}"
     return subprocess.run(
         ["/bin/sh", "-c", script], cwd=folder, env=environment, timeout=60, capture_output=True, text=True, check=False

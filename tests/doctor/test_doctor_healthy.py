@@ -18,6 +18,11 @@ from flaskauth.doctor.runner import CHECK_NAMES
 EXPECTED_WARNINGS = {"public-url", "smtp"}
 
 
+def unused_url() -> dict[str, str]:
+    """Return a PUBLIC_URL at which no server responds; a different server may use the default port."""
+    return {"PUBLIC_URL": f"http://localhost:{free_port()}"}
+
+
 def test_healthy_production_has_no_failures(installation: Installation) -> None:
     report = run_doctor_process(installation.workspace)
 
@@ -55,7 +60,7 @@ def test_progress_is_shown_on_a_terminal(tmp_path: Path) -> None:
     result = subprocess.run(
         [BIN_FOLDER / "flaskauth", "doctor", "--json"],
         cwd=tmp_path,
-        env={**Workspace(tmp_path).environment, "TERM": "xterm"},
+        env={**Workspace(tmp_path, unused_url()).environment, "TERM": "xterm"},
         stdout=subprocess.PIPE,
         stderr=terminal,
         timeout=60,
@@ -71,7 +76,7 @@ def test_progress_is_shown_on_a_terminal(tmp_path: Path) -> None:
 
 def test_doctor_before_first_start_creates_no_files(tmp_path: Path) -> None:
     (tmp_path / ".env").touch()
-    report = run_doctor_process(Workspace(tmp_path))
+    report = run_doctor_process(Workspace(tmp_path, unused_url()))
 
     assert report.checks_in_state("warning") == {"public-url", "database"}
     assert "flaskauth serve" in report.finding_text("database", "warning")

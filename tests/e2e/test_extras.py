@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.servers import free_port
 
 # An interpreter in which these packages are not installed.
 WITHOUT_EXTRAS = """
@@ -98,6 +99,7 @@ def test_command_without_extra_names_it(
 
 def test_doctor_works_without_extras(tmp_path: Path) -> None:
     (tmp_path / ".env").touch()
-    process = run_without_extras(tmp_path, COMMAND.format(arguments=["doctor"]))
+    environment = {"PUBLIC_URL": f"http://localhost:{free_port()}"}
+    process = run_without_extras(tmp_path, COMMAND.format(arguments=["doctor"]), **environment)
 
     assert (process.returncode, process.stderr) == (0, "")

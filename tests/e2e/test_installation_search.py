@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from tests.e2e.processes import Workspace
+from tests.servers import free_port
 
 ADMIN_COMMANDS = (
     ("doctor",),
@@ -17,7 +18,7 @@ ADMIN_COMMANDS = (
     ("sessions", "revoke-all", "--yes"),
     ("db", "plan"),
 )
-SETTINGS = "FLASKAUTH_ENV=development\nAPP_NAME=Kettles\nFLASKAUTH_INSTANCE_PATH={}/data\n"
+SETTINGS = f"FLASKAUTH_ENV=development\nPUBLIC_URL=http://localhost:{free_port()}\nAPP_NAME=Kettles\nFLASKAUTH_INSTANCE_PATH={{}}/data\n"
 
 
 @pytest.mark.parametrize("command", ADMIN_COMMANDS, ids=" ".join)
