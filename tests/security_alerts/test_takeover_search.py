@@ -9,7 +9,7 @@ from tests.security_alerts.takeover_machine import TakeoverMachine
 
 from flaskauth.core.jobs import background
 
-RUNS = int(os.environ.get("TAKEOVER_RUNS", "12"))  # `make test-slow SUITE=takeover` sets 2,000
+RUNS = int(os.environ.get("TAKEOVER_RUNS", "6"))  # `make test-slow SUITE=takeover` sets 2,000
 
 
 def test_takeover_search_finds_no_lasting_access(app: Flask) -> None:
