@@ -348,13 +348,6 @@ MUTANTS = (
         (f"{AMBIGUOUS_TESTS}::test_suppressed_mail_makes_the_attackers_code_ambiguous",),
     ),
     Mutant(
-        "slow request blocks fast ones",
-        "server/request_buffer.py",
-        "if scope.path.startswith(path)), self._readers",
-        "if scope.path.endswith(path)), self._readers",
-        ("tests/server/test_slow_reads.py::test_profile_is_answered_while_16_exports_are_held",),
-    ),
-    Mutant(
         "limit turned against the user",
         "registration/pending.py",
         """        codes.suppress_expired(code)
