@@ -46,7 +46,7 @@ def test_reset_mail_contains_code_and_request_details(users: UserFactory, mailbo
     reset = request_reset(users, at=OTHER_IP)
     mail = mailbox.all()[0]
 
-    assert (mail["to"], mail["subject"]) == (GRACE_EMAIL, "Reset your password on flaskauth")
+    assert (mail["to"], mail["subject"]) == (GRACE_EMAIL, f"Reset your password on flaskauth: {reset.code}")
     assert reset.code in mail["text"].splitlines()
     assert reset.code in mail["html"]
     for detail in (OTHER_IP, before.strftime("%Y-%m-%d %H:"), "valid for 10 minutes"):
