@@ -56,7 +56,7 @@ def check_worker(commands: Path, folder: Path) -> None:
         workspace = Workspace(folder, {"REDIS_URL": redis.url, "FLASKAUTH_ENV": "development"}, is_forked=False)
         command = (str(commands / "celery"), "-A", "flaskauth.celery", "worker", "--loglevel=INFO")
         with workspace.start(*command) as worker:
-            worker.wait_until(lambda: "ready." in worker.output, seconds=120)
+            worker.wait_until(lambda: "flaskauth.mail.deliver" in worker.output, seconds=120)  # the banner lists tasks
 
 
 def check_avatars(commands: Path, folder: Path) -> None:
