@@ -27,6 +27,15 @@ def test_serialize_message_to_recipient_returns_its_bytes() -> None:
     assert serialize(message, RECIPIENT) == message.as_bytes()
 
 
+@pytest.mark.parametrize("name", ["Søren Øst & Søn", "_ø Ø !ú _ø Ø _ø Ø _ø Ø", "ボート 株式会社 " * 6])
+def test_serialize_any_app_name_in_subject_succeeds(name: str) -> None:
+    message = make_message()
+    message.policy = SMTP.clone(cte_type="7bit")
+    message.replace_header("Subject", f"Account Verification on {name.strip()}: BCDF-2345")
+
+    assert serialize(message, RECIPIENT)
+
+
 @pytest.mark.parametrize(
     "local",
     [
