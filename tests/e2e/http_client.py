@@ -54,6 +54,15 @@ class HttpClient:
     def post(self, path: str, body: Any = None, token: str = "") -> HttpResponse:
         return self._request("POST", path, body, token)
 
+    def post_with_retries(self, path: str, body: Any) -> HttpResponse:
+        """Repeat a request that a slow machine answers with 503, after the time in `Retry-After`."""
+        for _ in range(30):
+            response = self.post(path, body)
+            if response.status != 503:
+                break
+            time.sleep(int(response.headers["Retry-After"]))
+        return response
+
     def delete(self, path: str, token: str = "") -> HttpResponse:
         return self._request("DELETE", path, None, token)
 
@@ -76,6 +85,11 @@ class HttpClient:
         self._connection.close()
 
     def _request(self, method: str, path: str, body: Any, token: str) -> HttpResponse:
+        self.send(method, path, body, token)
+        return self.receive()
+
+    def send(self, method: str, path: str, body: Any, token: str = "") -> None:
+        """Send a request whose response `receive` reads."""
         headers = dict(self._network)
         if token:
             headers["Authorization"] = f"Bearer {token}"
@@ -85,6 +99,8 @@ class HttpClient:
         if time.monotonic() - self._used_at > MAX_IDLE_SECONDS:
             self.close()
         self._connection.request(method, path, payload, headers)
+
+    def receive(self) -> HttpResponse:
         raw_response = self._connection.getresponse()
         response = HttpResponse(raw_response.status, raw_response.headers, raw_response.read())
         self._used_at = time.monotonic()

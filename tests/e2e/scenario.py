@@ -26,9 +26,12 @@ class UserScenario:
     secrets: set[str] = field(default_factory=lambda: {PASSWORD, NEW_PASSWORD})
 
     def register(self) -> None:
-        response = self.client.post("/auth/register", registration_form(self.email, password=PASSWORD)).expect()
-        assert response["success"] is True
-        self.verification_id = response["verification_id"]
+        form = registration_form(self.email, password=PASSWORD)
+        self.finish_registration(self.client.post_with_retries("/auth/register", form))
+
+    def finish_registration(self, response: HttpResponse) -> None:
+        assert response.expect()["success"] is True
+        self.verification_id = response.body["verification_id"]
 
     def read_code(self) -> str:
         code = self.code_for(self.email)

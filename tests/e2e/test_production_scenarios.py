@@ -185,7 +185,7 @@ def test_concurrent_refresh_returns_one_successor(new_user: NewUser) -> None:
     body = {"refresh_token": user.refresh_token}
 
     clients = _open_connections([new_user() for _ in range(24)])
-    responses = run_concurrently([partial(other.client.post, "/auth/refresh", body) for other in clients])
+    responses = run_concurrently([partial(other.client.post_with_retries, "/auth/refresh", body) for other in clients])
 
     successors = {response.expect()["refresh_token"] for response in responses}
     assert len(successors) == 1

@@ -4,13 +4,15 @@ import base64
 import json
 import pickle
 import time
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from redis import Redis
 from tests.e2e import leaks
 from tests.e2e.conftest import NewUser
 from tests.e2e.installation import Installation
+from tests.e2e.scenario import PASSWORD
+from tests.support.users import registration_form
 
 SELECT_LEASED = "SELECT id FROM outbox WHERE leased_until IS NOT NULL"
 TASK = "flaskauth.mail.deliver"
@@ -77,17 +79,18 @@ def test_sigterm_server_finishes_requests_and_exits(installation: Installation, 
     users = [new_user() for _ in range(8)]
     for user in users:
         user.client.get("/health/live").expect()
-    with ThreadPoolExecutor(len(users)) as pool:
-        futures = [pool.submit(user.register) for user in users]
-        wait(futures, return_when=FIRST_COMPLETED)
+        user.client.send("POST", "/auth/register", registration_form(user.email, password=PASSWORD))
+    users[0].finish_registration(users[0].client.receive())
+    with ThreadPoolExecutor() as pool:
+        futures = [pool.submit(user.client.receive) for user in users[1:]]
         status = installation.server.terminate(seconds=10)
 
     output = installation.server.output
     installation.start_server()
     assert status in {0, -15}
     assert "Traceback" not in output
-    for user, future in zip(users, futures, strict=True):
-        future.result()
+    for user, future in zip(users[1:], futures, strict=True):
+        user.finish_registration(future.result())
         user.client.close()  # the server has closed the connection
         user.verify()
 

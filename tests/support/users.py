@@ -53,9 +53,9 @@ class Mailbox:
         return mails
 
     def wait(self, count: int = 1, to: str | None = None) -> list[dict[str, Any]]:
-        """Wait up to 4 seconds for this number of mails (to one recipient), and return them, newest first."""
+        """Wait up to 30 seconds for this number of mails (to one recipient), and return them, newest first."""
         self._wait_for_delivery()
-        deadline = time.monotonic() + 4
+        deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             mails = [mail for mail in self.all() if to in (None, mail["to"])]
             if len(mails) >= count:
