@@ -25,7 +25,7 @@ setup: .venv/ready-to-test ## create .venv with everything that development need
 
 test: setup ## lint, then run the tests on SQLite, MariaDB and Redis (ARGS="-k login" goes to pytest)
 	@$(test_servers) install
-	@$(MAKE) --no-print-directory lint
+	@$(compile_tests) & $(MAKE) --no-print-directory lint && wait
 	$(pytest) $(ARGS)
 
 test-mysql: setup ## run the tests that use a database on MySQL 9, through PyMySQL and mysqlclient (TEST_MYSQL_URL: your server)
@@ -98,6 +98,9 @@ ruff_config = --config 'extend-exclude = [".uv", ".servers", ".bench"]'
 test_servers = $(bin)/python -m tests.servers
 # Four workers on two cores: half of the time of a test is waiting.
 pytest = $(bin)/python -m pytest -n 4 --dist worksteal
+
+# Pytest compiles the tests and caches the result. Done once beside lint, the four workers need not do it at the same time.
+compile_tests = $(bin)/python -m pytest --collect-only -qq --no-summary >/dev/null 2>&1
 
 # mysqlclient is compiled, so it is installed in a folder beside .venv.
 with_mysqlclient = $(test_servers) with-mysqlclient

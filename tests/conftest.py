@@ -114,7 +114,12 @@ def pytest_collection_finish() -> None:
 
 
 def _is_below(paths: tuple[str, ...], file: Path) -> bool:
-    return file.is_relative_to(TESTS) and file.relative_to(TESTS).as_posix().startswith(paths)
+    return _path_in_tests(file).startswith(paths)
+
+
+@cache
+def _path_in_tests(file: Path) -> str:
+    return file.relative_to(TESTS).as_posix() if file.is_relative_to(TESTS) else ""
 
 
 def _runs_on(names: list[str], item: pytest.Item) -> bool:
