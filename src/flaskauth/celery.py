@@ -1,7 +1,6 @@
 """The Celery application. Run it with `celery -A flaskauth.celery worker --loglevel=INFO --beat`."""
 
 import sys
-from importlib.metadata import version
 
 import click
 from celery import Celery
@@ -17,6 +16,7 @@ from flaskauth.core.observability.log import get_logger
 from flaskauth.mail.delivery import deliver
 from flaskauth.mail.dispatch import TASK_NAME
 from flaskauth.settings import Settings
+from flaskauth.version import __version__
 
 TASK_PREFIX = "flaskauth."
 
@@ -75,7 +75,7 @@ def _keep_logging(**_kwargs: object) -> None:
 
 @worker_ready.connect  # type: ignore[untyped-decorator]
 def _log_start(**_kwargs: object) -> None:
-    log.info("worker_started", version=version("flaskauth"), processes=app.conf.worker_concurrency)
+    log.info("worker_started", version=__version__, processes=app.conf.worker_concurrency)
 
 
 flask_app = _create_app()

@@ -10,6 +10,7 @@ from flaskauth.core.http.request import Blueprint, cached, public
 from flaskauth.core.translations import Text
 from flaskauth.openapi import spec
 from flaskauth.openapi.schemas import HelloResponse, WelcomeResponse
+from flaskauth.version import __version__
 
 STATIC = Path(__file__).parent / "static"
 ASSETS = {
@@ -44,7 +45,7 @@ def get_index() -> Response | tuple[dict[str, str | None], dict[str, str]]:
         "openapi": f"{root}/openapi.json",
         "jwks": f"{root}/.well-known/jwks.json",
         "mailbox": f"{root}/dev/mailbox" if settings().has_mailbox else None,
-        "version": spec.version(),
+        "version": __version__,
     }
     return links, {"Vary": "Accept"}
 

@@ -62,7 +62,7 @@ _document_lock = Lock()
 
 def init_app(app: APIFlask, settings: Settings) -> None:
     """Set the general part of the document, and disable the responses that APIFlask would add itself."""
-    app.title, app.version = title(settings), version()
+    app.title, app.version = title(settings), __version__
     app.config.update(
         OPENAPI_VERSION="3.1.0",
         DESCRIPTION=DESCRIPTION,
@@ -81,11 +81,6 @@ def init_app(app: APIFlask, settings: Settings) -> None:
 
 def title(settings: Settings) -> str:
     return f"{settings.app_name} API"
-
-
-def version() -> str:
-    """Return the version of the package."""
-    return __version__
 
 
 def _server_url(settings: Settings) -> str:

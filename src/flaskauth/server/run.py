@@ -12,7 +12,6 @@ import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache, partial
-from importlib.metadata import version
 from urllib.error import HTTPError
 
 import click
@@ -30,6 +29,7 @@ from flaskauth.core.observability.log import get_logger
 from flaskauth.server.request_buffer import RequestBuffer
 from flaskauth.sessions.device_names import device_name
 from flaskauth.settings import Settings, is_loopback
+from flaskauth.version import __version__
 
 log = get_logger(__name__)
 
@@ -92,7 +92,7 @@ def _log_start(settings: Settings, address: str) -> None:
     if not settings.is_development:
         log.info(
             "started",
-            version=version("flaskauth"),
+            version=__version__,
             listen=address,
             workers=settings.web_concurrency,
             database=settings.database_url.get_backend_name(),
