@@ -125,7 +125,7 @@ VIEWS = [
 
 @bp.get("/template")
 def template() -> str:
-    return render_template_string("{% if current_user %}{{ current_user.first_name }}{% else %}nobody{% endif %}")
+    return render_template_string("{% if current_user %}{{ current_user.first_name }}{% else %}guest{% endif %}")
 
 
 @bp.get("/current")
@@ -211,7 +211,7 @@ def test_auth_required_before_request_guards_a_blueprint(client: FlaskClient, he
 def test_current_user_in_template_is_the_user_or_false(client: FlaskClient, headers: dict[str, str]) -> None:
     assert client.get("/shop/template", headers=headers).text == "Grace"
     for invalid in ({}, bearer("nonsense"), {"Authorization": "Basic Z3JhY2U6eA=="}, {"Authorization": ""}):
-        assert client.get("/shop/template", headers=invalid).text == "nobody"
+        assert client.get("/shop/template", headers=invalid).text == "guest"
 
 
 def test_current_user_is_the_user_of_auth_optional(client: FlaskClient, headers: dict[str, str]) -> None:

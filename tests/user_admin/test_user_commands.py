@@ -165,7 +165,7 @@ def test_users_delete_without_confirmation_changes_nothing(app: Flask, admin_cli
 
 @pytest.mark.parametrize("command", [("set-password",), ("verify",), ("delete", "--yes"), ("delete", "--now", "--yes")])
 def test_users_command_unknown_email_is_an_error(admin_cli: AdminCLI, command: tuple[str, ...]) -> None:
-    result = admin_cli.run(command[0], "nobody@example.com", *command[1:], stdin=f"{PASSWORD}\n".encode())
+    result = admin_cli.run(command[0], "unknown@example.com", *command[1:], stdin=f"{PASSWORD}\n".encode())
 
     assert (result.exit_code, result.stderr) == (1, "Error: No user has this email address.\n")
 
