@@ -127,6 +127,19 @@ def test_copied_templates_are_valid_and_kept(folder: Path) -> None:
         assert "templates/flaskauth/mail/base.html" in run(Path("templates/flaskauth"), "list").output
 
 
+@pytest.mark.parametrize(
+    ("command", "valid"), [(["templates", "check"], "1 replaced"), (["doctor"], "1 replaced mail")]
+)
+def test_flask_auth_checks_templates_of_the_app(
+    make_app: MakeApp, folder: Path, command: list[str], valid: str
+) -> None:
+    write(folder, {SUBJECT: "Welcome: {{ code }}"})
+    host = Flask("shop", template_folder=str(folder.parent))
+    mount(host, make_app(), "/accounts")
+
+    assert f"{valid} templates are valid" in host.test_cli_runner().invoke(args=["auth", *command]).output
+
+
 def test_copy_of_unknown_template_fails(folder: Path) -> None:
     result = run(folder, "copy", "registration/nope")
 

@@ -65,12 +65,12 @@ def doctor(ctx: click.Context, as_json: bool, strict: bool) -> None:
     from flaskauth.doctor.runner import run_doctor  # noqa: PLC0415
 
     log.configure(logging.CRITICAL)
-    app_settings = installation.flask_settings()
+    server = installation.flask_server()
     settings, errors = Settings.load_with_errors()
-    if not (app_settings or errors):
+    if not (server or errors):
         installation.require_installation(settings)
     with report.progress():
-        findings = run_doctor(create_base_app, app_settings)
+        findings = run_doctor(create_base_app, server)
     ok = report.is_ok(findings, strict=strict)
     if as_json:
         click.echo(report.to_json(findings, ok=ok))

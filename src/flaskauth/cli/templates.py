@@ -8,7 +8,7 @@ import click
 from flask import Flask
 
 from flaskauth.app import create_base_app
-from flaskauth.cli import output
+from flaskauth.cli import installation, output
 from flaskauth.core import context
 from flaskauth.core.observability import log
 from flaskauth.mail import template_check
@@ -69,8 +69,10 @@ def check() -> None:
 
 
 def _load_app() -> Flask:
-    """Create the application from the settings. Templates need no database, so there may be none."""
+    """Create the application from the settings; `flask auth` uses its own. Templates need no database."""
     log.configure(logging.WARNING)
+    if server := installation.flask_server():
+        return server
     settings, errors = Settings.load_with_errors()
     if errors:
         raise SettingsError(errors)

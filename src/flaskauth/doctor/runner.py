@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from flask import Flask
 
+from flaskauth.core import context
 from flaskauth.core.db.session import dispose_engines
 from flaskauth.doctor import breached_passwords, broker, configuration, database, mail, proxies, public_url
 from flaskauth.doctor.findings import CheckGroup, Finding, failed, skipped
@@ -66,13 +67,12 @@ class CheckThread(threading.Thread):
         )
 
 
-def run_doctor(create_app: Callable[[Settings], Flask], app_settings: Settings | None = None) -> list[Finding]:
-    """Return all findings. `create_app` creates the application for the settings, without routes.
-
-    The settings are those of an application, or are loaded.
-    """
+def run_doctor(create_app: Callable[[Settings], Flask], server: Flask | None = None) -> list[Finding]:
+    """Return all findings about a server. Without one, load the settings and create an application without routes."""
+    if server:
+        return [*configuration.check_values(server.extensions[context.KEY], []), *_run_groups(server, set())]
     try:
-        settings, errors = (app_settings, []) if app_settings else configuration.load_settings()
+        settings, errors = configuration.load_settings()
         app = create_app(settings)
     except Exception as error:  # noqa: BLE001 (an unreadable .env, a driver that is not installed, ...)
         return _settings_unreadable(error)
