@@ -11,6 +11,7 @@ from flask import Flask
 from sqlalchemy import insert, select
 from sqlalchemy.pool import QueuePool
 from tests.account_deletion.helpers import delete_account
+from tests.email_change.helpers import request_change
 from tests.passwords.helpers import request_reset
 from tests.registration.helpers import GRACE_EMAIL
 from tests.sessions.helpers import SessionClient
@@ -203,6 +204,20 @@ def test_export_contains_no_data_of_other_users(app: Flask, users: UserFactory) 
 
     for value in ("ada@", "lovelace@", "byron@", OTHER_IP, str(ada.tokens["user"]["id"]), str(ada.session_id)):
         assert value not in text
+
+
+def test_export_does_not_reveal_taken_email_addresses(app: Flask, users: UserFactory) -> None:
+    """Enumeration: the mail to a taken address is discarded, so its state must not be in the export."""
+    users.create_verified("ada@example.com")
+    session = SessionClient.for_new_user(app)
+    for email in ("ada@example.com", "free@example.com"):
+        assert request_change(users.client, session.token, email).status_code == 200
+    wait_for_outbox(app)
+    body = export_json(users, session.token)
+
+    assert {mail["recipient"] for mail in body["mails"]} == {GRACE_EMAIL}
+    assert {mail["state"] for mail in body["mails"]} == {"sent"}
+    assert {change["email"] for change in body["email_changes"]} == {"ada@example.com", "free@example.com"}
 
 
 def test_export_requires_fresh_token(app: Flask, users: UserFactory) -> None:

@@ -93,9 +93,14 @@ def _codes_of_user(user: User, since: datetime) -> ColumnElement[bool]:
 
 
 def _mails_of_user(user: User, since: datetime, codes_of_user: ColumnElement[bool]) -> ColumnElement[bool]:
-    """Select the mails to the email address since the user verified it, and all with the user's codes or links."""
+    """Select the mails to the email address since the user verified it, and all with the user's codes or links.
+
+    A mail to an address that the user has not verified is omitted: its state would reveal whether the address has an
+    account. The address itself is in `email_changes`.
+    """
     own_codes = db.session.scalars(select(OneTimeCode.id).where(codes_of_user)).all()
-    code_ids = [*own_codes, *db.session.scalars(accounts.email_change_ids(user.id))]
+    changes = select(OneTimeCode.id).where(OneTimeCode.id.in_(accounts.email_change_ids(user.id)))
+    code_ids = [*own_codes, *db.session.scalars(changes.where(OneTimeCode.used_at.is_not(None)))]
     link_ids = db.session.scalars(links.ids_for_user(user.id)).all()
     mail_filter = MailFilter(user.normalized_email, (user.email,), code_ids, link_ids)
     is_of_user = or_(
