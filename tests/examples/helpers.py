@@ -10,6 +10,7 @@ from tests.docs.code_blocks import ROOT
 from tests.e2e.http_client import HttpClient, HttpResponse
 from tests.e2e.processes import BIN_FOLDER, RunningProcess, Workspace
 from tests.servers import free_port
+from tests.support.fork_server import script_folder
 
 IGNORED_FILES = shutil.ignore_patterns("instance", "__pycache__")
 
@@ -20,7 +21,10 @@ class Example:
     def __init__(self, name: str, folder: Path, **settings: str) -> None:
         self.folder = shutil.copytree(ROOT / "examples" / name, folder / name, ignore=IGNORED_FILES)
         self.ports = {f":{port}": f":{free_port()}" for port in (5000, 5001, 8000)}
-        environment = {"PATH": f"{BIN_FOLDER}:/usr/bin:/bin", "FLASK_RUN_PORT": self.ports[":5000"][1:]}
+        environment = {
+            "PATH": f"{script_folder()}:{BIN_FOLDER}:/usr/bin:/bin",
+            "FLASK_RUN_PORT": self.ports[":5000"][1:],
+        }
         self.workspace = Workspace(self.folder, {**environment, **settings})
 
     @property

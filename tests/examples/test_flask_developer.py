@@ -4,8 +4,9 @@ from contextlib import closing
 from pathlib import Path
 
 from tests.docs.code_blocks import block
+from tests.docs.shell import Shell
 from tests.e2e.http_client import HttpClient
-from tests.e2e.processes import BIN_FOLDER, Workspace
+from tests.e2e.processes import Workspace
 from tests.servers import free_port
 from tests.support.users import PASSWORD
 
@@ -27,9 +28,9 @@ EMAIL = "grace@example.com"
 def test_flask_developer_uses_every_kind_of_view(tmp_path: Path) -> None:
     (tmp_path / "shop.py").write_text(block("docs/how-to/embed-in-a-flask-app.md", "views"))
     (tmp_path / "broken.py").write_text(BROKEN)
-    workspace, port = Workspace(tmp_path, {"PATH": f"{BIN_FOLDER}:/usr/bin:/bin"}), free_port()
-    create = f"echo '{PASSWORD}' | flask --app shop auth users create {EMAIL} --first-name Grace\n"
-    output = workspace.run("/bin/bash", "-euc", create + block("docs/how-to/embed-in-a-flask-app.md", "commands"))
+    workspace, port = Workspace(tmp_path), free_port()
+    create = f"echo '{PASSWORD}' | flask --app shop auth users create {EMAIL} --first-name Grace"
+    output = Shell(workspace, port).paste(create, block("docs/how-to/embed-in-a-flask-app.md", "commands"))
     assert "Manage users." in output
     assert EMAIL in output
     with (

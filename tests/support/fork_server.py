@@ -246,20 +246,29 @@ class _ForkServer:
 
 
 def _call(name: str) -> int:
-    """Call the entry point of an installed script and return its exit status."""
-    if name == "python":
-        sys.path.insert(0, str(Path.cwd()))
-        runpy.run_module(sys.argv[2], run_name="__main__", alter_sys=True)
-        return 0
-    [script] = entry_points(group="console_scripts", name=name)
+    """Run a module or the entry point of an installed script, and return its exit status."""
     try:
-        result = script.load()()
+        result = _run_module() if name == "python" else _run_script(name)
     except SystemExit as end:
         if isinstance(end.code, str):
             print(end.code, file=sys.stderr)
             return 1
         return int(end.code or 0)
-    return int(result or 0)
+    return result if isinstance(result, int) else 0
+
+
+def _run_module() -> int:
+    """Run `python -m module arguments`."""
+    sys.path.insert(0, str(Path.cwd()))
+    module = sys.argv[2]
+    del sys.argv[1:3]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+    return 0
+
+
+def _run_script(name: str) -> object:
+    [script] = entry_points(group="console_scripts", name=name)
+    return script.load()()
 
 
 def _kill_session(pid: int) -> None:
