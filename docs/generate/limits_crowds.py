@@ -61,7 +61,7 @@ EXAMPLES = {
         "RATE_LIMIT_LOGIN_FAILURES=120/minute; 2000/hour",
         "RATE_LIMIT_MAIL=600/hour; 3000/day",
     ),
-    "office that invites 1,000 people in one hour": ("RATE_LIMIT_MAIL=1000/hour; 1500/day",),
+    "office that invites 1,000 users in one hour": ("RATE_LIMIT_MAIL=1000/hour; 1500/day",),
     "mobile carrier with 50,000 users behind one address": (
         "RATE_LIMIT_REFRESH=6000/minute",
         "RATE_LIMIT_LOGIN_FAILURES=120/minute; 2000/hour",

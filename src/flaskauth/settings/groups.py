@@ -72,8 +72,8 @@ class ProcessSettings(Section):
     """
 
     log_format: Literal["console", "json"] | None = None
-    """`json`: one line for each event on standard error; `console`: text for people. Unset: `console` on a terminal in
-    development, else `json`. An application that configures logging decides by itself.
+    """`json`: one line for each event on standard error; `console`: text for a terminal. Unset: `console` on a terminal
+    in development, else `json`. An application that configures logging decides by itself.
     """
 
     flask_app: str = "flaskauth"
