@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from tests.core.test_translations import CATALOGUES
+from tests.core.test_translations import CATALOGS
 from tests.support.users import UserFactory, bearer, forwarded_for, registration_form
 
 from flaskauth import Settings, create_app
@@ -42,7 +42,7 @@ def app(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> Iter
 
 
 def translation(text: str, language: str) -> str:
-    return text if language == "en" else CATALOGUES[language][text]
+    return text if language == "en" else CATALOGS[language][text]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -144,7 +144,7 @@ def test_known_and_unknown_emails_get_equal_translations(client: FlaskClient, pa
     assert sorted(known.headers) == sorted(unknown.headers)
     texts = [(response.get_json()["message"], response.get_json().get("errors")) for response in (known, unknown)]
     assert texts[0] == texts[1]
-    assert texts[0][0] in CATALOGUES[language[:2]].values()
+    assert texts[0][0] in CATALOGS[language[:2]].values()
 
 
 def accept(language: str) -> dict[str, str]:

@@ -14,16 +14,16 @@ from flaskauth.core.http.uploads import UploadSchema
 from flaskauth.core.translations import languages
 from flaskauth.mail.templates import languages as mail_languages
 
-CATALOGUES: dict[str, dict[str, str]] = {
+CATALOGS: dict[str, dict[str, str]] = {
     path.stem: json.loads(path.read_text(encoding="utf-8")) for path in (SRC / "core/translations").glob("*.json")
 }
 
 
 def test_every_language_has_every_text() -> None:
-    assert sorted(CATALOGUES) == sorted(languages()[1:]) == sorted(mail_languages()[1:])
-    for language, catalogue in CATALOGUES.items():
-        assert list(catalogue) == list(CATALOGUES["fr"]), language
-        for text, translated in catalogue.items():
+    assert sorted(CATALOGS) == sorted(languages()[1:]) == sorted(mail_languages()[1:])
+    for language, catalog in CATALOGS.items():
+        assert list(catalog) == list(CATALOGS["fr"]), language
+        for text, translated in catalog.items():
             assert placeholders(text) == placeholders(translated), (language, text)
             assert translated.strip() == translated != "", (language, text)
 
@@ -32,8 +32,8 @@ def test_every_text_of_the_code_is_translated() -> None:
     texts = {str(getattr(text, "template", text)) for text in (*class_texts(), *field_texts(), *literal_texts())}
     constants = {node.value for _, tree in source_trees() for node in ast.walk(tree) if isinstance(node, ast.Constant)}
 
-    assert texts - set(CATALOGUES["fr"]) == set()
-    assert set(CATALOGUES["fr"]) - texts - constants == set()
+    assert texts - set(CATALOGS["fr"]) == set()
+    assert set(CATALOGS["fr"]) - texts - constants == set()
 
 
 def placeholders(text: str) -> list[str]:

@@ -90,8 +90,7 @@ def _store_image(file: IO[bytes]) -> str:
 
     The caller uses `commit_now`, so that no transaction is open meanwhile and a retried request stores no second file.
     """
-    store = storage()
-    return store.put(images.convert_to_webp(file))
+    return storage().put(images.convert_to_webp(file))
 
 
 def _swap_avatar(auth: AuthContext, name: str | None) -> User:

@@ -31,6 +31,18 @@ from flaskauth.user_admin.service import UserNotFound, UserSummary
 
 T = TypeVar("T")
 
+TIMES = ("created_at", "last_login_at", "disabled_at", "deletion_due_at")
+COLUMNS = {"id": "ID", "email": "Email", "is_verified": "Verified", "created_at": "Created", "disabled_at": "Disabled"}
+DETAILS = {
+    **COLUMNS,
+    "first_name": "First name",
+    "last_name": "Last name",
+    "deletion_due_at": "Deletion due",
+    "last_login_at": "Last sign-in",
+    "sessions": "Active sessions",
+    "password": "Password",
+}
+
 
 class EmailType(click.ParamType[EmailAddress]):
     """An email address."""
@@ -44,17 +56,6 @@ class EmailType(click.ParamType[EmailAddress]):
             self.fail("Not a valid email address.", param, ctx)
 
 
-TIMES = ("created_at", "last_login_at", "disabled_at", "deletion_due_at")
-COLUMNS = {"id": "ID", "email": "Email", "is_verified": "Verified", "created_at": "Created", "disabled_at": "Disabled"}
-DETAILS = {
-    **COLUMNS,
-    "first_name": "First name",
-    "last_name": "Last name",
-    "deletion_due_at": "Deletion due",
-    "last_login_at": "Last sign-in",
-    "sessions": "Active sessions",
-    "password": "Password",
-}
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
 email_argument = click.argument("email", metavar="EMAIL", type=EmailType())
 
@@ -121,12 +122,8 @@ def set_password(email: EmailAddress, as_json: bool) -> None:
 
     The password is read from a prompt, or from the first line of standard input.
     """
-
-    def change() -> None:
-        passwords.set_password(service.find(email), PasswordField().deserialize(password))
-
     password = _read_password()
-    _run_for_user(change)
+    _run_for_user(lambda: passwords.set_password(service.find(email), PasswordField().deserialize(password)))
     _print_result({"changed": True}, "The password is set and all sessions are revoked.", as_json=as_json)
 
 

@@ -297,6 +297,7 @@ def _pass_user(
     view: Callable[..., object], find_user: Callable[[], User | None], access: str = "guarded"
 ) -> Callable[..., object]:
     """Return a view that passes the user to a view, which may be a method, a class or a coroutine function."""
+    takes_position, is_method = _takes_positional_arguments(view), _is_method(view)
 
     @wraps(view)
     def wrapper(*args: object, **kwargs: object) -> object:
@@ -306,7 +307,6 @@ def _pass_user(
         position = 1 if args and (is_method or isinstance(args[0], View)) else 0
         return run(*args[:position], user, *args[position:], **kwargs)
 
-    takes_position, is_method = _takes_positional_arguments(view), _is_method(view)
     wrapper.passes_user = True  # type: ignore[attr-defined]
     return _mark_guarded(wrapper, access)
 
@@ -317,6 +317,7 @@ def _takes_positional_arguments(view: Callable[..., object]) -> bool:
 
 
 def _is_method(view: Callable[..., object]) -> bool:
+    """Return True if the function is defined in a class, so that its first argument is `self`."""
     namespace = getattr(view, "__qualname__", "").rpartition(".")[0]
     return bool(namespace) and not namespace.endswith("<locals>")
 

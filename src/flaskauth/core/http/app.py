@@ -150,16 +150,14 @@ def error_response(error: APIError) -> Response:
 def _render_error(error: APIError) -> Response:
     """Return the error as a page to a browser, and as JSON to all other clients."""
     response = error_response(error)
-    if pages.is_browser_navigation():
-        title, language = (
-            f"{error.status} {HTTP_STATUS_CODES.get(error.status, '')}",
-            response.headers.get("Content-Language", "en"),
-        )
-        page = pages.render_page(title, response.get_json()["message"], language)
-        page.status_code = error.status
-        page.headers.extend(error.headers)
-        return page
-    return response
+    if not pages.is_browser_navigation():
+        return response
+    title = f"{error.status} {HTTP_STATUS_CODES.get(error.status, '')}"
+    language = response.headers.get("Content-Language", "en")
+    page = pages.render_page(title, response.get_json()["message"], language)
+    page.status_code = error.status
+    page.headers.extend(error.headers)
+    return page
 
 
 def _start_request() -> None:

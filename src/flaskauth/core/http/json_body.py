@@ -129,4 +129,5 @@ def _flatten_messages(messages: object) -> list[str]:
     if isinstance(messages, dict):
         return [message for nested in messages.values() for message in _flatten_messages(nested)]
     texts = messages if isinstance(messages, list) else [messages]
+    # str() of a Text would lose the template that is translated.
     return [text if isinstance(text, str) else str(text) for text in texts]

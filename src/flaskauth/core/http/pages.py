@@ -1,4 +1,4 @@
-"""HTML pages for people who open the API in a browser: the index and error pages, without scripts."""
+"""HTML pages for users who open the API in a browser: the index and error pages, without scripts."""
 
 import base64
 from urllib.parse import urlsplit
@@ -42,7 +42,7 @@ LINK = Markup('<li><a href="{path}">{name}</a></li>')
 
 
 def is_browser_navigation() -> bool:
-    """Return True if a person opens the URL in a browser: a GET request without token that prefers HTML to JSON."""
+    """Return True if a user opens the URL in a browser: a GET request without token that prefers HTML to JSON."""
     prefers_html = request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html"
     return prefers_html and request.method in {"GET", "HEAD"} and "Authorization" not in request.headers
 

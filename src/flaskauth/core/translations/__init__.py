@@ -56,7 +56,7 @@ def translate_body(body: Mapping[str, object], accept_language: str) -> tuple[Ma
     Texts without translation, such as those of a host application, stay as they are.
     """
     language, message = select_language(accept_language, languages()), body.get("message")
-    is_known = isinstance(message, str) and _template(message) in _load_catalogue(language)
+    is_known = isinstance(message, str) and _template(message) in _load_catalog(language)
     headers = {"Content-Language": language} if is_known else {}
     if language == DEFAULT_LANGUAGE:
         return body, headers
@@ -67,7 +67,7 @@ def translate_body(body: Mapping[str, object], accept_language: str) -> tuple[Ma
 def _translate(value: object, language: str) -> object:
     """Translate a text, or the texts in lists and mappings."""
     if isinstance(value, str):
-        translation = _load_catalogue(language).get(_template(value))
+        translation = _load_catalog(language).get(_template(value))
         if translation is None:
             return value
         return translation.format(**value.values) if isinstance(value, Text) else translation
@@ -81,8 +81,8 @@ def _template(text: str) -> str:
 
 
 @cache
-def _load_catalogue(language: str) -> Mapping[str, str]:
+def _load_catalog(language: str) -> Mapping[str, str]:
     if language == DEFAULT_LANGUAGE:
-        return {text: text for text in _load_catalogue(languages()[1])}
-    catalogue: dict[str, str] = json.loads(files(__name__).joinpath(f"{language}.json").read_text(encoding="utf-8"))
-    return catalogue
+        return {text: text for text in _load_catalog(languages()[1])}
+    catalog: dict[str, str] = json.loads(files(__name__).joinpath(f"{language}.json").read_text(encoding="utf-8"))
+    return catalog

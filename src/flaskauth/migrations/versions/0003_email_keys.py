@@ -58,7 +58,7 @@ def downgrade() -> None:
 
 
 def _update_codes(connection: sa.Connection, table: sa.TableClause, row: Row, key: str) -> None:
-    """A code has the id of its registration or email change. A password reset has only the key of its user."""
+    """Update the codes of a row: those with its id, or the password resets of a user, which have only the key."""
     is_reset = sa.and_(CODES.c.purpose == "reset", CODES.c.normalized_email == row.normalized_email)
     condition = is_reset if table is USERS else CODES.c.id == row.id
     connection.execute(CODES.update().where(condition).values(normalized_email=key))
