@@ -314,10 +314,11 @@ def test_production_loopback_public_url_may_be_http(url: str) -> None:
 
 def test_settings_warnings_do_not_prevent_loading() -> None:
     rates = {"RATE_LIMIT_LOGIN_FAILURES": "1000000/hour", "RATE_LIMIT_MAIL": "100000/day"}
-    settings = load(**PRODUCTION, **rates, RATE_LIMIT_FACTOR="2", REFRESH_TOKEN_ROTATION="false")
+    settings = load(**PRODUCTION, **rates, FLASK_TESTING="1", RATE_LIMIT_FACTOR="2", REFRESH_TOKEN_ROTATION="false")
 
     assert [warning.partition(":")[0] for warning in settings.warnings()] == [
         "APP_NAME",
+        "FLASK_TESTING",
         *rates,
         "RATE_LIMIT_FACTOR",
         "REFRESH_TOKEN_ROTATION",

@@ -14,6 +14,7 @@ from flaskauth.settings import DEFAULT_ENV_FILES, Settings, find_env_file
 GENERAL_ADVICE = "Correct it in the environment or in the file; .env.example lists the allowed values."
 ADVICE = {
     "APP_NAME": "Set it to the name that users know.",
+    "FLASK_TESTING": "Remove it, or set it to false.",
     "MAIL_USE_TLS": "Set MAIL_USE_TLS=true (port 587) or MAIL_USE_SSL=true (port 465).",
     "REFRESH_TOKEN_ROTATION": "Set it to true when no client keeps its first refresh token.",
     "RATE_LIMIT_FACTOR": "Set it to 1 after the load test.",

@@ -17,7 +17,7 @@ IGNORABLE = re.compile(
 )
 LINK = re.compile(
     r"[a-z][a-z0-9+.-]+:\S"  # http:, mailto:, tel: and every other scheme
-    r"|www\d*\."
+    r"|(www\d*|ftp)\."
     r"|\S@\S"
     r"|\\\\"  # a network path of Windows
     r"|\d{1,3}(\.\d{1,3}){3}"  # an IPv4 address
@@ -62,7 +62,9 @@ def _labels_after_dots(folded: str) -> list[str]:
 
 
 def _is_top_level_domain(label: str) -> bool:
-    return label.startswith("xn--") or label in _top_level_domains()
+    """Return True for a top-level domain, also with combining marks: programs that look for ASCII stop before them."""
+    without_marks = "".join(character for character in label if unicodedata.category(character)[0] != "M")
+    return label.startswith("xn--") or not _top_level_domains().isdisjoint({label, without_marks})
 
 
 @lru_cache(maxsize=1)

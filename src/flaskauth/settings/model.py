@@ -197,6 +197,8 @@ class Settings(
             messages.append(f"FLASKAUTH_DEV_HOSTS: {hosts} can use this development server and read all codes")
         if not self.is_development and "app_name" not in self.model_fields_set:
             messages.append(f"APP_NAME: not set, so mails and pages say {self.app_name}")
+        if not self.is_development and self.flask_testing:
+            messages.append("FLASK_TESTING: Flask and its extensions may skip protections; set it to false")
         messages += [
             f"{name.upper()}: so high that it hardly limits one attacker"
             for name in ("rate_limit_login_failures", "rate_limit_mail")
