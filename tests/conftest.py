@@ -4,7 +4,7 @@ import gc
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -229,25 +229,20 @@ def make_app(database: str, tmp_path: Path) -> Iterator[MakeApp]:
     apps: list[Flask] = []
 
     def make(**overrides: str) -> Flask:
-        environ = {
-            "SECRET_KEY": SECRET,
-            "FLASKAUTH_ENV": "development",
-            "FLASKAUTH_INSTANCE_PATH": str(tmp_path),
-            "SQLALCHEMY_DATABASE_URI": database,
-            "TRUSTED_PROXIES": "127.0.0.1",
-            "DATABASE_POOL_SIZE": "32",  # a burst of 30 requests waits for no connection, on a slow machine either
-            **overrides,
-        }
-        apps.append(create_app(Settings.load(environ, tmp_path / "no.env")))
+        apps.append(_create_app(database, tmp_path, overrides))
         return apps[-1]
 
     yield make
     for app in apps:
-        app.extensions[background.KEY].stop()
-        with app.app_context():
-            db.session.close()
-            if database.startswith("sqlite"):  # the engines of a server are shared by the tests of a worker
-                dispose_engines()
+        _stop(app)
+
+
+@pytest.fixture(scope="session")
+def read_only_app(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+    """One application for the tests that write nothing to the database, for example those that render a mail."""
+    app = _create_app(f"sqlite:///{sqlite_template}", tmp_path_factory.mktemp("read_only"), {})
+    yield app
+    _stop(app)
 
 
 @pytest.fixture
@@ -275,6 +270,27 @@ def reset_clock() -> Iterator[None]:
     """Return to the real time after each test."""
     yield
     clock.travel(-clock._offset)
+
+
+def _create_app(database: str, folder: Path, overrides: Mapping[str, str]) -> Flask:
+    environ = {
+        "SECRET_KEY": SECRET,
+        "FLASKAUTH_ENV": "development",
+        "FLASKAUTH_INSTANCE_PATH": str(folder),
+        "SQLALCHEMY_DATABASE_URI": database,
+        "TRUSTED_PROXIES": "127.0.0.1",
+        "DATABASE_POOL_SIZE": "32",  # a burst of 30 requests waits for no connection, on a slow machine either
+        **overrides,
+    }
+    return create_app(Settings.load(environ, folder / "no.env"))
+
+
+def _stop(app: Flask) -> None:
+    app.extensions[background.KEY].stop()
+    with app.app_context():
+        db.session.close()
+        if db.engine.dialect.name == "sqlite":  # the engines of a server are shared by the tests of a worker
+            dispose_engines()
 
 
 def _create_migrated(server: SqlServer) -> Iterator[str]:

@@ -110,8 +110,8 @@ def test_translation_uses_same_variables_as_english(template: str, locale: str) 
 
 @EACH_TEMPLATE
 @EACH_TRANSLATION
-def test_every_template_renders_in_every_language(app: Flask, template: str, locale: str) -> None:
-    subject, text, html = render_parts(app, template, locale)
+def test_every_template_renders_in_every_language(read_only_app: Flask, template: str, locale: str) -> None:
+    subject, text, html = render_parts(read_only_app, template, locale)
 
     assert html_language({"html": html}) == locale
     assert len(subject.splitlines()) == 1
@@ -123,9 +123,9 @@ def test_every_template_renders_in_every_language(app: Flask, template: str, loc
 
 @EACH_TEMPLATE
 @EACH_TRANSLATION
-def test_translation_contains_no_english_text(app: Flask, template: str, locale: str) -> None:
-    english = render_parts(app, template, "en")
-    subject, text, html = render_parts(app, template, locale)
+def test_translation_contains_no_english_text(read_only_app: Flask, template: str, locale: str) -> None:
+    english = render_parts(read_only_app, template, "en")
+    subject, text, html = render_parts(read_only_app, template, locale)
 
     assert subject != english[0]
     assert set(split_lines(text)) & set(split_lines(english[1])) <= {"", CODE, LINK}
@@ -133,24 +133,24 @@ def test_translation_contains_no_english_text(app: Flask, template: str, locale:
 
 
 @EACH_TEMPLATE
-def test_portuguese_is_brazilian_throughout(app: Flask, template: str) -> None:
-    for part in render_parts(app, template, "pt"):
+def test_portuguese_is_brazilian_throughout(read_only_app: Flask, template: str) -> None:
+    for part in render_parts(read_only_app, template, "pt"):
         assert not EUROPEAN_PORTUGUESE.search(part)
 
 
 @EACH_LOCALE
-def test_code_is_on_its_own_line_in_every_language(app: Flask, locale: str) -> None:
+def test_code_is_on_its_own_line_in_every_language(read_only_app: Flask, locale: str) -> None:
     for template in CONTEXTS:
-        _, english, english_html = render_parts(app, template, "en")
-        _, text, html = render_parts(app, template, locale)
+        _, english, english_html = render_parts(read_only_app, template, "en")
+        _, text, html = render_parts(read_only_app, template, locale)
         assert [line for line in split_lines(text) if "2345" in line] == [CODE] * english.count(CODE), template
         assert html.count(CODE) == english_html.count(CODE)
 
 
 @EACH_TEMPLATE
 @EACH_LOCALE
-def test_link_is_on_its_own_line_and_in_one_button(app: Flask, template: str, locale: str) -> None:
-    _, text, html = render_parts(app, template, locale)
+def test_link_is_on_its_own_line_and_in_one_button(read_only_app: Flask, template: str, locale: str) -> None:
+    _, text, html = render_parts(read_only_app, template, locale)
 
     links = [LINK] if template in TEMPLATES_WITH_LINK else []
     assert [line for line in split_lines(text) if "auth.example.com" in line or "#" in line] == links
@@ -160,16 +160,16 @@ def test_link_is_on_its_own_line_and_in_one_button(app: Flask, template: str, lo
 
 @EACH_DEVICE_TEMPLATE
 @EACH_LOCALE
-def test_unknown_device_label_is_translated(app: Flask, template: str, locale: str) -> None:
-    _, text, html = render_parts(app, template, locale, device="")
+def test_unknown_device_label_is_translated(read_only_app: Flask, template: str, locale: str) -> None:
+    _, text, html = render_parts(read_only_app, template, locale, device="")
 
     assert UNKNOWN_DEVICE[locale] in text
     assert f">{UNKNOWN_DEVICE[locale]}</td>" in html
 
 
 @EACH_TEMPLATE
-def test_arabic_mail_isolates_direction_of_inserted_values(app: Flask, template: str) -> None:
-    _, text, html = render_parts(app, template, "ar")
+def test_arabic_mail_isolates_direction_of_inserted_values(read_only_app: Flask, template: str) -> None:
+    _, text, html = render_parts(read_only_app, template, "ar")
 
     for name in CONTEXTS[template].keys() & ISOLATED_VARIABLES:
         value = CONTEXTS[template][name]
