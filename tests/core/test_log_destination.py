@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr
+from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -231,3 +232,22 @@ def test_app_logger_of_an_extended_app_writes_its_lines(make_app: MakeApp, read_
 
     assert json.loads(read_log().splitlines()[-1])["event"] == "order 7"
     assert logging.getLogger("flaskauth").handlers == []
+
+
+def test_request_succeeds_after_standard_error_is_closed(make_app: MakeApp) -> None:
+    with redirect_stderr(io.StringIO()) as stream:
+        client = make_app().test_client()
+        stream.close()
+        assert client.get("/hello").status_code == 200
+
+
+def test_exception_text_with_surrogates_is_logged(make_app: MakeApp, tmp_path: Path) -> None:
+    with (tmp_path / "log").open("w") as stream, redirect_stderr(stream):
+        app = make_app(LOG_FORMAT="console")
+
+        @app.get("/surrogate")
+        def surrogate() -> str:
+            raise LookupError("\ud800")
+
+        assert app.test_client().get("/surrogate").status_code == 500
+    assert "LookupError: \\ud800" in (tmp_path / "log").read_text()

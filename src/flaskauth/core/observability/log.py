@@ -55,7 +55,9 @@ _state = _State()
 
 
 class NonBlockingStream:
-    """A stream that never blocks for long. If its reader hangs or the disk is full, lines are dropped and counted.
+    """A stream that never blocks for long and never raises.
+
+    If its reader hangs, the disk is full or the stream is closed, lines are dropped and counted.
 
     A full pipe or socket would otherwise block each thread that logs.
     """
@@ -78,6 +80,8 @@ class NonBlockingStream:
         """Do nothing: there is no buffer. A buffered line that failed once would fail again at each later write."""
 
     def _try_write(self, text: str, timeout: int) -> bool:
+        if self._stream.closed:
+            return False
         try:
             descriptor = self._stream.fileno()
         except (OSError, ValueError):  # not a stream of the operating system
@@ -85,7 +89,7 @@ class NonBlockingStream:
         try:
             poller = select.poll()
             poller.register(descriptor, select.POLLOUT)  # writable means PIPE_BUF free bytes (POSIX), enough for a line
-            return bool(poller.poll(timeout)) and os.write(descriptor, text.encode()) > 0
+            return bool(poller.poll(timeout)) and os.write(descriptor, text.encode(errors="backslashreplace")) > 0
         except OSError:
             return False
 
