@@ -16,6 +16,7 @@ from dotenv import dotenv_values
 from tests.e2e.http_client import HttpClient
 from tests.e2e.processes import BIN_FOLDER, RunningProcess, Workspace
 from tests.servers import Certificate, Nginx, PrivateSqlServer, Redis, SmtpSink, free_port
+from tests.support.fork_server import script_folder
 from tests.support.users import code_in_mail
 
 ETC, VAR = "etc/flaskauth", "var/lib/flaskauth"
@@ -118,7 +119,7 @@ class Machine:
         """Run commands and return their output; assert that all succeed."""
         process = subprocess.run(
             ["bash", "-eu"],
-            input=self.adapt(script),
+            input=self.adapt(script).replace(f"{BIN_FOLDER}/flaskauth", f"{script_folder()}/flaskauth"),
             cwd=self.folder,
             env=self.workspace.environment,
             capture_output=True,

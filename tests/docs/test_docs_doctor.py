@@ -6,15 +6,16 @@ from pathlib import Path
 
 import pytest
 from tests.docs.code_blocks import ROOT, block
-from tests.e2e.processes import BIN_FOLDER, Workspace
+from tests.e2e.processes import Workspace
 from tests.servers import free_port
+from tests.support.fork_server import script_folder
 
 from flaskauth.doctor.runner import CHECK_NAMES
 
 
 def run(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
     environment = Workspace(folder, {"PUBLIC_URL": f"http://localhost:{free_port()}"}).environment
-    environment["PATH"] = f"{BIN_FOLDER}:{environment['PATH']}"
+    environment["PATH"] = f"{script_folder()}:{environment['PATH']}"
     return subprocess.run(
         ["/bin/sh", "-c", script], cwd=folder, env=environment, timeout=60, capture_output=True, text=True, check=False
     )

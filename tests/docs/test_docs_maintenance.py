@@ -9,9 +9,10 @@ from sqlalchemy import NullPool, create_engine, text
 from tests.docs.code_blocks import block, command_line_options
 from tests.docs.shell import Shell, register_grace, serve_workspace
 from tests.e2e.http_client import HttpClient
-from tests.e2e.processes import BIN_FOLDER, Workspace
+from tests.e2e.processes import Workspace
 from tests.servers import MariaDB
 from tests.servers.binaries import find_binaries
+from tests.support.fork_server import script_folder
 from tests.support.users import GRACE
 
 from flaskauth.migrations import head
@@ -89,7 +90,7 @@ def run_block(shell: Shell, script: str, replacements: Mapping[str, str] | None 
     local = {
         "systemctl": ": systemctl",
         "runuser -u flaskauth -- ": "",
-        "/opt/flaskauth/venv/bin": str(BIN_FOLDER),
+        "/opt/flaskauth/venv/bin": str(script_folder()),
         "/etc/flaskauth/": f"{shell.workspace.folder}/",
     }
     for original, replacement in {**local, **(replacements or {})}.items():
