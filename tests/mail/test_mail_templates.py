@@ -9,7 +9,7 @@ from flask import Blueprint, Flask
 from tests.conftest import MakeApp
 from tests.mail.conftest import PRODUCTION
 from tests.mail.test_mail_rendering import CODE, make_mail, message_part
-from tests.support.users import UserFactory
+from tests.support.users import Mailbox, UserFactory
 
 from flaskauth import mount
 from flaskauth.cli.main import main
@@ -160,6 +160,19 @@ def test_check_reports_broken_template(make_app: MakeApp, folder: Path, name: st
         errors = template_check.find_errors()
 
     assert message in errors[0]
+
+
+def test_mailbox_shows_the_error_of_a_broken_template(make_app: MakeApp, folder: Path) -> None:
+    write(folder, {SUBJECT: "Welcome"})
+    UserFactory(make_app(MAIL_TEMPLATE_FOLDER=str(folder))).create_verified()
+    write(folder, {SUBJECT: "{{ nope }}"})
+
+    mailbox = Mailbox(make_app(MAIL_TEMPLATE_FOLDER=str(folder)))
+    [mail] = mailbox.all()
+
+    assert mail["subject"] == "registration/verify_email cannot be rendered"
+    assert "'nope' is undefined" in mail["text"]
+    assert mailbox.client.get(f"/dev/mailbox/{mail['id']}.eml").status_code == 200
 
 
 def test_check_command_exits_1_on_error(folder: Path) -> None:

@@ -9,7 +9,8 @@ from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
 
 from flaskauth.core import clock, crypto
 from flaskauth.core.db.session import db, delete_batch, execute_count
-from flaskauth.core.observability.log import mask_email
+from flaskauth.core.observability.log import get_logger, mask_email
+from flaskauth.mail.headers import sender_address
 from flaskauth.mail.models import DISCARDED, FAILED, QUEUED, SENT, SUPPRESSED, OutboxMail
 from flaskauth.mail.rendering import render
 from flaskauth.one_time_codes import links
@@ -18,6 +19,8 @@ from flaskauth.one_time_codes import service as codes
 MAILBOX_SIZE = 100
 RETENTION = timedelta(days=7)
 FAILED_RETENTION = timedelta(days=30)
+
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -174,8 +177,8 @@ def _to_mailbox_message(mail: OutboxMail) -> MailboxMessage:
     message = _render_sent(mail)
     return MailboxMessage(
         id=mail.id,
-        to=str(message["To"]),
-        sender=str(message["From"]),
+        to=mail.recipient,
+        sender=str(sender_address()),
         subject=str(message["Subject"]),
         text=_body_part(message, "plain"),
         html=_body_part(message, "html"),
@@ -185,12 +188,20 @@ def _to_mailbox_message(mail: OutboxMail) -> MailboxMessage:
 
 
 def _render_sent(mail: OutboxMail) -> EmailMessage:
-    """Render a mail with its code or link, which may be used or expired."""
-    return render(
-        mail,
-        code=codes.past_code(mail.code_id) if mail.code_id else "",
-        link=links.past_url(mail.link_id) if mail.link_id else "",
-    )
+    """Render a mail with its code or link, which may be used or expired.
+
+    If its template was replaced by an invalid one since, the message contains the error: the other mails are shown.
+    """
+    code = codes.past_code(mail.code_id) if mail.code_id else ""
+    link = links.past_url(mail.link_id) if mail.link_id else ""
+    try:
+        return render(mail, code=code, link=link)
+    except Exception as error:
+        log.exception("mail_cannot_be_rendered", mail_id=mail.id, template=mail.template)
+        message = EmailMessage()
+        message["Subject"] = f"{mail.template} cannot be rendered"
+        message.set_content(f"{type(error).__name__}: {error}")
+        return message
 
 
 def _body_part(message: EmailMessage, subtype: str) -> str:
