@@ -11,6 +11,7 @@ from tests.e2e.installation import SMTP_LOGIN
 from tests.e2e.processes import BIN_FOLDER, Workspace
 from tests.e2e.scenario import UserScenario
 from tests.servers import MariaDB, Redis, SmtpSink, free_port
+from tests.support.fork_server import script_folder
 from tests.support.users import code_in_mail
 
 DATABASE = "readme"
@@ -52,7 +53,7 @@ def test_readme_production_script_leads_to_login(
         assert body
         return code_in_mail({"text": body.get_content().replace("\r\n", "\n")})
 
-    pasted = f"PATH={BIN_FOLDER}:$PATH\n{script}\nwait"
+    pasted = f"PATH={script_folder()}:{BIN_FOLDER}:$PATH\n{script}\nwait"
     with workspace.start("/bin/bash", "-c", pasted) as running, closing(HttpClient(port)) as http_client:
         running.wait_until(http_client.is_ready).wait_for_output(" ok.")
         UserScenario(http_client, code_for, "grace@example.com").run_full_scenario()
