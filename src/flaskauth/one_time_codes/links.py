@@ -1,7 +1,7 @@
 """Mailed links that revert an email change or report a sign-in: valid for 7 days, single-use.
 
 Both restore the email address that they were mailed to. Of two addresses, the one with the older link is restored, so
-a link to an attacker's address cannot undo a link to the owner's (ADR 0017).
+a link to an attacker's address cannot undo a link to the owner's (ADR 17).
 
 The token is in the URL fragment, which servers, logs and mail scanners do not see. Only a POST consumes it.
 """

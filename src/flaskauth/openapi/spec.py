@@ -195,13 +195,16 @@ def _describe_tags(document: JSONObject) -> list[JSONObject]:
 
 def _describe_parameters_and_integers(part: object) -> None:
     """Describe the path parameters, and give every integer 64 bits: ids exceed the 32 bits that generators assume."""
-    if isinstance(part, dict):
+    if isinstance(part, list):
+        for item in part:
+            _describe_parameters_and_integers(item)
+    elif isinstance(part, dict):
         if part.get("in") == "path" and part["name"] in PARAMETER_DESCRIPTIONS:
             part.setdefault("description", PARAMETER_DESCRIPTIONS[part["name"]])
-        if "integer" in (part.get("type"), *(part["type"] if isinstance(part.get("type"), list) else ())):
+        if part.get("type") in ("integer", ["integer", "null"]):
             part.setdefault("format", "int64")
-    for child in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
-        _describe_parameters_and_integers(child)
+        for value in part.values():
+            _describe_parameters_and_integers(value)
 
 
 def _constant_attributes(_converter: object, field: fields.Field[Any], ret: JSONObject) -> JSONObject:

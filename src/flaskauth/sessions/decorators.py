@@ -217,7 +217,7 @@ def lock_session(auth: AuthContext) -> User:
     """Lock the user's row until the transaction ends, and return the user if the session is still active.
 
     Every write of a session calls it directly before the first write, after slow work. Revocations lock the same row
-    first, so the write commits before the revocation or is rejected (ADR 0017).
+    first, so the write commits before the revocation or is rejected (ADR 17).
 
     Raises:
         InvalidToken: the session was revoked or has expired since it was authenticated, or the user was erased.

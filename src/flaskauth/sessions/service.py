@@ -262,7 +262,7 @@ def _is_in_reuse_interval(session: Session, request_time: datetime) -> bool:
 def _accept_late_replay(session: Session) -> bool:
     """Return True if the client has probably lost the response: its network is recognised, the successor is unused.
 
-    Count and record the replay; above 10 a day, return False. A reuse interval of 0 allows none (ADR 0019).
+    Count and record the replay; above 10 a day, return False. A reuse interval of 0 allows none (ADR 19).
     """
     if not settings().refresh_token_reuse_interval or not devices.is_network_recognised(
         session.user_id, client_network()

@@ -1,7 +1,7 @@
 """Statements that are compiled once and executed by the driver, without the ORM.
 
 For frequent queries the ORM needs longer to build a statement, find its compiled form and create an object for each row
-than the database needs to respond (ADR 0009).
+than the database needs to respond (ADR 9).
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""A fast path for frequent requests: WSGI middleware that bypasses Flask (ADR 0012).
+"""A fast path for frequent requests: WSGI middleware that bypasses Flask (ADR 12).
 
 The fast path returns exactly the response that Flask would return, or passes the request on. Flask handles all unusual
 requests and all errors.
