@@ -1,6 +1,7 @@
 """The production guide: installation and systemd units."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -36,9 +37,9 @@ class InstallFolder:
     def run_script(self, script: str) -> subprocess.CompletedProcess[str]:
         table = {
             "python3 -m venv": f"{BIN_FOLDER}/uv venv --quiet --seed --python {sys.executable}",
-            "/opt/flaskauth/venv/bin/pip install --require-hashes -r tests/servers/mysqlclient.txt": ":",
-            "/opt/flaskauth/venv/bin/pip install --require-hashes": f"{BIN_FOLDER}/uv pip install --quiet"
-            f" --python {self.python} --require-hashes",
+            "/opt/flaskauth/venv/bin/pip install --no-deps --require-hashes -r tests/servers/mysqlclient.txt": ":",
+            "/opt/flaskauth/venv/bin/pip install --no-deps --require-hashes": f"{BIN_FOLDER}/uv pip install --quiet"
+            f" --python {self.python} --no-deps --require-hashes",
             "/opt/flaskauth/source": f"{ROOT}",
             "/opt/flaskauth": f"{self.folder}",
         }
@@ -65,6 +66,18 @@ def install_folder(tmp_path_factory: pytest.TempPathFactory) -> InstallFolder:
     [packages] = (install.folder / "venv/lib").glob("python*/site-packages")
     (packages / "others.pth").write_text(sysconfig.get_path("purelib"))
     return install
+
+
+@pytest.mark.parametrize(
+    "page", ["docs/tutorials/getting-started.md", "docs/operations/production.md", "deploy/Dockerfile"]
+)
+def test_lock_is_installed_without_resolving_dependencies(page: str) -> None:
+    """pip 23.2 rejects `pydantic[email]>=2.0` if a newer version than the locked one exists."""
+    text = (ROOT / page).read_text().replace("\\\n", "")
+    commands = re.findall(r"pip install .*-r requirements\.txt", text)
+
+    assert commands
+    assert [command for command in commands if "--no-deps" not in command] == []
 
 
 def test_production_install_block_installs_a_working_venv(install_folder: InstallFolder) -> None:
