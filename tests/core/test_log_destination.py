@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import logging.config
 import re
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr
@@ -49,13 +50,15 @@ def client_of_broken_views(app: Flask) -> FlaskClient:
 
 @pytest.fixture(autouse=True)
 def new_loggers() -> Iterator[None]:
-    """Remove the handlers and filters that an application, Flask and werkzeug add."""
+    """Remove the handlers and filters that an application, Flask and werkzeug add, and enable all loggers."""
     loggers = [logging.root, *map(logging.getLogger, ("shop", "werkzeug"))]
     levels = [logger.level for logger in loggers]
     yield
     for logger, level in zip(loggers, levels, strict=True):
         logger.handlers, logger.filters = [], []
         logger.setLevel(level)
+    for name in list(logging.root.manager.loggerDict):
+        logging.getLogger(name).disabled = False
 
 
 @pytest.fixture
@@ -198,6 +201,26 @@ def test_logging_of_the_application_is_kept(make_app: MakeApp, read_log: ReadLog
     assert "OWN INFO shop.orders order 7" in lines
     assert [line for line in lines if line.startswith("OWN INFO flaskauth.core.http.app request method=GET")]
     assert len(logging.root.handlers) == 1
+
+
+def test_dict_config_before_create_app_keeps_all_events(make_app: MakeApp, read_log: ReadLog) -> None:
+    """By default, `dictConfig` disables the loggers that exist: flaskauth's, as soon as it is imported."""
+    own = io.StringIO()
+    logging.config.dictConfig(
+        {
+            "version": 1,
+            "formatters": {"own": {"format": "OWN %(levelname)s in %(module)s.%(funcName)s: %(message)s"}},
+            "handlers": {"own": {"class": "logging.StreamHandler", "stream": own, "formatter": "own"}},
+            "root": {"level": "INFO", "handlers": ["own"]},
+        }
+    )
+    make_app().test_client().get("/hello")
+    get_logger("flaskauth.test").warning("signal")
+
+    lines = own.getvalue().splitlines()
+    assert [line for line in lines if "request method=GET" in line]
+    assert [line for line in lines if line.startswith("OWN WARNING in test_log_destination.test_dict_config")]
+    assert read_log() == ""
 
 
 def test_create_app_keeps_levels_that_are_set(make_app: MakeApp, read_log: ReadLog) -> None:

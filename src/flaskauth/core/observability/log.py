@@ -26,6 +26,7 @@ from flaskauth.settings import Settings
 ROOT_NAME = "flaskauth"  # the parent of all loggers of this package
 WRITE_TIMEOUT_MS = 100  # milliseconds
 MAX_VALUE_LENGTH = 1000  # characters of one value
+CALLER_DEPTH = 4  # frames from the code that logs to the standard library's logger: three of structlog are between
 MAX_FRAMES = 8  # of a traceback without values
 SECRET_WORDS = ("password", "token", "secret", "otp", "code_", "authorization", "cookie", "email", "address", "key_")
 
@@ -113,6 +114,8 @@ def configure(level: int = logging.INFO) -> None:
 def init_app(settings: Settings) -> None:
     """Write events to standard error, unless logging has handlers, now or later. Keep levels that are already set.
 
+    Enable the loggers of this package: by default, `logging.config.dictConfig` disables all that exist.
+
     In development, exceptions include their text and the complete traceback, and a terminal shows text instead of JSON.
     """
     _state.shows_exception_text = settings.is_development
@@ -121,6 +124,8 @@ def init_app(settings: Settings) -> None:
     )
     _write_unhandled_records(_console_renderer() if is_console else structlog.processors.JSONRenderer())
     _set_level(logging.INFO)
+    for name in [name for name in logging.root.manager.loggerDict if name.split(".")[0] == ROOT_NAME]:
+        logging.getLogger(name).disabled = False
     logging.getLogger("werkzeug").addFilter(is_not_request_line)
 
 
@@ -216,9 +221,7 @@ def _is_secret(name: str) -> bool:
     return any(word in f"{name}_" for word in SECRET_WORDS) and name != "event"
 
 
-def _pass_on(
-    logger: logging.Logger, method: str, event: EventDict
-) -> tuple[tuple[Event], dict[str, dict[str, object]]]:
+def _pass_on(logger: logging.Logger, method: str, event: EventDict) -> tuple[tuple[Event], dict[str, object]]:
     """Pass the event to the standard library, in the form that `ProcessorFormatter` recognises.
 
     Without a handler of the application, write it directly, in half of the time: each request writes a line.
@@ -232,7 +235,7 @@ def _pass_on(
         finally:
             handler.release()
         raise structlog.DropEvent
-    return (Event(event),), {"extra": {"_logger": logger, "_name": method}}
+    return (Event(event),), {"extra": {"_logger": logger, "_name": method}, "stacklevel": CALLER_DEPTH}
 
 
 SHARED_PROCESSORS: tuple[Processor, ...] = (
