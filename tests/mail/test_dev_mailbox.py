@@ -130,6 +130,13 @@ def test_mailbox_is_hidden_behind_proxy_or_foreign_host(client: FlaskClient, hea
         assert_not_found(client.get(path, headers=headers))
 
 
+def test_mailbox_is_hidden_behind_nginx_with_default_headers(client: FlaskClient) -> None:
+    """`proxy_pass http://127.0.0.1:5000;` alone: nginx sends HTTP/1.0 with this Host and no header of the client."""
+    headers = {"Host": "127.0.0.1:5000", "Connection": "close"}
+    for path in PATHS:
+        assert_not_found(client.get(path, headers=headers, environ_overrides={"SERVER_PROTOCOL": "HTTP/1.0"}))
+
+
 def test_mailbox_is_hidden_from_remote_clients(client: FlaskClient) -> None:
     for path in PATHS:
         assert client.get(path, environ_base={"REMOTE_ADDR": "192.0.2.1"}).status_code in {403, 404}

@@ -206,14 +206,15 @@ def network_of(address: str) -> str:
 
 
 def is_direct_local_request() -> bool:
-    """Return True if the peer and the Host are loopback addresses and no header shows a proxy.
+    """Return True if the peer and the Host are loopback addresses and nothing shows a proxy.
 
     A peer in FLASKAUTH_DEV_HOSTS may use any IP address as Host, or the host of PUBLIC_URL. A web page with DNS
-    rebinding has another host name.
+    rebinding has another host name. nginx with `proxy_pass` alone adds no header and sends its own loopback address as
+    Host; it shows by HTTP/1.0, which no browser uses.
     """
     headers = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via")
     peer, host = request.remote_addr or "", request.host.rsplit(":", 1)[0].strip("[]")
-    if any(name in request.headers for name in headers):
+    if request.environ.get("SERVER_PROTOCOL") == "HTTP/1.0" or any(name in request.headers for name in headers):
         return False
     if not (dev_hosts := settings().flaskauth_dev_hosts):
         return is_developer(peer, ()) and _is_loopback_host(host)
