@@ -60,4 +60,9 @@ def _respond(environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:
 def create_request_buffer() -> RequestBuffer:
     log.configure()
     settings = Settings.load({"CORS_ORIGINS": "https://app.example.com"}, Path("no.env"))
-    return RequestBuffer(application, 1, 1, partial(default_headers, settings))
+    return RequestBuffer(application, 1, 1, partial(default_headers, settings), on_error=print_code)
+
+
+def print_code(code: str) -> None:
+    """Print the code of an error that the request buffer counts."""
+    print(f"counted {code}", flush=True)

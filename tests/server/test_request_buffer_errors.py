@@ -117,7 +117,7 @@ def test_unhandled_exception_returns_500_and_is_logged(
     assert "a secret in the exception" not in server.output
 
 
-def test_buffer_error_has_cors_headers_and_a_log_line(echo_server: tuple[RunningProcess, int]) -> None:
+def test_buffer_error_is_counted_logged_and_has_cors_headers(echo_server: tuple[RunningProcess, int]) -> None:
     server, port = echo_server
     for origin, is_allowed in ((b"https://app.example.com", True), (b"https://evil.example", False), (b"\xff", False)):
         response = _get(port, b"/fails", b"Origin: " + origin)
@@ -125,6 +125,7 @@ def test_buffer_error_has_cors_headers_and_a_log_line(echo_server: tuple[Running
         assert b"vary: Accept-Language, Origin" in response
         request_id = json.loads(response.partition(b"\r\n\r\n")[2])["request_id"]
         server.wait_for_output(f'"request_id": "{request_id}", "event": "request_rejected"')
+    assert server.output.count("counted internal_error") >= 3
 
 
 def test_response_failing_midway_ends_promptly(echo_server: tuple[RunningProcess, int]) -> None:
