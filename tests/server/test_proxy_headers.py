@@ -178,6 +178,19 @@ def test_proxy_headers_do_not_change_the_status(
     assert statuses == {key: plain_statuses[key] for key in statuses}
 
 
+def test_mailbox_is_hidden_from_http_1_0_requests(target: Target) -> None:
+    """nginx with `proxy_pass` alone sends HTTP/1.0, its own Host and no header that shows a proxy."""
+    statuses = []
+    for version in (b"HTTP/1.1", b"HTTP/1.0"):
+        with closing(socket.create_connection(("127.0.0.1", target.port), timeout=30)) as connection:
+            connection.sendall(b"HEAD /dev/mailbox %s\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n" % version)
+            response = HTTPResponse(connection, method="HEAD")
+            response.begin()
+            statuses.append(response.status)
+
+    assert statuses == [200, 404]
+
+
 @pytest.mark.parametrize("body", [b"", b"{}", BOM + b"{}"], ids=["empty", "object", "BOM"])
 @pytest.mark.parametrize("is_chunked", [False, True], ids=["length", "chunked"])
 def test_proxy_headers_with_optional_json_body_succeed(target: Target, body: bytes, is_chunked: bool) -> None:

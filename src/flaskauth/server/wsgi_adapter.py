@@ -12,6 +12,7 @@ from flaskauth.core.errors import APIError
 from flaskauth.core.http.request import UNREADABLE
 
 BUFFER_BYTES = 1024 * 1024  # bytes of a response without Content-Length that are collected before it is streamed
+PROTOCOLS = {"1": "HTTP/1.0"}  # granian's version of HTTP/1.0 is "1"
 CGI_NAMES = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"}
 BASE_ENVIRON: WSGIEnvironment = {
     "SCRIPT_NAME": "",
@@ -66,7 +67,7 @@ def build_environ(scope: Scope, body: "IO[bytes] | FailedBody") -> WSGIEnvironme
         "REQUEST_METHOD": scope.method,
         "PATH_INFO": scope.path.encode().decode("latin-1"),
         "QUERY_STRING": scope.query_string.encode().decode("latin-1"),
-        "SERVER_PROTOCOL": f"HTTP/{scope.http_version}",
+        "SERVER_PROTOCOL": PROTOCOLS.get(scope.http_version) or f"HTTP/{scope.http_version}",
         "SERVER_NAME": host,
         "SERVER_PORT": port,
         "REMOTE_ADDR": scope.client.rpartition(":")[0].strip("[]"),
