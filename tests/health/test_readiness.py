@@ -141,8 +141,9 @@ def test_readiness_without_broker_is_degraded(create_client: CreateClient) -> No
 
 
 def test_readiness_silent_broker_is_degraded_in_time(create_client: CreateClient, silent_port: int) -> None:
+    client = create_client(REDIS_URL=f"redis://127.0.0.1:{silent_port}/0")
     started = time.monotonic()
-    response = create_client(REDIS_URL=f"redis://127.0.0.1:{silent_port}/0").get("/health/ready")
+    response = client.get("/health/ready")
 
     assert time.monotonic() - started < 2
     assert (response.status_code, response.get_json()["degraded"]) == (200, ["broker"])

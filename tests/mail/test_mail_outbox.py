@@ -101,6 +101,7 @@ def take_tasks(celery: Celery) -> Iterator[Any]:
                 yield message
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_unavailable_broker_does_not_block_outbox_delivery(
     make_harness: MakeHarness, capsys: pytest.CaptureFixture[str]
 ) -> None:

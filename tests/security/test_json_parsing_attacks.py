@@ -20,7 +20,9 @@ JSON = "application/json"
 def test_a01_empty_body_is_bad_request(checker: AttackChecker) -> None:
     with checker.expect_only(hashes=0):
         for route in checker.json_routes:
-            for body in (b"", b"\t\r\n", b"\xef\xbb\xbf", b"\x00", b"\x00" * 1000):
+            if route.required_fields:  # otherwise an empty body is an empty object
+                assert error_of(checker.api_client.send(route, b"")) == BAD_REQUEST, route
+            for body in (b"\t\r\n", b"\xef\xbb\xbf", b"\x00", b"\x00" * 1000):
                 assert error_of(checker.api_client.send(route, body)) == BAD_REQUEST, f"{route} {body[:9]!r}"
 
 
@@ -66,7 +68,6 @@ def test_a13_other_content_types_and_encodings_are_rejected(checker: AttackCheck
         "application/json; charset=cp037",
         "application/json-seq",
         "application/x-yaml",
-        "\xff/json",
     )
     bomb = gzip.compress(b"0" * 10**7)
     with checker.expect_only(hashes=0):
@@ -75,7 +76,8 @@ def test_a13_other_content_types_and_encodings_are_rejected(checker: AttackCheck
                 assert error_of(checker.api_client.send(route, b'{"a": 1}', content_type)) == UNSUPPORTED, (
                     f"{route} {content_type}"
                 )
-            for encoding in ("gzip", "x-gzip", "GZIP", "zstd", "identity, gzip", "\xff"):
+            assert error_of(checker.api_client.send(route, b'{"a": 1}', "\xff/json")) == BAD_REQUEST, route
+            for encoding in ("gzip", "x-gzip", "GZIP", "zstd", "identity, gzip"):
                 response = checker.api_client.send(route, bomb, headers={"Content-Encoding": encoding})
                 assert error_of(response) == UNSUPPORTED, f"{route} {encoding}"
             assert error_of(checker.api_client.send(route, bomb)) == BAD_REQUEST

@@ -77,13 +77,13 @@ class SMTPClient(smtplib.SMTP):
         initial_response = authobject() if initial_response_ok else None
         # auth_login() reads this attribute to find out whether the user name or the password is requested.
         self._auth_challenge_count = 0 if initial_response is None else 1
-        code, reply = self.docmd("AUTH", " ".join([mechanism, *_encode_response(initial_response)]))
-        while code == 334 and self._auth_challenge_count < MAX_CHALLENGES:
+        status, reply = self.docmd("AUTH", " ".join([mechanism, *_encode_response(initial_response)]))
+        while status == 334 and self._auth_challenge_count < MAX_CHALLENGES:
             self._auth_challenge_count += 1
-            code, reply = self.docmd(*_encode_response(authobject(base64.b64decode(reply))))
-        if code not in AUTHENTICATED_CODES:
-            raise smtplib.SMTPAuthenticationError(code, reply)
-        return code, reply
+            status, reply = self.docmd(*_encode_response(authobject(base64.b64decode(reply))))
+        if status not in AUTHENTICATED_CODES:
+            raise smtplib.SMTPAuthenticationError(status, reply)
+        return status, reply
 
     def auth_cram_md5(self, challenge: bytes | None = None) -> str | None:  # type: ignore[override]  # not overloaded
         """Return the response to a challenge (RFC 2195), with the password in UTF-8."""
