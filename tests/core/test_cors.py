@@ -107,6 +107,8 @@ def test_cors_without_origins_sends_no_cors_headers(make_app: MakeApp) -> None:
         ("chrome-extension://abcdefghijklmnop", "chrome-extension://abcdefghijklmnop", ("chrome-extension://a",)),
         ("moz-extension://f45e-4b1b/", "moz-extension://f45e-4b1b", ("moz-extension://f45e",)),
         ("http://localhost:8100", "http://localhost:8100", ("http://localhost", "http://localhost:81000")),
+        ("https://Bücher.example:443", "https://xn--bcher-kva.example", ("https://bcher.example",)),
+        ("http://bücher.example:8080", "http://xn--bcher-kva.example:8080", ("http://xn--bcher-kva.example",)),
         ("HTTPS://App.Example.com:443", "https://app.example.com", ("https://app.example.com:443", "null")),
     ],
 )
@@ -144,7 +146,16 @@ def test_cors_malformed_web_view_origin_is_rejected(make_app: MakeApp, origin: s
 
 @pytest.mark.parametrize(
     "origin",
-    ["*", "null", "https://*.example.com", f"{APP_ORIGIN}/path", f"{APP_ORIGIN}?a", "https://a@app.example.com", "app"],
+    [
+        "*",
+        "null",
+        "https://*.example.com",
+        "https://ü..example.com",
+        f"{APP_ORIGIN}/path",
+        f"{APP_ORIGIN}?a",
+        "https://a@app.example.com",
+        "app",
+    ],
 )
 def test_cors_invalid_origin_setting_is_rejected(make_app: MakeApp, origin: str) -> None:
     with pytest.raises(SettingsError, match="CORS_ORIGINS"):

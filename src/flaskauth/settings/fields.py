@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
+import idna
 from limits import parse_many
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from sqlalchemy import URL, make_url
@@ -63,8 +64,19 @@ def _check_origin(value: str) -> str:
         raise ValueError("must be origins such as https://app.example.com or capacitor://localhost: no path, no *")
     scheme, host = parts[1].lower(), parts[2]
     if scheme in _DEFAULT_PORTS:  # of other schemes, browsers keep the case and the port
-        host = host.lower().removesuffix(_DEFAULT_PORTS[scheme])
+        host = _encode_host(host.lower().removesuffix(_DEFAULT_PORTS[scheme]))
     return f"{scheme}://{host}"
+
+
+def _encode_host(host: str) -> str:
+    """Return the host of an origin, with or without a port, as browsers send it: internationalized names in ASCII."""
+    if host.isascii():
+        return host
+    name, colon, port = host.partition(":")
+    try:
+        return idna.encode(name, uts46=True).decode() + colon + port
+    except idna.IDNAError:
+        raise ValueError("must be origins with a valid host name") from None
 
 
 def _require_https(value: str) -> str:
