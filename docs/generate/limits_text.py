@@ -220,7 +220,14 @@ SIZES = (
         Row("Combining marks on a letter", "{}", "name", "-", "422", ("accounts.schemas.MAX_COMBINING_MARKS",)),
         Row("Language tag", "{} characters", "request", "-", "422", ("accounts.schemas.MAX_LANGUAGE_TAG_LENGTH",)),
         Row("Verification id", "{} characters", "request", "-", "422", ("one_time_codes.schemas.MAX_ID_LENGTH",)),
-        Row("Refresh token", "{} characters", "request", "-", "401", ("sessions.refresh_tokens.MAX_LENGTH",)),
+        Row(
+            "Refresh token",
+            "{} characters",
+            "request",
+            "-",
+            "401; 422 above 4 times the limit",
+            ("sessions.refresh_tokens.MAX_LENGTH",),
+        ),
         Row(
             *("Refreshes of a session", "{}", "session", "database", "401"),
             ("sessions.refresh_tokens.MAX_GENERATION",),
