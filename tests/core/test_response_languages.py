@@ -74,6 +74,7 @@ def test_validation_errors_follow_accept_language(client: FlaskClient, language:
     ("header", "language"),
     [
         ("pt-BR,pt;q=0.9,en;q=0.8", "pt"),
+        ("pt_BR", "pt"),
         ("PT-br", "pt"),
         ("de, fr;q=0.5, en;q=0.3", "fr"),
         ("en;q=0.2, sw;q=0.7", "sw"),

@@ -10,7 +10,13 @@ def test_private_domain_is_accepted_by_register_and_login(users: UserFactory) ->
         assert users.create_verified(email, unused_ip()).login_ok(unused_ip())["user"]["email"] == email
 
 
-@pytest.mark.parametrize(("before", "after"), [(" ", "\n"), ("\t", "\xa0"), ("\ufeff\u200b", "\r\n\u2028\u3000")])
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        *((" ", "\n"), ("\t", "\xa0"), ("\ufeff\u200b", "\r\n\u2028\u3000")),
+        *(("\u202a", "\u202c"), ("\u200e\u2066", "\u2069\u200f"), ("\u061c", "\xad")),  # address books, chats
+    ],
+)
 def test_white_space_around_email_is_trimmed_everywhere(users: UserFactory, before: str, after: str) -> None:
     user = TestUser(users.client, f"{before}Grace@example.com{after}")
     assert resend(users.client, email=user.email) == 60

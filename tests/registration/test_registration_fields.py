@@ -3,12 +3,13 @@
 from html import escape
 from typing import Any
 
+import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from tests.registration.helpers import register, registration_errors, start_registration, unused_ip, verify
 from tests.support.db_snapshot import BOOKKEEPING_TABLES, table_contents
 from tests.support.inspect import error_of, hash_count
-from tests.support.users import Mailbox, TestUser, UserFactory
+from tests.support.users import Mailbox, TestUser, UserFactory, bearer
 
 VALID_NAMES = ("D'Arcy-Jones", "José", "Nguyễn", "山田", "O", "محمد", "नी\u200dल", "m" * 100)
 INJECTION_NAMES = ("{{7*7}}", "{% raw %}", "${7*7}", "=cmd()", "%s", "a\\b", "' OR 1=1 --", "&amp;")
@@ -42,7 +43,19 @@ INVALID_NAMES: tuple[Any, ...] = (
     {"a": "b"},
 )
 INVALID_COUNTRIES: tuple[Any, ...] = ("XX", "ZZ", "UK", "NGA", "N", "", "N ", "ÑG", "566", "%_", 566, None, ["NG"])
-INVALID_LOCALES: tuple[Any, ...] = ("e", "english", "en_GB", "en-", "../en", "e\x00", "x" * 17, "", 1, None)
+INVALID_LOCALES: tuple[Any, ...] = (
+    "e",
+    "english",
+    "en-",
+    "../en",
+    "e\x00",
+    "x" * 17,
+    "en-u",
+    "en" + "-GB" * 21,
+    "",
+    1,
+    None,
+)
 
 
 def register_user_as(users: UserFactory, **names: str) -> dict[str, Any]:
@@ -117,3 +130,30 @@ def test_register_locale_must_be_language_tag(client: FlaskClient) -> None:
         assert register(client, at=unused_ip(), locale=locale).status_code == 200
     for locale in INVALID_LOCALES:
         assert list(registration_errors(client, locale=locale)) == ["locale"], locale
+
+
+@pytest.mark.parametrize(
+    ("sent", "stored"),
+    [
+        ("pt_BR", "pt-BR"),  # Android and iOS
+        ("en-US-u-rg-gbzzzz", "en-US"),  # iOS, where the region differs from that of the language
+        ("ar-u-ca-islamic-x-a", "ar"),
+        ("sl-Latn-IT-nedis-rozaj", "sl-Latn-IT-nedis"),
+    ],
+)
+def test_register_locale_from_phone_is_shortened(users: UserFactory, sent: str, stored: str) -> None:
+    email = f"{unused_ip()}@example.com"
+    registration = start_registration(users, email, unused_ip(), locale=sent)
+    assert verify(users.client, registration.code, verification_id=registration.id).status_code == 200
+    token = TestUser(users.client, email).login_ok(unused_ip())["token"]
+
+    export = users.client.get("/users/export", headers=bearer(token)).get_json()
+    assert export["profile"]["locale"] == stored
+
+
+def test_register_trims_invisible_marks_of_names(users: UserFactory) -> None:
+    user = register_user_as(users, first_name="\ufeff\u200fأحمد\u200e", last_name="\u2067مريم\u2069\xad")
+    assert (user["first_name"], user["last_name"]) == ("أحمد", "مريم")
+
+    final_joiner = "അനില്\u200d"  # in Malayalam, it changes the letter
+    assert register_user_as(users, first_name=final_joiner)["first_name"] == final_joiner

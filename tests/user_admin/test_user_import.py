@@ -204,6 +204,19 @@ def test_import_reads_emails_as_registration_does(app: Flask, admin_cli: AdminCL
     assert admin_cli.run("disable", " GRACE@corp.local\n").exit_code == 0
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_import_reads_names_and_locales_as_registration(app: Flask, admin_cli: AdminCLI) -> None:
+    rows = (
+        user_row(id=1, first_name="\u200fأحمد\u200e", locale="ar-u-nu-latn"),
+        user_row("a@example.com", locale="pt_BR"),
+    )
+    result = admin_cli.import_rows(*rows)
+
+    assert result.reported_count("imported") == 2
+    assert {(user.first_name, user.locale) for user in all_users(app)} >= {("أحمد", "ar")}
+    assert {user.locale for user in all_users(app)} == {"ar", "pt-BR"}
+
+
 def test_rejects_file_is_private_and_can_be_reimported(app: Flask, admin_cli: AdminCLI) -> None:
     raw = (
         b'email,first_name,last_name,password\r\nbad,"Grace\r\nB.",x,\xff\r\nada@,"Ada, B",x,' + HASH.encode() + b"\r\n"

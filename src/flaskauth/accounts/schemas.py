@@ -19,8 +19,9 @@ INVALID_EMAIL_MESSAGE = "Invalid Email!"
 INVISIBLE_CATEGORIES = {"Cc", "Cf", "Co", "Zl", "Zp"}
 BLANK_CHARACTERS = "\u115f\u1160\u2800\u3164\uffa0"  # letters and symbols without a visible glyph
 JOINERS = "\u200c\u200d"  # used in names in Persian and Indic scripts
-LANGUAGE_TAG = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
-MAX_LANGUAGE_TAG_LENGTH = 16
+LANGUAGE_TAG = re.compile(r"([A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*)(?:-[A-Za-z0-9](?:-[A-Za-z0-9]{1,8})+)?")
+MAX_LANGUAGE_TAG_LENGTH = 64  # characters of the input
+MAX_LOCALE_LENGTH = 16  # characters; the size of the column
 MAX_COMBINING_MARKS = 4  # on one letter
 
 
@@ -71,7 +72,7 @@ class NameField(StrictString):
         )
 
     def _deserialize(self, value: object, attr: str | None, data: Any, **kwargs: Any) -> str:
-        name = value.strip() if isinstance(value, str) else value
+        name = value.strip(email_addresses.WHITE_SPACE) if isinstance(value, str) else value
         text = super()._deserialize(name, attr, data, **kwargs)
         if text and not is_valid_name(text):
             raise ValidationError("Contains characters that are not allowed in names.")
@@ -79,7 +80,7 @@ class NameField(StrictString):
 
 
 class LocaleField(StrictString):
-    """A language tag such as en or pt-BR (RFC 5646)."""
+    """A language tag such as en or pt-BR (RFC 5646), or pt_BR as Android and iOS write it."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(
@@ -90,10 +91,10 @@ class LocaleField(StrictString):
         )
 
     def _deserialize(self, value: object, attr: str | None, data: Any, **kwargs: Any) -> str:
-        tag = super()._deserialize(value, attr, data, **kwargs)
-        if not is_valid_language_tag(tag):
+        locale = parse_language_tag(super()._deserialize(value, attr, data, **kwargs))
+        if locale is None:
             raise ValidationError("Not a valid language tag.")
-        return tag
+        return locale
 
 
 class CountryRefSchema(Schema):
@@ -144,6 +145,16 @@ def is_valid_name(text: str) -> bool:
     )
 
 
-def is_valid_language_tag(text: str) -> bool:
-    """Return True for a language tag such as en or pt-BR of at most 16 characters."""
-    return len(text) <= MAX_LANGUAGE_TAG_LENGTH and LANGUAGE_TAG.fullmatch(text) is not None
+def parse_language_tag(text: str) -> str | None:
+    """Return the language tag in the text in at most 16 characters, or None if it is malformed.
+
+    Extensions such as the region in en-US-u-rg-gbzzzz do not select a language and are removed. A tag that is still too
+    long is truncated as in RFC 4647 section 3.4.
+    """
+    match = LANGUAGE_TAG.fullmatch(text.replace("_", "-"))
+    if match is None or len(text) > MAX_LANGUAGE_TAG_LENGTH:
+        return None
+    locale = match[1]
+    while len(locale) > MAX_LOCALE_LENGTH:
+        locale = locale.rpartition("-")[0]
+    return locale

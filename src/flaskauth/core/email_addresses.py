@@ -12,9 +12,11 @@ import idna
 
 MAX_LENGTH = 254  # bytes (RFC 5321 section 4.5.3.1.3), and characters of the input
 MAX_NORMALIZED_BYTES = 320
-# Unicode's White_Space, and the zero-width spaces that are copied with a text.
-WHITE_SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u2060\u3000\ufeff" + "".join(
-    map(chr, range(0x2000, 0x200C))
+# Unicode's White_Space, and invisible characters that are copied with a text: zero-width spaces, soft hyphens, and the
+# marks by which address books and chat programs set its direction. Directional overrides (U+202D, U+202E) are not among
+# them: attackers disguise text with them.
+WHITE_SPACE = "\t\n\v\f\r \x85\xa0\xad\u061c\u1680\u200e\u200f\u202f\u205f\u2060\u3000\ufeff" + "".join(
+    map(chr, [*range(0x2000, 0x200C), *range(0x2028, 0x202D), *range(0x2066, 0x206A)])
 )
 SPECIALS = frozenset('()<>[]:;@\\,"')  # RFC 5322 section 3.2.3, without the dot
 ENCODED_WORD_START = "=?"  # RFC 2047: mail libraries decode it, also inside an address

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from flaskauth.accounts.schemas import is_valid_language_tag, is_valid_name
+from flaskauth.accounts.schemas import is_valid_name, parse_language_tag
 from flaskauth.core import email_addresses
 from flaskauth.core.email_addresses import InvalidEmail
 from flaskauth.core.ids import MAX_SAFE_INTEGER
@@ -109,7 +109,7 @@ def _parse_password(fields: Mapping[str, object]) -> str | None:
 
 
 def _parse_name(fields: Mapping[str, object], name: str) -> str:
-    text = _get_text(fields, name).strip()
+    text = _get_text(fields, name).strip(email_addresses.WHITE_SPACE)
     if len(text) > MAX_NAME_LENGTH:
         raise RowRejected(f"{name}: longer than {MAX_NAME_LENGTH} characters")
     if text and not is_valid_name(text):
@@ -125,10 +125,10 @@ def _parse_country(fields: Mapping[str, object], countries: Mapping[str, int]) -
 
 
 def _parse_locale(fields: Mapping[str, object]) -> str:
-    tag = _get_text(fields, "locale").strip().replace("_", "-") or "en"
-    if not is_valid_language_tag(tag):
+    locale = parse_language_tag(_get_text(fields, "locale").strip() or "en")
+    if locale is None:
         raise RowRejected("locale: not a language tag")
-    return tag
+    return locale
 
 
 def _parse_flag(fields: Mapping[str, object], name: str) -> bool:

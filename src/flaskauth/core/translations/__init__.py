@@ -44,7 +44,8 @@ def select_language(accept_language: str, offered: Sequence[str]) -> str:
 @lru_cache(maxsize=1024)
 def _select_language(accept_language: str, offered: tuple[str, ...]) -> str:
     for tag, quality in parse_accept_header(accept_language, LanguageAccept):
-        for choice in (tag.lower(), tag.lower().partition("-")[0]):
+        full_tag = tag.lower().replace("_", "-")  # some clients send fr_FR
+        for choice in (full_tag, full_tag.partition("-")[0]):
             if quality and choice in offered:
                 return choice
     return offered[0]
