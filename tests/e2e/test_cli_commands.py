@@ -70,11 +70,12 @@ def test_command_reports_all_settings_errors(tmp_path: Path, command: tuple[str,
     assert not list(tmp_path.iterdir())
 
 
-def test_celery_worker_without_redis_url_explains_the_fix(workspace: Workspace) -> None:
-    output = workspace.run(*COMMANDS["celery"], expect=None)
+def test_celery_worker_without_redis_url_explains_the_fix(tmp_path: Path) -> None:
+    output = Workspace(tmp_path).run(*COMMANDS["celery"], expect=None)
 
     assert "Set REDIS_URL, such as redis://" in output
     assert "Traceback" not in output
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
