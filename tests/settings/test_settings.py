@@ -1,5 +1,6 @@
 """Settings from the environment, `.env` and files. All errors are reported together, without the values."""
 
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +152,14 @@ def test_env_file_setting_inside_a_file_fails(tmp_path: Path) -> None:
 def test_database_uri_without_a_name_is_rejected(value: str) -> None:
     [error] = load_errors(SQLALCHEMY_DATABASE_URI=value, FLASKAUTH_ENV="development")
     assert error.startswith("SQLALCHEMY_DATABASE_URI: must name a ")
+
+
+def test_relative_sqlite_path_is_in_the_working_directory(tmp_path: Path) -> None:
+    """Flask-SQLAlchemy would search it in Flask's instance folder, but the commands do not use that folder."""
+    settings = load(**DEVELOPMENT, SQLALCHEMY_DATABASE_URI="sqlite:///auth.db")
+    with chdir(tmp_path):
+        assert settings.database_url.database == str(tmp_path / "auth.db")
+        assert settings.database_file == tmp_path / "auth.db"
 
 
 def test_weak_secret_key_fallback_gives_a_warning() -> None:

@@ -133,7 +133,10 @@ class DatabaseSettings(Section):
     """Database and Redis"""
 
     sqlalchemy_database_uri: Annotated[DatabaseUrl | None, Field(repr=False)] = None  # it contains a password
-    """URL of a MySQL or MariaDB database: `mysql://user:password@host/name`. Unset: SQLite in the instance folder."""
+    """URL of a MySQL or MariaDB database: `mysql://user:password@host/name`. Unset: SQLite in the instance folder.
+
+    `sqlite:///auth.db` is an SQLite file in the working directory.
+    """
 
     database_pool_size: Annotated[int, Field(ge=1, le=200)] = 16
     """Database connections that each process keeps open for transactions. Up to 12 more are opened under load."""

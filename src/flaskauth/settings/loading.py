@@ -73,10 +73,15 @@ def load_or_create_secret(folder: Path) -> str:
 
 
 def with_driver(text: str) -> URL:
-    """Return a database URL with a driver (mysqlclient if it is installed, else PyMySQL) and the charset utf8mb4."""
+    """Return a database URL with a driver (mysqlclient if it is installed, else PyMySQL) and the charset utf8mb4.
+
+    The path of an SQLite file becomes absolute: Flask-SQLAlchemy-Lite would add Flask's instance folder to it.
+    """
     url = make_url(text)
     if url.get_backend_name() == "sqlite":
-        return url
+        if not url.database or url.database.startswith("file:"):  # no path, or a URI of SQLite
+            return url
+        return url.set(database=str(Path(url.database).absolute()))
     if url.drivername in {"mysql", "mariadb"}:
         url = url.set(drivername="mysql+mysqldb" if find_spec("MySQLdb") else "mysql+pymysql")
     if url.drivername == "mysql+mysqldb" and "ssl_ca" in url.query:
