@@ -103,7 +103,9 @@ def test_broken_mail_template_fails(installation: Installation, tmp_path: Path) 
     path.write_text("{{ nope }}")
 
     report = run_doctor(installation.workspace.with_settings(MAIL_TEMPLATE_FOLDER=str(tmp_path)))
-    assert "'nope' is undefined" in report.assert_only_failure("templates")
+    finding = report.assert_only_failure("templates")
+    assert "1 error in mail templates: " in finding
+    assert "'nope' is undefined" in finding
 
 
 def test_raised_rate_limit_factor_warns(installation: Installation) -> None:

@@ -137,7 +137,7 @@ def test_flask_auth_checks_templates_of_the_app(
     host = Flask("shop", template_folder=str(folder.parent))
     mount(host, make_app(), "/accounts")
 
-    assert f"{valid} templates are valid" in host.test_cli_runner().invoke(args=["auth", *command]).output
+    assert f"{valid} template is valid" in host.test_cli_runner().invoke(args=["auth", *command]).output
 
 
 def test_copy_of_unknown_template_fails(folder: Path) -> None:

@@ -65,7 +65,8 @@ def check() -> None:
         errors, count = template_check.find_errors(), len(mail_templates.replacements())
     if errors:
         raise click.ClickException("\n".join(errors))
-    click.echo(f"{count} replaced templates are valid." if count else "No template is replaced.")
+    noun = "replaced template is" if count == 1 else "replaced templates are"
+    click.echo(f"{count} {noun} valid." if count else "No template is replaced.")
 
 
 def _load_app() -> Flask:

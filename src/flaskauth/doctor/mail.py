@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from flaskauth.core import clock
 from flaskauth.core.context import settings
-from flaskauth.doctor.findings import CheckGroup, Finding, failed, ok, run_checks, short_reason, warning
+from flaskauth.doctor.findings import CheckGroup, Finding, failed, ok, pluralize, run_checks, short_reason, warning
 from flaskauth.mail import smtp, template_check, templates
 
 TIMEOUT = 9.0  # seconds
@@ -53,9 +53,11 @@ REQUIRED_SETTINGS = frozenset(
 def _check_templates() -> Finding:
     """Check that the replaced mail templates can be rendered."""
     if errors := template_check.find_errors():
-        return failed(f"{len(errors)} errors in mail templates: {errors[0]}", "Run flaskauth templates check.")
-    count = len(templates.replacements())
-    return ok(f"{count} replaced mail templates are valid" if count else "the mail templates are the built-in ones")
+        count = pluralize(len(errors), "error", "errors")
+        return failed(f"{count} in mail templates: {errors[0]}", "Run flaskauth templates check.")
+    if replaced := len(templates.replacements()):
+        return ok(f"{pluralize(replaced, 'replaced mail template is', 'replaced mail templates are')} valid")
+    return ok("the mail templates are the built-in ones")
 
 
 TEMPLATE_CHECKS = {"templates": _check_templates}
