@@ -1,5 +1,7 @@
 """After concurrent changes and crashes, each user has one avatar and one file for it."""
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -172,3 +174,31 @@ def test_avatar_folder_is_readable_by_owner_only(app: Flask, avatar_user: Avatar
     avatar_user.upload(make_image())
 
     assert (tmp_path / "avatars").stat().st_mode & 0o777 == 0o700
+
+
+FIRST_CALLS_DURING_IMPORT = """
+import sys, threading
+from importlib import _bootstrap, util
+from pathlib import Path
+from flaskauth.avatars.storage import Storage
+from flaskauth.settings import Settings
+
+spec = util.find_spec("obstore")
+sys.modules["obstore"], spec._initializing = util.module_from_spec(spec), True
+environ = {"FLASKAUTH_ENV": "development", "FLASKAUTH_INSTANCE_PATH": sys.argv[1]}
+storage = Storage(Settings.load(environ, Path("no.env")))
+names = []
+with _bootstrap._ModuleLockManager("obstore"):
+    thread = threading.Thread(target=lambda: names.append(storage.put(b"image")))
+    thread.start()
+    thread.join(0.3)
+    spec.loader.exec_module(sys.modules["obstore"])
+    spec._initializing = False
+thread.join()
+assert names
+"""
+
+
+def test_first_uploads_wait_for_import_in_other_thread(tmp_path: Path) -> None:
+    """The library is imported at the first upload. A second upload must not use it before the import is complete."""
+    subprocess.run([sys.executable, "-c", FIRST_CALLS_DURING_IMPORT, tmp_path], check=True, timeout=60)

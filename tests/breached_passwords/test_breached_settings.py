@@ -12,6 +12,7 @@ from tests.settings.test_settings import DEVELOPMENT, PRODUCTION, load, load_err
 
 SETTING = "BREACHED_PASSWORDS"
 CHECK = "breached-passwords"
+INSTALLATION = {"FLASKAUTH_INSTANCE_PATH": "instance"}
 
 
 @pytest.fixture
@@ -70,18 +71,20 @@ def test_setting_error_is_reported_with_all_others() -> None:
 
 
 def test_doctor_reports_filter(tmp_path: Path, filter_file: Path) -> None:
-    assert "not checked" in run_doctor(Workspace(tmp_path)).finding_text(CHECK, "ok")
+    assert "not checked" in run_doctor(Workspace(tmp_path, INSTALLATION)).finding_text(CHECK, "ok")
     assert f"{filter_file} contains 1 hashes; false positives: one in " in run_doctor(
-        Workspace(tmp_path, {SETTING: str(filter_file)})
+        Workspace(tmp_path, {**INSTALLATION, SETTING: str(filter_file)})
     ).finding_text(CHECK, "ok")
-    report = run_doctor(Workspace(tmp_path, {SETTING: "/nowhere"}))
+    report = run_doctor(Workspace(tmp_path, {**INSTALLATION, SETTING: "/nowhere"}))
     assert f"{SETTING}: cannot be read" in report.assert_only_failure("settings")
     assert f"{SETTING} is invalid" in report.finding_text(CHECK, "skipped")
 
 
 def test_doctor_queries_range_api_without_proxy(tmp_path: Path) -> None:
     with FakeRangeApi(BREACHED_PASSWORD) as service:
-        workspace = Workspace(tmp_path, {SETTING: service.base_url, "http_proxy": f"http://127.0.0.1:{free_port()}"})
+        workspace = Workspace(
+            tmp_path, {**INSTALLATION, SETTING: service.base_url, "http_proxy": f"http://127.0.0.1:{free_port()}"}
+        )
         assert "responds, with 21 hashes in a range" in run_doctor(workspace).finding_text(CHECK, "ok")
         service.behaviour = service.respond_500
         assert "status 500" in run_doctor(workspace).assert_only_failure(CHECK)
@@ -93,7 +96,7 @@ def test_doctor_verifies_tls_certificate_of_range_api(tmp_path: Path) -> None:
     certificate = Certificate()
     (tmp_path / "authority.pem").write_text(certificate.ca_pem)
     with FakeRangeApi(BREACHED_PASSWORD, tls=certificate.server_context()) as service:
-        workspace = Workspace(tmp_path, {SETTING: service.base_url})
+        workspace = Workspace(tmp_path, {**INSTALLATION, SETTING: service.base_url})
         assert "SSLCertVerificationError" in workspace.run("flaskauth", "doctor", expect=1)
         trusting_workspace = workspace.with_settings(SSL_CERT_FILE=str(tmp_path / "authority.pem"))
         assert "responds, with 21 hashes in a range" in trusting_workspace.run("flaskauth", "doctor")

@@ -41,7 +41,14 @@ UNKNOWN_PATHS = (
         "/" + "a" * 5000,
     ),
 )
-CACHEABLE_PATHS = {"/countries", "/regions", "/.well-known/jwks.json", "/openapi.json", "/docs/init.js"}
+CACHEABLE_PATHS = {
+    "/countries",
+    "/regions",
+    "/.well-known/jwks.json",
+    "/openapi.json",
+    "/docs/docs.css",
+    "/docs/init.js",
+}
 GENERATED_ID = re.compile(r"[0-9a-f]{32}")
 
 

@@ -65,6 +65,7 @@ CONTRACT_ROUTE_LIMITS = {
 }
 # Limits that no request of a client reaches, with the reason why the page omits them.
 EXCLUDED_PREFIXES = {
+    "accounts.schemas.MAX_LOCALE_LENGTH": "longer tags are shortened, not rejected",
     "accounts.password_policy.MIN_WORD_LENGTH": "part of the password strength estimate",
     "audit.": "background sealing and a command",
     "bloom_filter.": "format of the filter file",

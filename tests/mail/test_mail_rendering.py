@@ -95,6 +95,13 @@ def message_part(message: EmailMessage, subtype: str) -> str:
 
 
 @pytest.mark.usefixtures("app")
+def test_mail_is_rendered_again_with_the_same_bytes() -> None:
+    mail = make_mail()
+
+    assert render(mail, CODE).as_bytes() == render(mail, CODE).as_bytes()
+
+
+@pytest.mark.usefixtures("app")
 class TestAllTemplates:
     @pytest.fixture(params=CONTEXTS)
     def template(self, request: pytest.FixtureRequest) -> str:

@@ -26,6 +26,7 @@ LONG_S = "\u017f"  # in capitals an S
 IGNORED_CHARACTERS = (
     *("\n", "\r\n", "\t", "\u00a0", "\u2009", "\u202f", "\u3000", "\u2028"),  # white space
     *("-", "\u2010", "\u2011", "\u2012", "\u2013", "\u2014", "\u2212", "\uff0d", "\ufe63"),  # dashes
+    *("\u30fc", "\uff70", "\ufe0f"),  # the hyphen of Japanese keyboards, a variation selector
     *("\u00ad", "\u200b", "\u200d", "\u200e", "\u202a", "\u2060", "\u2066", "\ufeff"),  # format characters
 )
 FOREIGN_CHARACTERS = ("ß", "\u0412", "\u0392", "\u0662", "\u0301", "_", ".", "\u00b7", "\u2043")

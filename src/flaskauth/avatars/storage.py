@@ -107,7 +107,10 @@ class Storage:
 
     @contextmanager
     def _store_call(self) -> Iterator[None]:
-        from obstore.exceptions import BaseError  # noqa: PLC0415 (loaded at first use)
+        # Loaded at first use. Only this statement waits for an import of the package in a different thread: a submodule
+        # can be imported before its package is complete.
+        import obstore  # noqa: PLC0415, F401
+        from obstore.exceptions import BaseError  # noqa: PLC0415
 
         if not self._slots.acquire(timeout=MAX_WAIT):
             raise Overloaded

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from css_inline import CSSInliner
 
-from flaskauth.core import email_addresses
+from flaskauth.core import crypto, email_addresses
 from flaskauth.core.context import settings
 from flaskauth.mail import templates
 from flaskauth.mail.colors import text_color_on
@@ -40,6 +40,8 @@ def render(mail: OutboxMail, code: str, link: str = "") -> EmailMessage:
     message["Subject"] = parts.subject
     message.set_content(parts.text)
     message.add_alternative(parts.html, subtype="html")
+    # The same for each rendering, and unknown to the client whose names the mail contains.
+    message.set_boundary(crypto.digest("boundary", mail.message_id).hex()[:32])
     message["Content-Language"] = locale  # set last: setting the content removes all Content-* fields
     return message
 

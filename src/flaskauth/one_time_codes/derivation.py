@@ -6,7 +6,9 @@ from flaskauth.core import crypto
 from flaskauth.one_time_codes.models import OneTimeCode
 
 ALPHABET = "BCDFGHJKMNPQRSTVWXZ23456789"
-MINUS_SIGN = "\u2212"
+# Keyboards and mail programs insert a minus sign, the hyphen of Japanese keyboards or a variation selector. In Unicode
+# these are neither dashes nor format characters.
+MORE_IGNORED = "\u2212\u30fc\ufe0e\ufe0f"
 LENGTH = 8  # 27^8: 38 bits (ASVS 6.5.4 asks for 20)
 
 
@@ -61,5 +63,5 @@ def normalize_code(text: str) -> str:
 
 
 def _is_significant(character: str) -> bool:
-    is_dash_or_format = unicodedata.category(character) in {"Pd", "Cf"} or character == MINUS_SIGN
+    is_dash_or_format = unicodedata.category(character) in {"Pd", "Cf"} or character in MORE_IGNORED
     return not (character.isspace() or is_dash_or_format)
