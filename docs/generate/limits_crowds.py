@@ -70,4 +70,7 @@ EXAMPLES = {
 }
 ONE_ADDRESS = """
 If all clients seem to have one address, `TRUSTED_PROXIES` is missing: set it instead of raising the limits. Without
-`REDIS_URL`, each of several processes enforces its share of a limit; configure Redis for such crowds."""
+`REDIS_URL`, each of several processes enforces its share of a limit; configure Redis for such crowds.
+
+A limit is not a capacity. If a password would wait longer than half a second for a processor, the response is 503
+`overloaded` with `Retry-After`. [Scaling](../operations/scaling.md) states how many processors a crowd needs."""
