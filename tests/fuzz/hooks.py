@@ -60,6 +60,8 @@ class FuzzHooks:
             return self._choose_email(case.operation.label)
         if name in {"password", "current_password"}:
             return PASSWORD
+        if name == "verification_id" and self._registrations and value not in self._registrations:
+            return self._random.choice([*self._registrations])
         return (
             self._find_code(self._registrations.get(str(case.body.get("verification_id")))) or value
             if name == "otp"
