@@ -45,7 +45,7 @@ def test_fifty_registrations_of_one_email_create_one_account(server_pair: Server
 
         assert set(statuses(responses)) <= {200, OVERLOADED}
         mails = select(func.count()).select_from(OutboxMail).where(OutboxMail.recipient == email)
-        assert server_pair.rows(mails.where(OutboxMail.state.in_((QUEUED, SENT))))[0] <= MAILS_A_DAY
+        assert server_pair.rows(mails.where(OutboxMail.state.in_((QUEUED, SENT))))[0] <= min(len(ids), MAILS_A_DAY)
         assert len(server_pair.rows(select(Registration.id).where(Registration.normalized_email == email))) == len(ids)
         verifications = [
             prepare_post(
