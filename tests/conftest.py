@@ -59,9 +59,17 @@ SLOWEST = (
 
 MakeApp = Callable[..., Flask]
 
-# The duration of an example depends on the machine. `make test-slow SUITE=fuzz` runs more examples.
-settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("fuzz", settings.get_profile("default"), max_examples=int(os.environ.get("EXAMPLES", "1500")))
+# `make test` tries the same examples each time, so that a run fails only because of a change. The suite `fuzz` of
+# `make test-slow` tries more examples, and others each time. The duration of an example depends on the machine.
+settings.register_profile(
+    "default", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile(
+    "fuzz",
+    settings.get_profile("default"),
+    derandomize=False,
+    max_examples=int(os.environ.get("EXAMPLES", "1500")),
+)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
