@@ -24,7 +24,7 @@ from tests.servers import MariaDB, Redis
 from tests.servers.packages import InstallError
 
 from benchmarks import report, upper_bounds, wrk
-from benchmarks.environment import DURABLE_COMMITS
+from benchmarks.environment import durable_database
 from benchmarks.flaskauth_target import running_flaskauth
 from benchmarks.peers import PEERS, LoadTarget, Peer
 from benchmarks.report import BURST_CONNECTIONS
@@ -63,7 +63,7 @@ def measure_burst(run: BenchmarkRun, target: LoadTarget) -> None:
 def measure(rounds: int, peers: Sequence[Peer], connection_counts: Sequence[int]) -> BenchmarkRun:
     """Measure flaskauth, the upper bounds and these peers, in this number of rounds."""
     run, native = BenchmarkRun(), upper_bounds.build_native()
-    with MariaDB(DURABLE_COMMITS) as database, Redis() as redis, ExitStack() as servers:
+    with durable_database() as database, Redis() as redis, ExitStack() as servers:
         names = (f"bench{number}" for number in count())
         own_url = _create_database(database, next(names))
         target, server = servers.enter_context(running_flaskauth(own_url, redis))

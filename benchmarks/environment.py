@@ -23,7 +23,7 @@ from flaskauth.core.passwords import hashing
 from flaskauth.settings import Settings
 
 PASSWORD = "seven green kettles"
-DURABLE_COMMITS = "--innodb-flush-log-at-trx-commit=1"
+BENCH_DIR = Path(__file__).parents[1] / ".bench"
 
 T = TypeVar("T")
 
@@ -58,10 +58,16 @@ class RunningServer:
             return body
 
 
+def durable_database(*options: str) -> MariaDB:
+    """Return a MariaDB server that flushes each commit to the disk. The other databases of the tests are in memory."""
+    BENCH_DIR.mkdir(exist_ok=True)
+    return MariaDB("--innodb-flush-log-at-trx-commit=1", *options, folder=str(BENCH_DIR))
+
+
 @contextmanager
 def running_server() -> Iterator[RunningServer]:
     """Run the server on its own database. Without Redis, it delivers mail itself."""
-    with MariaDB(DURABLE_COMMITS) as database, SmtpSink() as sink:
+    with durable_database() as database, SmtpSink() as sink:
         database.create("measured")
         mail = {"MAIL_SERVER": "127.0.0.1", "MAIL_PORT": str(sink.port)}
         with serve(database.url("measured"), mail) as server:
@@ -84,9 +90,19 @@ def serve(database: str, extra_settings: Mapping[str, str]) -> Iterator[RunningS
 
 def prepare_installation(folder: Path, database: str, port: int, extra_settings: Mapping[str, str]) -> Workspace:
     """Create the schema of this database and return a workspace for the server's commands."""
-    workspace = Workspace(folder, {**_settings(database, port), **extra_settings})
+    workspace = create_workspace(folder, database, port, extra_settings)
     workspace.run("flaskauth", "db", "upgrade")
     return workspace
+
+
+def create_workspace(
+    folder: Path, database: str, port: int, extra_settings: Mapping[str, str] | None = None
+) -> Workspace:
+    """Return a workspace that runs the installed commands.
+
+    The fork server of the tests hashes with cheap parameters, and has imported the libraries before.
+    """
+    return Workspace(folder, {**_settings(database, port), **(extra_settings or {})}, is_forked=False)
 
 
 def serve_command(port: int) -> tuple[str, ...]:

@@ -14,9 +14,9 @@ from tempfile import TemporaryDirectory
 
 from redis import Redis as Client
 from sqlalchemy import func, select
-from tests.servers import MariaDB, Redis, free_port
+from tests.servers import Redis, free_port
 
-from benchmarks.environment import DURABLE_COMMITS, RunningServer, prepare_installation
+from benchmarks.environment import RunningServer, durable_database, prepare_installation
 from benchmarks.smtp_sink import running_smtp_sink
 from benchmarks.targets import Measurements, Target, make_parser, measure_and_report
 from flaskauth.app import create_base_app
@@ -45,7 +45,7 @@ TIMEOUT = 300  # seconds
 def measure(mail_count: int = MAIL_COUNT) -> Measurements:
     """Fill the outbox, start the worker, and wait until the SMTP sink has received every mail."""
     with (
-        MariaDB(DURABLE_COMMITS) as database,
+        durable_database() as database,
         Redis() as redis,
         running_smtp_sink() as sink,
         TemporaryDirectory() as directory,

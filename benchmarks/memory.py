@@ -15,13 +15,13 @@ from tempfile import TemporaryDirectory
 
 from tests.e2e.http_client import HttpClient
 from tests.e2e.processes import Workspace
-from tests.servers import MariaDB, free_port
+from tests.servers import free_port
 
 from benchmarks import wrk
 from benchmarks.environment import (
-    DURABLE_COMMITS,
     PASSWORD,
     RunningServer,
+    durable_database,
     prepare_installation,
     running_server,
     serve_command,
@@ -76,7 +76,7 @@ def proportional_set_size(pid: int) -> int:
 
 def measure_starts() -> Sequence[float]:
     """Return the seconds of several starts in sequence."""
-    with MariaDB(DURABLE_COMMITS) as database, TemporaryDirectory() as directory:
+    with durable_database() as database, TemporaryDirectory() as directory:
         database.create("measured")
         port = free_port()
         workspace = prepare_installation(Path(directory), database.url("measured"), port, {"MAIL_SERVER": "127.0.0.1"})

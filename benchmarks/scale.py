@@ -15,10 +15,9 @@ from contextlib import ExitStack, closing
 from functools import partial
 
 from tests.e2e.http_client import CLIENT_IPS, HttpClient
-from tests.servers import MariaDB
 
 from benchmarks import dataset, query_plans, wrk
-from benchmarks.environment import DURABLE_COMMITS, RunningServer, serve
+from benchmarks.environment import RunningServer, durable_database, serve
 from benchmarks.flaskauth_target import refresh_load
 from benchmarks.smtp_sink import running_smtp_sink
 from benchmarks.targets import Measurements, Target, make_parser, measure_and_report
@@ -46,9 +45,9 @@ def measure(user_limit: int = LARGE) -> Measurements:
     user_count, pool = dataset.limit_to_disk(user_limit), dataset.buffer_pool_size(BUFFER_POOL_BYTES)
     print(f"{SMALL:,} against {user_count:,} users and sessions, buffer pool {pool / 2**30:.1f} GB", flush=True)
     parameters = {"buffer-pool-size": pool, "log-file-size": 2**30, "io-capacity": 20_000, "io-capacity-max": 40_000}
-    options = (DURABLE_COMMITS, *(f"--innodb-{name}={size}" for name, size in parameters.items()))
+    options = (f"--innodb-{name}={size}" for name, size in parameters.items())
     with ExitStack() as stack:
-        database, sink = stack.enter_context(MariaDB(*options)), stack.enter_context(running_smtp_sink())
+        database, sink = stack.enter_context(durable_database(*options)), stack.enter_context(running_smtp_sink())
         mail = {"MAIL_SERVER": "127.0.0.1", "MAIL_PORT": str(sink.port)}
         servers: dict[str, tuple[RunningServer, int]] = {}
         for name, count in (("few", SMALL), ("many", user_count)):

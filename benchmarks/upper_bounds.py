@@ -15,9 +15,9 @@ from tests.e2e.http_client import HttpClient
 from tests.e2e.processes import Workspace
 from tests.servers import free_port, mysqlclient
 
-from benchmarks.environment import RunningServer
+from benchmarks.environment import BENCH_DIR, RunningServer
 from benchmarks.peers import LoadTarget
-from benchmarks.peers.environments import BENCH_DIR, UV
+from benchmarks.peers.environments import UV
 from benchmarks.wrk import Load
 from flaskauth.accounts.models import User
 from flaskauth.core.db.session import db

@@ -5,10 +5,9 @@ Loads each operation under each server for some seconds. An error response or a 
 
 import sys
 
-from tests.servers import MariaDB
 from tests.servers.packages import InstallError
 
-from benchmarks.environment import DURABLE_COMMITS
+from benchmarks.environment import durable_database
 from benchmarks.peers import PEERS, LoadTarget
 from benchmarks.peers.client import PeerClient
 from benchmarks.run import BenchmarkRun
@@ -26,7 +25,7 @@ def main(name_parts: list[str]) -> int:
     for peer in selected:
         print(f"{peer.name}: {peer.hash}; {peer.versions()}")
     run = BenchmarkRun()
-    with MariaDB(DURABLE_COMMITS) as database:
+    with durable_database() as database:
         for number, (peer, server) in enumerate(
             [(each_peer, server) for each_peer in selected for server in each_peer.servers]
         ):

@@ -13,8 +13,9 @@ from typing import Protocol
 from tests.servers import mysqlclient
 from tests.servers.packages import InstallError
 
+from benchmarks.environment import BENCH_DIR
+
 PEERS_DIR = Path(__file__).parent
-BENCH_DIR = PEERS_DIR.parents[1] / ".bench"
 UV = Path(sys.executable).with_name("uv")
 
 

@@ -51,9 +51,9 @@ def data_root() -> str:
     return tempfile.gettempdir()
 
 
-def short_temp_folder(name: str) -> Path:
+def short_temp_folder(name: str, base: str | None = None) -> Path:
     """Create a folder whose path is short enough for Unix sockets in it (107 characters in total)."""
-    base = data_root()
+    base = base or data_root()
     return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=base if len(base) < 60 else "/tmp"))
 
 
@@ -63,9 +63,10 @@ class Server(ABC):
     name: str
     start_timeout = 30.0
 
-    def __init__(self) -> None:
+    def __init__(self, folder: str | None = None) -> None:
+        """`folder` is the folder for the files of the server, instead of `data_root()`."""
         self.port = free_port()
-        self.home = short_temp_folder(self.name)
+        self.home = short_temp_folder(self.name, folder)
         self.log = self.home / "log"
         server_logs.register(self, self.log)
         self._process: subprocess.Popen[bytes] | None = None

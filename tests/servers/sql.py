@@ -56,9 +56,9 @@ class PrivateSqlServer(SqlServer, Server):
 
     run_as_user = "root"  # when root has started it
 
-    def __init__(self, *options: str) -> None:
+    def __init__(self, *options: str, folder: str | None = None) -> None:
         """`options` are server options that override the defaults, such as "--innodb-flush-log-at-trx-commit=1"."""
-        Server.__init__(self)
+        Server.__init__(self, folder)
         self.options = options
         self.socket = self.home / "sock"
         root = URL.create("mysql+pymysql", "root", host="localhost", query={"unix_socket": str(self.socket)})
