@@ -6,6 +6,7 @@ from datetime import timedelta
 from inspect import iscoroutinefunction
 
 import click
+from flask.cli import ScriptInfo, run_command
 from sqlalchemy.exc import SQLAlchemyError
 
 from flaskauth import flask_commands, health, metrics, migrations, openapi
@@ -51,7 +52,7 @@ from flaskauth.sessions import devices
 from flaskauth.sessions import routes as session_routes
 from flaskauth.sessions import service as sessions
 from flaskauth.sessions.decorators import current_user
-from flaskauth.settings import Settings
+from flaskauth.settings import Settings, require_installation
 from flaskauth.signing_keys import routes as signing_key_routes
 from flaskauth.signing_keys import service as signing_keys
 
@@ -103,9 +104,10 @@ def create_app(settings: Settings | None = None) -> AuthFlask:
 
     Raises:
         SettingsError: one or more settings are invalid.
+        InstallationNotFound: a command of Flask other than `run` found no installation.
         ClickException: a stored signing key cannot be decrypted with SECRET_KEY or a fallback.
     """
-    settings = settings or Settings.load()
+    settings = settings or _load_settings()
     log.init_app(settings)
     app = create_base_app(settings)
     for bp in BLUEPRINTS:
@@ -121,6 +123,14 @@ def create_app(settings: Settings | None = None) -> AuthFlask:
     app.wsgi_app = FastPathMiddleware(app, FAST_PATH_VIEWS)  # type: ignore[method-assign]
     initialize(app, settings)
     return app
+
+
+def _load_settings() -> Settings:
+    """Load the settings. Only `flask run` may create an installation, not `flask auth` in a wrong folder."""
+    command = click.get_current_context(silent=True)
+    if command and command.find_object(ScriptInfo) and command.command is not run_command:
+        require_installation(Settings.read())
+    return Settings.load()
 
 
 def periodic_jobs() -> tuple[PeriodicJob, ...]:

@@ -15,7 +15,7 @@ from flaskauth.core.jobs.celery_app import get_celery
 from flaskauth.core.observability.log import get_logger
 from flaskauth.mail.delivery import deliver
 from flaskauth.mail.dispatch import TASK_NAME
-from flaskauth.settings import Settings, SettingsError
+from flaskauth.settings import Settings, require_database
 from flaskauth.version import __version__
 
 TASK_PREFIX = "flaskauth."
@@ -24,15 +24,14 @@ log = get_logger(__name__)
 
 
 def _load_settings() -> Settings:
-    settings, errors = Settings.load_with_errors()
-    if errors:
-        raise SettingsError(errors)
-    if settings.redis_url is None:  # checked before the secret is created, perhaps in the wrong folder
+    settings = Settings.read()
+    if settings.redis_url is None:
         raise click.ClickException(
             "Set REDIS_URL, such as redis://localhost:6379/0."
             " Without Redis no worker is needed: the server runs the background jobs itself."
         )
-    settings.flaskauth_instance_path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    require_database(settings)
+    settings.flaskauth_instance_path.mkdir(mode=0o700, parents=True, exist_ok=True)  # for the schedule of beat
     return settings.with_stored_secret()
 
 

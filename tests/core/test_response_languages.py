@@ -57,7 +57,7 @@ def test_error_message_follows_accept_language(client: FlaskClient, language: st
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_validation_errors_follow_accept_language(client: FlaskClient, language: str) -> None:
-    form = {"email": "grace", "password": "x" * 300, "first_name": None, "last_name": "<", "age": 1}
+    form = {"email": "grace", "password": "x" * 300, "first_name": None, "last_name": "<", "age": 1, "country": "NGA"}
     response = client.post("/auth/register", json=form, headers={"Accept-Language": language})
     response_to_nothing = client.post("/auth/verify", json={}, headers={"Accept-Language": language})
 
@@ -65,6 +65,8 @@ def test_validation_errors_follow_accept_language(client: FlaskClient, language:
     assert errors["email"] == [translation("Invalid Email!", language)]
     length = translation("Must be {minimum} to {maximum} characters long.", language)
     assert errors["password"] == [length.format(minimum=1, maximum=256)]
+    exact_length = translation("Must be exactly {count} characters long.", language)
+    assert errors["country"] == [exact_length.format(count=2)]
     assert errors["age"] == [translation("Unknown field.", language)]
     required = translation("{field} is required!", language).format(field="otp")
     assert response_to_nothing.get_json()["errors"] == {"otp": [required]}

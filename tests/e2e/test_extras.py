@@ -24,7 +24,7 @@ def run(arguments, environment):
     result = CliRunner().invoke(main, arguments, env=environment)
     if result.exception and not isinstance(result.exception, SystemExit):
         raise result.exception
-    return [result.exit_code, result.stderr]
+    return [result.exit_code, result.stderr, result.stdout]
 
 def upload():
     host = Flask("host")
@@ -36,8 +36,9 @@ def upload():
         time.sleep(0.02)
     client.post("/accounts/auth/verify", json={"otp": re.search("[B-Z2-9]{4}-[B-Z2-9]{4}", mails[0]["text"])[0]})
     headers = {"Authorization": "Bearer " + client.post("/accounts/auth/login", json=user).get_json()["token"]}
-    body = client.put("/accounts/users/avatar", data={"avatar": (BytesIO(b"x"), "me.png")}, headers=headers).get_json()
-    return [body["code"], body["message"], client.get("/accounts/avatars/" + "a" * 22 + ".webp").status_code]
+    put = client.put("/accounts/users/avatar", data={"avatar": (BytesIO(b"x"), "me.png")}, headers=headers)
+    body, status = put.get_json(), [put.status_code, put.headers.get("Retry-After")]
+    return [body["code"], body["message"], status, client.get("/accounts/avatars/" + "a" * 22 + ".webp").status_code]
 
 commands = [run(*command) for command in json.loads(sys.argv[1])]
 open(".env", "w").close()
@@ -69,19 +70,19 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def test_mounted_server_without_extras_works_but_avatars(results: dict[str, Any]) -> None:
-    message = (
-        "Avatars are not available because the extra avatars is not installed: pip install 'flaskauth-server[avatars]'"
-    )
-    assert results["upload"] == ["unavailable", message, 503]
+    assert results["upload"] == ["not_supported", "This server does not support avatars.", [501, None], 501]
 
 
 @pytest.mark.parametrize("number", range(len(COMMANDS)))
 def test_command_without_extra_names_it(results: dict[str, Any], number: int) -> None:
-    exit_code, stderr = results["commands"][number]
+    exit_code, stderr, _stdout = results["commands"][number]
 
     assert f"pip install 'flaskauth-server[{COMMANDS[number][2]}]'" in stderr
     assert exit_code == 1
 
 
-def test_doctor_works_without_extras(results: dict[str, Any]) -> None:
-    assert results["doctor"] == [0, ""]
+def test_doctor_works_without_extras_and_warns(results: dict[str, Any]) -> None:
+    exit_code, stderr, stdout = results["doctor"]
+
+    assert (exit_code, stderr) == (0, "")
+    assert "pip install 'flaskauth-server[avatars]'" in " ".join(stdout.split())

@@ -31,6 +31,24 @@ def test_command_in_empty_folder_creates_nothing_and_exits_2(tmp_path: Path, com
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("command", ["auth users list", "auth doctor", "auth db upgrade", "routes", "shell"])
+def test_flask_command_in_empty_folder_creates_nothing(tmp_path: Path, command: str) -> None:
+    output = Workspace(tmp_path).run("flask", "--app", "flaskauth", *command.split(), expect=2)
+
+    assert f"{tmp_path}/instance/flaskauth.db" in output
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("settings", [{}, {"FLASKAUTH_INSTANCE_PATH": "data"}])
+def test_worker_without_database_creates_nothing(tmp_path: Path, settings: dict[str, str]) -> None:
+    workspace = Workspace(tmp_path, {"REDIS_URL": "redis://127.0.0.1:1/0", **settings})
+    output = workspace.run("celery", "-A", "flaskauth.celery", "worker", expect=None)
+
+    assert f"{tmp_path}/{'data' if settings else 'instance'}/flaskauth.db" in output
+    assert "Traceback" not in output
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("command", ADMIN_COMMANDS[2:-1], ids=" ".join)
 @pytest.mark.parametrize("settings", [{"SQLALCHEMY_DATABASE_URI": "sqlite:///other.db"}, {"JWT_DURATION": "5"}])
 def test_command_without_sqlite_file_creates_nothing(

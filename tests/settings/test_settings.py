@@ -1,5 +1,6 @@
 """Settings from the environment, `.env` and files. All errors are reported together, without the values."""
 
+import re
 from contextlib import chdir
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 from tests.support.tutorial import PUBLISHED_SECRET
 
-from flaskauth.settings import Settings, SettingsError
+from flaskauth.settings import Settings, SettingsError, setting_names
 
 NO_FILE = Path("no.env")
 STRONG_SECRET = "9QJ0dYBt3rC8mKxV5nPzL2sWfHgT7aUe"
@@ -91,9 +92,17 @@ def test_settings_one_error_gives_one_message(name: str, value: str) -> None:
     assert error.startswith(f"{name}: ")
 
 
+@pytest.mark.parametrize("value", ["x" * 300, "-1", "9" * 10, "9" * 5000, "1.5", "<", "\x01", "null"])
+def test_every_settings_error_is_a_plain_sentence(value: str) -> None:
+    """Pydantic writes "Input should be" and "String should match pattern"."""
+    for name in setting_names():
+        for error in Settings.load_with_errors({**DEVELOPMENT, name: value}, NO_FILE)[1]:
+            assert re.match(rf"{name}: (must|contains|cannot) |\S+: cannot be read ", error), error
+
+
 @pytest.mark.parametrize("value", ["production ", "Production", "staging", "test", "1"])
 def test_unknown_environment_is_rejected(value: str) -> None:
-    assert load_errors(FLASKAUTH_ENV=value) == ["FLASKAUTH_ENV: should be 'development' or 'production'"]
+    assert load_errors(FLASKAUTH_ENV=value) == ["FLASKAUTH_ENV: must be 'development' or 'production'"]
 
 
 def test_unknown_flaskauth_setting_is_rejected() -> None:

@@ -10,6 +10,7 @@ from flaskauth.accounts.models import User
 from flaskauth.avatars import service
 from flaskauth.avatars.images import InvalidImage
 from flaskauth.avatars.schemas import AvatarRemovedResponse, AvatarRequest, AvatarResponse
+from flaskauth.avatars.storage import AvatarsNotSupported
 from flaskauth.core.errors import NotFound, Overloaded
 from flaskauth.core.http.request import Blueprint, cached, public, raises
 from flaskauth.core.http.request_limits import rate_limit
@@ -29,7 +30,7 @@ bp = Blueprint("avatars", __name__, tag="Avatars")
 @bp.put("/users/avatar")
 @rate_limit()
 @auth_required
-@raises(MalformedMultipart, ExpectedMultipart, InvalidImage, Overloaded)
+@raises(MalformedMultipart, ExpectedMultipart, InvalidImage, Overloaded, AvatarsNotSupported)
 @bp.input(AvatarRequest, location="files", arg_name="form", unknown=RAISE)
 @bp.output(AvatarResponse)
 def replace_avatar(_user: User, form: dict[str, IO[bytes]]) -> dict[str, object]:
@@ -54,7 +55,7 @@ def remove_avatar(_user: User) -> dict[str, object]:
 
 @bp.get("/avatars/<name>")
 @public
-@raises(NotFound, Overloaded)
+@raises(NotFound, Overloaded, AvatarsNotSupported)
 @cached(seconds=86_400)
 @bp.output(FileSchema(type="string", format="binary"), content_type=WEBP)
 def get_avatar(name: str) -> Response:

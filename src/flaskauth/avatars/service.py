@@ -7,10 +7,10 @@ from flaskauth import audit
 from flaskauth.accounts import service as accounts
 from flaskauth.accounts.models import User
 from flaskauth.avatars import images
-from flaskauth.avatars.storage import StoredImage, storage
+from flaskauth.avatars.storage import AvatarsNotSupported, StoredImage, storage
 from flaskauth.core import clock
 from flaskauth.core.db.session import after_commit, commit_now, transaction
-from flaskauth.core.errors import NotFound, RetryableError, TooManyRequests
+from flaskauth.core.errors import APIError, NotFound, RetryableError, TooManyRequests
 from flaskauth.core.observability.log import get_logger
 from flaskauth.rate_limits import service as rate_limits
 from flaskauth.rate_limits.service import RateLimit, RateLimitResult
@@ -28,13 +28,13 @@ def set_avatar(auth: AuthContext, file: IO[bytes]) -> User:
     Of concurrent uploads, the last one wins.
 
     Raises:
-        InvalidImage, TooManyRequests, Overloaded, Unavailable
+        InvalidImage, TooManyRequests, Overloaded, Unavailable, AvatarsNotSupported
         InvalidToken: the session was revoked during this call.
     """
     hit = commit_now(_count_upload, auth.claims.user_id)
     try:
         name = commit_now(_store_image, file)
-    except RetryableError:
+    except (RetryableError, AvatarsNotSupported):
         rate_limits.refund(hit)
         raise
     user = _swap_avatar(auth, name)
@@ -59,7 +59,7 @@ def get(name: str) -> StoredImage:
     """Return the image of this name.
 
     Raises:
-        NotFound, Overloaded, Unavailable
+        NotFound, Overloaded, Unavailable, AvatarsNotSupported
     """
     image = storage().get(name)
     if image is None:
@@ -104,5 +104,5 @@ def _swap_avatar(auth: AuthContext, name: str | None) -> User:
 def _delete_file(name: str) -> None:
     try:
         storage().delete([name])
-    except RetryableError:
+    except APIError:
         log.warning("orphaned_image", name=name)

@@ -13,7 +13,7 @@ from flask import current_app
 
 from flaskauth.core import crypto
 from flaskauth.core.context import settings
-from flaskauth.core.errors import Overloaded, Unavailable
+from flaskauth.core.errors import APIError, Overloaded, Unavailable
 from flaskauth.core.observability.log import get_logger
 from flaskauth.extras import missing_extra
 from flaskauth.settings import Settings
@@ -42,6 +42,14 @@ class StoredImage:
 
     size: int
     chunks: Iterator[bytes]
+
+
+class AvatarsNotSupported(APIError):
+    """501: an optional dependency is not installed. Waiting does not help, so the response has no `Retry-After`."""
+
+    status = 501
+    code = "not_supported"
+    message = "This server does not support avatars."
 
 
 class Storage:
@@ -132,10 +140,10 @@ def storage() -> Storage:
     """Return the storage of the current application.
 
     Raises:
-        Unavailable: the extra is not installed.
+        AvatarsNotSupported: the extra is not installed.
     """
-    if missing := missing_extra("avatars"):
-        raise Unavailable(message=f"Avatars are not available because {missing}")
+    if missing_extra("avatars"):
+        raise AvatarsNotSupported
     extension = current_app.extensions.get(EXTENSION_KEY) or current_app.extensions.setdefault(
         EXTENSION_KEY, Storage(settings())
     )

@@ -1,19 +1,11 @@
 """The settings of an existing installation, for commands that must not create one in the wrong folder."""
 
-import os
-
 import click
 from flask import Flask
 from flask.cli import ScriptInfo
 
 from flaskauth.core import context
-from flaskauth.settings import DEFAULT_ENV_FILES, Settings, SettingsError, find_env_file
-
-
-class InstallationNotFound(click.ClickException):
-    """The command found no database, or neither settings nor a database. It created nothing."""
-
-    exit_code = 2
+from flaskauth.settings import Settings, require_database, require_installation
 
 
 def flask_server() -> Flask | None:
@@ -42,9 +34,7 @@ def read_settings() -> Settings:
     """
     if flask := flask_settings():
         return flask
-    settings, errors = Settings.load_with_errors()
-    if errors:
-        raise SettingsError(errors)
+    settings = Settings.read()
     require_installation(settings)
     return settings
 
@@ -54,29 +44,8 @@ def load_settings() -> Settings:
 
     Raises:
         SettingsError: one or more settings are invalid.
-        InstallationNotFound: the database is an SQLite file that does not exist.
+        InstallationNotFound: nothing locates an installation, or its SQLite file does not exist.
     """
-    settings = read_settings()
-    if settings.database_file and not settings.database_file.exists():
-        raise InstallationNotFound(
-            f"The database {settings.database_file} does not exist. To create it, run: flaskauth db upgrade"
-        )
+    settings = flask_settings() or Settings.read()
+    require_database(settings)
     return settings.with_stored_secret()
-
-
-def require_installation(settings: Settings) -> None:
-    """Check that an env file, a setting or the default database locates an installation.
-
-    Raises:
-        InstallationNotFound: none of them exists.
-    """
-    database_file = settings.database_file
-    is_located = settings.sqlalchemy_database_uri or "flaskauth_instance_path" in settings.model_fields_set
-    if is_located or find_env_file(os.environ) or (database_file and database_file.exists()):
-        return
-    raise InstallationNotFound(
-        f"No settings and no database found. Nothing was created. Searched: the environment,"
-        f" {', '.join(str(path.absolute()) for path in DEFAULT_ENV_FILES)} and {database_file}.\n"
-        "Run the command in the folder of the installation, or set FLASKAUTH_ENV_FILE to its file of settings."
-        " `flaskauth serve` creates a development database in the current folder."
-    )

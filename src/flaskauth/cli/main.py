@@ -12,7 +12,7 @@ from flaskauth.core.db.session import transaction
 from flaskauth.core.observability import log
 from flaskauth.extras import missing_extra
 from flaskauth.sessions import service as sessions
-from flaskauth.settings import Settings
+from flaskauth.settings import Settings, require_installation
 from flaskauth.signing_keys import service as signing_keys
 from flaskauth.version import __version__
 
@@ -68,7 +68,7 @@ def doctor(ctx: click.Context, as_json: bool, strict: bool) -> None:
     server = installation.flask_server()
     settings, errors = Settings.load_with_errors()
     if not (server or errors):
-        installation.require_installation(settings)
+        require_installation(settings)
     with report.progress():
         findings = run_doctor(create_base_app, server)
     ok = report.is_ok(findings, strict=strict)

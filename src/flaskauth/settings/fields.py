@@ -155,6 +155,12 @@ def _check_color(value: str) -> str:
     return value
 
 
+def _check_line(value: str) -> str:
+    if not re.fullmatch(r"[^\x00-\x1f\x7f<>]+", value):
+        raise ValueError("must be one line without the characters < and >")
+    return value
+
+
 def _check_email_address(value: str) -> str:
     if parseaddr(value)[1] != value or "@" not in value or any(character in value for character in "<>\"&' "):
         raise ValueError("must be an email address, such as support@example.com")
@@ -206,5 +212,5 @@ Rates = Annotated[str, AfterValidator(_check_rates)]
 Color = Annotated[str, AfterValidator(_check_color)]
 EmailAddress = Annotated[str, AfterValidator(_check_email_address)]
 ImageUrl = Annotated[str, AfterValidator(_check_image_url)]
-Line = Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f\x7f<>]+$")]
+Line = Annotated[str, AfterValidator(_check_line)]
 Sender = Annotated[str, AfterValidator(_check_sender)]

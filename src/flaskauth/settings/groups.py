@@ -54,7 +54,7 @@ class ProcessSettings(Section):
     codes. A warning is logged at start. Unset: this machine only.
     """
 
-    app_name: Annotated[str, Field(max_length=60, pattern=r"^[^\x00-\x1f<>]+$")] = "flaskauth"
+    app_name: Annotated[Line, Field(max_length=60)] = "flaskauth"
     """The name of the application that users see in mails and on pages."""
 
     flaskauth_instance_path: Path = Path("instance")
@@ -199,7 +199,7 @@ class MailContentSettings(Section):
     mail_support_address: EmailAddress | None = None
     """Email address for questions, such as `support@example.com`. Mails end with it. Unset: mails show none."""
 
-    mail_postal_address: Line | None = None
+    mail_postal_address: Annotated[Line, Field(max_length=200)] | None = None
     """The last line of mails, such as `Example Ltd, 1 Main Street, London`. Some countries require a postal address.
     Unset: no line.
     """

@@ -34,7 +34,14 @@ DEFAULT_DRAIN_DELAY = 5  # seconds
 ERROR_MESSAGES = {
     "bool_parsing": "must be true or false",
     "int_parsing": "must be an integer",
+    "int_parsing_size": "must be an integer",
+    "float_parsing": "must be a number",
+    "greater_than": "must be greater than {gt:g}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le:.0f}",
     "too_short": "must have at least {min_length} characters",
+    "too_long": "must have at most {max_length} characters",
+    "literal_error": "must be {expected}",
 }
 
 
@@ -74,10 +81,21 @@ class Settings(
         Raises:
             SettingsError: one or more values are invalid, or the secret file cannot be created.
         """
+        return cls.read(environ, dotenv, port).with_stored_secret()
+
+    @classmethod
+    def read(
+        cls, environ: Mapping[str, str] | None = None, dotenv: Path | None = None, port: int = loading.DEFAULT_PORT
+    ) -> Self:
+        """Return the settings as `load` does, without the stored secret. Create nothing.
+
+        Raises:
+            SettingsError: one or more values are invalid.
+        """
         settings, errors = cls.load_with_errors(environ, dotenv, port)
         if errors:
             raise SettingsError(errors)
-        return settings.with_stored_secret()
+        return settings
 
     def with_stored_secret(self) -> Self:
         """Return the settings with the secret of the instance folder, if none is set. Create it on first use.
@@ -208,6 +226,8 @@ class Settings(
             messages.append("RATE_LIMIT_FACTOR: the request rate limits are raised")
         if not self.refresh_token_rotation:
             messages.append("REFRESH_TOKEN_ROTATION: without rotation, a stolen refresh token is not detected")
+        if missing := missing_extra("avatars"):
+            messages.append(f"PUT /users/avatar: rejects every upload because {missing}")
         if self.mail_server and not (self.mail_use_tls or self.mail_use_ssl) and not is_loopback(self.mail_server):
             messages.append("MAIL_USE_TLS: mail is sent unencrypted")
         return messages
@@ -238,4 +258,4 @@ def _invalid_values(cls: type[Settings], values: Mapping[str, str]) -> dict[str,
 def _describe_error(detail: ErrorDetails) -> str:
     if template := ERROR_MESSAGES.get(detail["type"]):
         return template.format(**detail.get("ctx", {}))
-    return detail["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    return detail["msg"].removeprefix("Value error, ")

@@ -27,12 +27,13 @@ class StrictString(fields.String):
         if "\x00" in text or any("\ud800" <= character <= "\udfff" for character in text):
             raise ValidationError("Contains invalid characters.")
         if not self.min_length <= len(text) <= self.max_length:
-            raise ValidationError(
-                Text(
-                    "Must be {minimum} to {maximum} characters long.", minimum=self.min_length, maximum=self.max_length
-                )
-            )
+            raise ValidationError(self._length_message())
         return text
+
+    def _length_message(self) -> Text:
+        if self.min_length == self.max_length:
+            return Text("Must be exactly {count} characters long.", count=self.max_length)
+        return Text("Must be {minimum} to {maximum} characters long.", minimum=self.min_length, maximum=self.max_length)
 
 
 class StrictInteger(fields.Integer):
