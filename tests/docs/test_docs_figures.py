@@ -61,15 +61,15 @@ FIGURES: list[tuple[str, str, list[Any]]] = [
     (REGISTRATION, "of which {} an hour from one network", [verification.EMAIL_NETWORK_LIMIT.limit]),
     (
         REGISTRATION,
-        "| {} an hour for the network, {} an hour in all",
+        "| {} an hour for the network, {} an hour in total",
         [verification.CODE_ONLY_NETWORK_LIMIT.limit, verification.CODE_ONLY_GLOBAL_LIMIT.limit],
     ),
-    (REGISTRATION, "Above the {} in all", [verification.CODE_ONLY_GLOBAL_LIMIT.limit]),
+    (REGISTRATION, "Above the {} in total", [verification.CODE_ONLY_GLOBAL_LIMIT.limit]),
     (REGISTRATION, "first after {} s", [codes.FIRST_RESEND_DELAY / SECOND]),
     (REGISTRATION, "while {} minutes of its validity are left", [codes.REUSE_THRESHOLD / MINUTE]),
     (REGISTRATION, "With the `email`, it is always {},", [codes.FIRST_RESEND_DELAY / SECOND]),
     (REGISTRATION, "requested from one network | {} an hour |", [mail_limits.EMAIL_NETWORK_LIMIT.limit]),
-    (REGISTRATION, "in all | {} a day |", [mail_limits.EMAIL_LIMIT.limit * DAY / mail_limits.EMAIL_LIMIT.window]),
+    (REGISTRATION, "in total | {} a day |", [mail_limits.EMAIL_LIMIT.limit * DAY / mail_limits.EMAIL_LIMIT.window]),
     (
         REGISTRATION,
         "(sessions.md#recognised-devices-and-networks) | {} a day |",

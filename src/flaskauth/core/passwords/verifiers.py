@@ -72,7 +72,7 @@ def verify_werkzeug_scrypt(password: str, stored: str) -> bool:
 
 
 def verify_werkzeug_pbkdf2(password: str, stored: str) -> bool:
-    """Compare with a hash of `werkzeug.security`, which Flask applications and the tutorial store."""
+    """Compare with a hash of `werkzeug.security`, which Flask applications store."""
     return check_password_hash(stored, password)
 
 
