@@ -68,12 +68,22 @@ def test_browser_error_is_a_page_with_the_same_status(client: FlaskClient, path:
     assert client.head(path, headers={"Accept": BROWSER}).mimetype == "text/html"
 
 
-def test_browser_error_page_is_in_the_language_of_the_user(client: FlaskClient) -> None:
-    headers = {"Accept-Language": "fr-FR,fr;q=0.9"}
-    message = client.get("/nothing", headers=headers).get_json()["message"]
+@pytest.mark.parametrize(("language", "direction"), [("en", "ltr"), ("fr", "ltr"), ("ar", "rtl")])
+@pytest.mark.parametrize("path", ["/", "/nothing"])
+def test_browser_page_is_in_the_language_of_the_user(
+    client: FlaskClient, path: str, language: str, direction: str
+) -> None:
+    headers = {"Accept-Language": f"{language}-XX,{language};q=0.9"}
+    message = client.get(path, headers=headers).get_json()["message"]
+    page = get_page(client, path, **headers)
 
-    assert message != "Not found."
-    assert f'<p lang="fr" dir="auto">{message}</p>' in html.unescape(get_page(client, "/nothing", **headers).text)
+    assert f'<html lang="{language}" dir="{direction}">' in page.text
+    assert page.headers["Content-Language"] == language
+    assert message in html.unescape(page.text)
+    english = [
+        text for text in ("This server registers", "Start page", "API reference", "Not found") if text in page.text
+    ]
+    assert bool(english) == (language == "en")
 
 
 @pytest.mark.parametrize("accept", API_ACCEPTS)

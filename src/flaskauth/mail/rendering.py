@@ -10,13 +10,12 @@ from css_inline import CSSInliner
 
 from flaskauth.core import crypto, email_addresses
 from flaskauth.core.context import settings
+from flaskauth.core.translations import text_direction
 from flaskauth.mail import templates
 from flaskauth.mail.colors import text_color_on
 from flaskauth.mail.headers import sender_address
 from flaskauth.mail.models import DEFAULT_LOCALE, OutboxMail
 from flaskauth.mail.text import to_one_line
-
-RTL_LANGUAGES = {"ar", "dv", "fa", "he", "ps", "ug", "ur", "yi"}
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ def render_parts(template: str, locale: str, values: dict[str, str]) -> MailPart
         TemplateError: a template does not exist, or uses a value that is not available.
     """
     context = {name: to_one_line(value) for name, value in values.items()} | _brand()
-    context |= {"locale": locale, "direction": "rtl" if locale in RTL_LANGUAGES else "ltr"}
+    context |= {"locale": locale, "direction": text_direction(locale)}
     subject, text, html = (_render_part(template, locale, suffix, context) for suffix in templates.SUFFIXES)
     footer = templates.environment().get_template("mail/footer.txt").render(context).strip()
     return MailParts(

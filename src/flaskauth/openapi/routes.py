@@ -38,7 +38,7 @@ def get_index() -> Response | tuple[dict[str, str | None], dict[str, str]]:
     """
     root, title = settings().public_url, Text("Welcome to {app_name}", app_name=settings().app_name)
     if pages.is_browser_navigation():
-        return pages.render_page(title, "This server registers and signs in the users of an application.")
+        return pages.render_page(title, Text("This server registers and signs in the users of an application."))
     links = {
         "message": title,
         "docs": f"{root}/docs",

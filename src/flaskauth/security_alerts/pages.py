@@ -4,32 +4,63 @@ A page changes nothing until its button is pressed, because mail scanners and pr
 """
 
 import base64
-import json
 from functools import cache
 from importlib.resources import files
-from typing import TypeAlias
 
 from flask import Response, make_response, render_template
 
 from flaskauth.core import crypto
 from flaskauth.core.context import settings
 from flaskauth.core.http.request import preferred_language
-from flaskauth.mail.rendering import RTL_LANGUAGES
+from flaskauth.core.translations import Text, languages, text_direction, translate
+from flaskauth.one_time_codes import links
 
-Translations: TypeAlias = dict[str, dict[str, dict[str, str]]]  # language, section, name of the text
+COMMON_TEXTS = {
+    "ignore_hint": Text("If this was you, close this page. Nothing will change."),
+    "success_title": Text("Done"),
+    "success_text": Text(
+        "All devices are signed out. Now set a new password: choose “Forgot password” where you usually sign in."
+        " Until then, you cannot sign in."
+    ),
+    "invalid_title": Text("This link is no longer valid"),
+    "invalid_text": Text(
+        "It was already used or has expired. If you can't sign in, choose “Forgot password” where you usually sign in."
+    ),
+    "error_title": Text("Something went wrong"),
+    "retry": Text("Try again"),
+    "noscript": Text("This page needs JavaScript."),
+}
+TEXTS = {
+    links.REVERT_EMAIL_CHANGE: {
+        "title": Text("Keep your email address"),
+        "question": Text(
+            "Someone asked to change the email address of your account. If this wasn't you, keep this address."
+            " All devices are then signed out, and you set a new password."
+        ),
+        "confirm": Text("Keep this address"),
+    },
+    links.REPORT_SIGN_IN: {
+        "title": Text("Was this you?"),
+        "question": Text(
+            "Someone signed in to your account from a new device. If this wasn't you, tell us. All devices are then"
+            " signed out, later changes to your email address are undone, and you set a new password."
+        ),
+        "confirm": Text("This wasn't me"),
+    },
+}
 
 
 def render_page(purpose: str) -> Response:
     """Return the page for links of this purpose, in the best accepted language."""
-    locale = preferred_language(tuple(_load_translations()))
-    translations = _load_translations()[locale]
+    locale = preferred_language(languages())
+    texts = {**COMMON_TEXTS, **TEXTS[purpose]}
     response = make_response(
         render_template(
             "security_alert.html",
             app_name=settings().app_name,
             locale=locale,
-            direction="rtl" if locale in RTL_LANGUAGES else "ltr",
-            text={**translations["common"], **translations[purpose]},
+            direction=text_direction(locale),
+            text={name: translate(text, locale) for name, text in texts.items()},
             script=_load_asset("page.js"),
             style=_load_asset("page.css"),
         )
@@ -53,13 +84,6 @@ def _content_security_policy() -> str:
 @cache
 def _load_asset(name: str) -> str:
     return files("flaskauth.security_alerts").joinpath("static", name).read_text(encoding="utf-8")
-
-
-@cache
-def _load_translations() -> Translations:
-    text = files("flaskauth.security_alerts").joinpath("translations.json").read_text(encoding="utf-8")
-    translations: Translations = json.loads(text)
-    return translations
 
 
 def _csp_source(inline_text: str) -> str:

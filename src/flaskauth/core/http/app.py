@@ -16,7 +16,6 @@ from flask.json.provider import JSONProvider
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException, NotFound
-from werkzeug.http import HTTP_STATUS_CODES
 from werkzeug.routing import IntegerConverter, MapAdapter, RequestRedirect
 
 from flaskauth.core import errors
@@ -152,9 +151,9 @@ def _render_error(error: APIError) -> Response:
     response = error_response(error)
     if not pages.is_browser_navigation():
         return response
-    title = f"{error.status} {HTTP_STATUS_CODES.get(error.status, '')}"
-    language = response.headers.get("Content-Language", "en")
-    page = pages.render_page(title, response.get_json()["message"], language)
+    message = error.to_dict("")["message"]
+    assert isinstance(message, str)
+    page = pages.render_page(str(error.status), message)
     page.status_code = error.status
     page.headers.extend(error.headers)
     return page

@@ -8,7 +8,8 @@ from markupsafe import Markup
 
 from flaskauth.core import crypto
 from flaskauth.core.context import settings
-from flaskauth.core.http.request import is_direct_local_request
+from flaskauth.core.http.request import is_direct_local_request, preferred_language
+from flaskauth.core.translations import Text, languages, text_direction, translate
 
 STYLE = Markup("""
 :root { color-scheme: light dark; font: 17px/1.6 system-ui, sans-serif; }
@@ -20,7 +21,7 @@ CONTENT_SECURITY_POLICY = (
     "img-src data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 )
 PAGE = Markup("""<!doctype html>
-<html lang="en">
+<html lang="{language}" dir="{direction}">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -31,13 +32,14 @@ PAGE = Markup("""<!doctype html>
 </head>
 <body>
 <h1>{title}</h1>
-<p lang="{language}" dir="auto">{text}</p>
+<p dir="auto">{text}</p>
 <ul>
 {links}
 </ul>
 </body>
 </html>
 """)
+LINKS = {"/": Text("Start page"), "/docs": Text("API reference"), "/openapi.json": Text("OpenAPI document")}
 LINK = Markup('<li><a href="{path}">{name}</a></li>')
 
 
@@ -47,15 +49,27 @@ def is_browser_navigation() -> bool:
     return prefers_html and request.method in {"GET", "HEAD"} and "Authorization" not in request.headers
 
 
-def render_page(title: str, text: str, language: str = "en") -> Response:
-    """Return a page with a text, and links to the index, the documentation and, for a developer, the mailbox."""
-    root = urlsplit(settings().public_url).path
-    links = {"/": "Start page", "/docs": "API reference", "/openapi.json": "OpenAPI document"}
+def render_page(title: str, text: str) -> Response:
+    """Return a page with a text, and links to the index, the documentation and, for a developer, the mailbox.
+
+    It is in the language of the user.
+    """
+    language, root, links = preferred_language(languages()), urlsplit(settings().public_url).path, LINKS
     if settings().has_mailbox and is_direct_local_request():
-        links["/dev/mailbox"] = "Development mailbox"
-    items = Markup("\n").join(LINK.format(path=root + path, name=name) for path, name in links.items())
+        links = {**LINKS, "/dev/mailbox": Text("Development mailbox")}
+    items = [LINK.format(path=root + path, name=translate(name, language)) for path, name in links.items()]
     page = PAGE.format(
-        title=title, app_name=settings().app_name, style=STYLE, text=text, language=language, links=items
+        title=translate(title, language),
+        app_name=settings().app_name,
+        style=STYLE,
+        text=translate(text, language),
+        language=language,
+        direction=text_direction(language),
+        links=Markup("\n").join(items),
     )
-    headers = {"Content-Security-Policy": CONTENT_SECURITY_POLICY, "Vary": "Accept, Accept-Language"}
+    headers = {
+        "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+        "Content-Language": language,
+        "Vary": "Accept, Accept-Language",
+    }
     return Response(page, mimetype="text/html", headers=headers)

@@ -210,7 +210,7 @@ def is_direct_local_request() -> bool:
 
     A peer in FLASKAUTH_DEV_HOSTS may use any IP address as Host, or the host of PUBLIC_URL. A web page with DNS
     rebinding has another host name. nginx with `proxy_pass` alone adds no header and sends its own loopback address as
-    Host; it shows by HTTP/1.0, which no browser uses.
+    Host. Before nginx 1.29.7 it shows by HTTP/1.0, which no browser uses; a newer one cannot be recognised.
     """
     headers = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via")
     peer, host = request.remote_addr or "", request.host.rsplit(":", 1)[0].strip("[]")

@@ -10,6 +10,7 @@ from werkzeug.datastructures import LanguageAccept
 from werkzeug.http import parse_accept_header
 
 DEFAULT_LANGUAGE = "en"
+RTL_LANGUAGES = {"ar", "dv", "fa", "he", "ps", "ug", "ur", "yi"}
 MAX_HEADER_LENGTH = 1000  # characters of Accept-Language that are read; the rest is ignored
 
 
@@ -65,13 +66,23 @@ def translate_body(body: Mapping[str, object], accept_language: str) -> tuple[Ma
     return {**body, **translated}, headers
 
 
+def translate(text: str, language: str) -> str:
+    """Return the translation of a text. A text without one stays as it is."""
+    translation = _load_catalog(language).get(_template(text))
+    if translation is None:
+        return text
+    return translation.format(**text.values) if isinstance(text, Text) else translation
+
+
+def text_direction(language: str) -> str:
+    """Return the `dir` attribute of an HTML page."""
+    return "rtl" if language in RTL_LANGUAGES else "ltr"
+
+
 def _translate(value: object, language: str) -> object:
     """Translate a text, or the texts in lists and mappings."""
     if isinstance(value, str):
-        translation = _load_catalog(language).get(_template(value))
-        if translation is None:
-            return value
-        return translation.format(**value.values) if isinstance(value, Text) else translation
+        return translate(value, language)
     if isinstance(value, Mapping):
         return {name: _translate(item, language) for name, item in value.items()}
     return [_translate(item, language) for item in value] if isinstance(value, list) else value
