@@ -190,6 +190,13 @@ def test_production_nginx_passes_large_avatar_upload(machine: Machine, scenario:
     assert (response.status, json.load(response)["code"]) == (401, "invalid_token")
 
 
+def test_production_nginx_rejects_percent_encoded_paths(scenario: UserScenario) -> None:
+    paths = ("/hell%6F", "/%2Fhello", "/auth%2Flogin?a=b", "/hello", "/hello?next=%2Fusers%2Fprofile")
+    statuses = [scenario.client.get(path).status for path in paths]
+
+    assert statuses == [404, 404, 404, 200, 200]
+
+
 def test_production_nginx_keepalive_is_below_server_timeout() -> None:
     match = re.search(r"keepalive_timeout (\d+)s;", block("docs/operations/production.md", "site"))
 

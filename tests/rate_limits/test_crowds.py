@@ -3,6 +3,8 @@
 Limits that depend only on the number of requests are in `tests/docs/test_docs_limits.py`.
 """
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -28,7 +30,7 @@ from flaskauth.mail.models import SENT, OutboxMail
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 SCHOOL_CLASS = [f"pupil{number}@example.org" for number in range(40)]
-OFFICE = 35
+OFFICE = 40
 
 
 class Crowd:
@@ -71,6 +73,24 @@ def test_office_signs_in_with_some_wrong_passwords_first(app: Flask, users: User
         if number % 2:
             assert user.login(WRONG_PASSWORD, at=address).status_code == 401
         assert user.login(at=address).status_code == 200
+
+
+def test_class_that_signs_in_concurrently_needs_under_a_minute(app: Flask, users: UserFactory) -> None:
+    """A client that is rejected with 503 waits for `Retry-After` and repeats the request, as documented."""
+    users.create_verified(at=OTHER_IP)
+    in_transaction(app, copy_accounts)
+    waiting = [TestUser(app.test_client(), f"user{number}@example.com") for number in range(OFFICE)]
+    seconds = 0
+    with ThreadPoolExecutor(OFFICE) as threads:
+        while waiting and seconds < 60:
+            responses = list(threads.map(lambda user: user.login(at=CLIENT_IP), waiting))
+            assert {response.status_code for response in responses} <= {200, 503}
+            pairs = zip(waiting, responses, strict=True)
+            rejected = [(user, response) for user, response in pairs if response.status_code == 503]
+            seconds += max((int(response.headers["Retry-After"]) for _, response in rejected), default=0)
+            waiting = [user for user, _ in rejected]
+
+    assert waiting == []
 
 
 def copy_accounts() -> None:

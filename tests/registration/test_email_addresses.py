@@ -18,6 +18,8 @@ VALID_EMAILS = (
     "Grüße@bücher.example",
     "g.r.a.c.e@mail.example.co.uk",
     "_-!#$%&*?=^`{|}~/@example.com",
+    "ada%example.org@example.com",  # only the mail server of example.com may read it as a route (RFC 5321 2.3.11)
+    "example.org!ada@example.com",
     "grace@xn--bcher-kva.example",
     "grace@EXAMPLE.technology",
     "g" * 64 + "@example.com",

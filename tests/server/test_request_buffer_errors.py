@@ -77,6 +77,15 @@ def test_non_ascii_forwarded_for_falls_back_to_the_peer(flaskauth_server: tuple[
         server.wait_for_output(f'"ip": "127.0.0.1", "event": "request", "request_id": "forwarded-{number}"')
 
 
+def test_repeated_forwarded_for_uses_the_line_of_the_proxy(flaskauth_server: tuple[RunningProcess, int]) -> None:
+    """A proxy adds its line after those of the client. A line that is not ASCII is missing, and hides no later one."""
+    server, port = flaskauth_server
+    lines = b"X-Forwarded-For: \xff\r\nX-Forwarded-For: 192.0.2.1, \xe9\r\nX-Forwarded-For: 203.0.113.9"
+    _get(port, b"/hello", b"X-Request-ID: repeated\r\n" + lines)
+
+    server.wait_for_output('"ip": "203.0.113.9", "event": "request", "request_id": "repeated"')
+
+
 @pytest.mark.parametrize("name", [b"Via", b"Forwarded", b"X-Forwarded-For", b"X-Real-IP"])
 def test_non_ascii_proxy_header_hides_the_mailbox(flaskauth_server: tuple[RunningProcess, int], name: bytes) -> None:
     """Otherwise a client could remove the header that shows the proxy."""
