@@ -66,12 +66,13 @@ bench: setup ## measure flaskauth and its peers, 25 minutes; needs wrk, Node.js 
 	*) echo "Set SUITE to one of: quick burst mail scale memory (or leave it out)" >&2; exit 2 ;; \
 	esac
 
-lint: setup ## run ruff, mypy --strict, import-linter and codespell
+lint: setup ## run ruff, mypy --strict, import-linter, codespell and deptry
 	$(bin)/ruff check $(ruff_config)
 	$(bin)/ruff format --check $(ruff_config)
 	$(bin)/codespell -D - -D docs/contributing/terminology.txt
 	$(bin)/mypy
 	$(bin)/lint-imports
+	$(bin)/deptry src
 
 docs: setup ## write the generated pages and build the documentation in build/docs/index.html
 	@$(bin)/python -m docs.generate

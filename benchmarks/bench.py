@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from itertools import count
 from pathlib import Path
+from shutil import which
 
 from tests.servers import MariaDB, Redis
 from tests.servers.packages import InstallError
@@ -96,12 +97,13 @@ def _create_database(database: MariaDB, name: str) -> str:
 
 def describe_run() -> dict[str, object]:
     """Return the machine, the commit and the versions for the results file."""
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    commit = subprocess.run(command, capture_output=True, text=True, check=False).stdout if which("git") else ""
     processor = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), ":")
     versions = {name: version(name) for name in REPORTED_PACKAGES} | {"python": platform.python_version()}
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "commit": commit.stdout.strip(),
+        "commit": commit.strip(),
         "processors": os.cpu_count(),
         "processor": processor.partition(":")[2].strip(),
         "versions": versions | {f"{peer.name}": peer.versions() for peer in PEERS},

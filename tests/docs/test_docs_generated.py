@@ -3,7 +3,6 @@
 import re
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import click
@@ -13,6 +12,7 @@ from flask.testing import FlaskClient
 from tests.docs.code_blocks import ROOT, pages
 
 from flaskauth.cli.main import main
+from flaskauth.settings import setting_names
 
 LOADED = re.compile(r'(?:<script[^>]*\bsrc|<img[^>]*\bsrc|<link[^>]*\bhref)="([^"]+)"')
 CELL = re.compile(r"(?<!\\)\|")
@@ -56,12 +56,19 @@ def test_links_between_pages_resolve() -> None:
             assert "://" in target or (ROOT / page).parent.joinpath(target).exists(), f"{page}: {target}"
 
 
-def test_sphinx_build_has_no_warnings_or_remote_assets(tmp_path: Path) -> None:
-    command = (sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-n", "docs", tmp_path)
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The pages of `make docs` by path, and `stderr`, the warnings of Sphinx."""
+    folder = tmp_path_factory.mktemp("site")
+    command = (sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-n", "docs", folder)
     process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    built = {path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*.[hj][ts]*")}
+    return {**built, "stderr": process.stderr}
 
-    assert process.returncode == 0, process.stderr
-    built = {path.relative_to(tmp_path).as_posix(): path.read_text() for path in tmp_path.rglob("*.html")}
+
+def test_sphinx_build_has_no_warnings_or_remote_assets(site: dict[str, str]) -> None:
+    assert site["stderr"] == ""
+    built = {path: text for path, text in site.items() if path.endswith(".html")}
     assert {
         "index.html",
         "tutorials/getting-started.html",
@@ -69,3 +76,26 @@ def test_sphinx_build_has_no_warnings_or_remote_assets(tmp_path: Path) -> None:
         "concepts/signing-keys.html",
     } <= set(built)
     assert [url for text in built.values() for url in LOADED.findall(text) if "//" in url] == []
+
+
+def test_settings_page_has_a_linked_anchor_for_each_setting(site: dict[str, str]) -> None:
+    anchors = re.findall(r'<a id="([^"]+)" href="#\1">', site["reference/settings.html"])
+
+    assert anchors == [name.lower() for name in anchors]
+    assert sorted(anchors) == sorted(name.lower() for name in setting_names())
+
+
+def test_landing_page_links_to_every_page(site: dict[str, str]) -> None:
+    links = set(re.findall(r'href="([^"#:]+\.html)', site["index.html"]))
+    own_pages = {path for path in site if path.endswith(".html")} - {"genindex.html", "search.html"}
+
+    assert own_pages - links <= {"index.html"}
+    assert links <= set(site)
+
+
+def test_code_blocks_of_the_site_have_copy_buttons(site: dict[str, str]) -> None:
+    page = site["tutorials/getting-started.html"]
+
+    assert re.search(r'<script src="\.\./_static/copybutton\.js', page)
+    assert "clipboard" in site["_static/copybutton.js"]
+    assert '<div class="highlight"><pre>' in page  # the elements to which the script adds a button

@@ -1,8 +1,11 @@
 """Install the wheel with each extra alone into a new virtual environment, and use what it is for.
 
+Then let pip check the lock with its hashes, as the guides install it. The other installations use uv.
+
 `make test-slow SUITE=packaging` runs it. It needs the package index.
 """
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -32,6 +35,15 @@ def install(wheel: Path, extra: str, folder: Path) -> Path:
 
 def run_uv(*arguments: str | Path) -> None:
     subprocess.run([UV, "--quiet", *arguments], cwd=ROOT, check=True)
+
+
+def check_lock(folder: Path) -> None:
+    """Let pip resolve and download the lock. It rejects a package without a hash."""
+    run_uv("venv", "--seed", "--python", sys.executable, folder)
+    index = os.environ.get("UV_DEFAULT_INDEX")
+    command = [str(folder / "bin/python"), "-m", "pip", "install", "--quiet", "--dry-run", "--require-hashes"]
+    environment = {**os.environ, **({"PIP_INDEX_URL": index} if index else {})}
+    subprocess.run([*command, "-r", "requirements.txt"], cwd=ROOT, env=environment, check=True)
 
 
 def check_library(commands: Path, folder: Path) -> None:
@@ -80,6 +92,8 @@ def main() -> None:
             folder.mkdir()
             check(install(wheel, extra, folder), folder)
             print(f"flaskauth-server{extra}: ok", flush=True)
+        check_lock(Path(name, "lock"))
+        print("requirements.txt: ok", flush=True)
 
 
 if __name__ == "__main__":

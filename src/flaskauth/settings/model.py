@@ -3,12 +3,11 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import click
 from pydantic import SecretStr, ValidationError
-from pydantic_core import ErrorDetails
 from sqlalchemy import URL
 
 from flaskauth.extras import missing_extra
@@ -255,7 +254,7 @@ def _invalid_values(cls: type[Settings], values: Mapping[str, str]) -> dict[str,
     return {}
 
 
-def _describe_error(detail: ErrorDetails) -> str:
+def _describe_error(detail: Mapping[str, Any]) -> str:
     if template := ERROR_MESSAGES.get(detail["type"]):
         return template.format(**detail.get("ctx", {}))
-    return detail["msg"].removeprefix("Value error, ")
+    return str(detail["msg"]).removeprefix("Value error, ")
