@@ -1,5 +1,6 @@
 """The `flaskauth` command and its subcommands."""
 
+import gc
 import logging
 
 import click
@@ -147,3 +148,4 @@ main.add_command(users.users)
 main.add_command(audit.audit)
 main.add_command(mail.mail)
 main.add_command(templates.templates)
+gc.enable()

@@ -3,13 +3,11 @@
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import click
 import orjson
 from flask import Flask
-from rich.console import Console
-from rich.progress import Progress
-from rich.table import Table
 from sqlalchemy.exc import SQLAlchemyError
 
 from flaskauth import migrations
@@ -19,7 +17,9 @@ from flaskauth.core.crypto import DecryptionError
 from flaskauth.core.db.error_messages import driver_error, is_schema_missing
 from flaskauth.core.errors import Unavailable
 from flaskauth.core.observability import log
-from flaskauth.doctor import report
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 
 def load_app(level: int = logging.INFO) -> Flask:
@@ -48,6 +48,10 @@ def print_json(value: object) -> None:
 
 def print_table(headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     """Print a table as wide as the terminal, or 100 columns without one, or "No entries." if there are no rows."""
+    from rich.table import Table  # noqa: PLC0415 (`flaskauth serve` needs no rich)
+
+    from flaskauth.doctor import report  # noqa: PLC0415
+
     table = Table(box=None, header_style="bold")
     for number, heading in enumerate(headings):
         table.add_column(heading, overflow="fold", no_wrap=number == 0)
@@ -56,8 +60,11 @@ def print_table(headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> N
     report.console().print(table if rows else "No entries.")
 
 
-def progress_bar() -> Progress:
+def progress_bar() -> "Progress":
     """Return a progress bar on standard error, disabled if that is not a terminal."""
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import Progress  # noqa: PLC0415
+
     console = Console(stderr=True)
     return Progress(console=console, transient=True, disable=not console.is_terminal)
 

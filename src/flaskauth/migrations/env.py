@@ -11,7 +11,7 @@ from alembic.autogenerate.api import AutogenContext
 from alembic.util import CommandError
 from sqlalchemy import URL, Connection, Engine, create_engine
 
-import flaskauth  # noqa: F401 (defines the models of all packages)
+import flaskauth.app  # noqa: F401 (defines the models of all packages)
 from flaskauth.core.db.engine import SQLiteConnection, is_sqlite, mysql_connect_args
 from flaskauth.core.db.types import Base
 from flaskauth.migrations.lock import Lock, LockLost
