@@ -6,6 +6,7 @@ What `commit_now` writes is never rolled back.
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from datetime import timedelta
 
 import pytest
@@ -190,7 +191,8 @@ def lock_holder(app: Flask, database: str) -> Iterator[Connection]:
 
 
 @ON_SERVERS
-def test_deadlock_retry_does_not_repeat_commit_now(app: Flask, lock_holder: Connection) -> None:
+@pytest.mark.parametrize("has_savepoint", [False, True], ids=["transaction", "savepoint"])
+def test_deadlock_retry_does_not_repeat_commit_now(app: Flask, lock_holder: Connection, has_savepoint: bool) -> None:
     runs, has_first_lock = [], threading.Event()
 
     def touch(name: str) -> None:
@@ -199,9 +201,10 @@ def test_deadlock_retry_does_not_repeat_commit_now(app: Flask, lock_holder: Conn
     def work() -> int:
         assert commit_now(count_attempt)
         runs.append(1)
-        touch("note 1")
-        has_first_lock.set()
-        touch("note 5")
+        with db.session.begin_nested() if has_savepoint else nullcontext():
+            touch("note 1")
+            has_first_lock.set()
+            touch("note 5")
         return len(runs)
 
     def lock_in_reverse_order() -> None:

@@ -31,8 +31,9 @@ RETRY_WINDOW = 5.0  # seconds; after that, a lost race is retried only once
 MAX_BACKOFF = 0.2  # seconds
 AUTOCOMMIT = "autocommit"  # the name of the engine for statements outside transactions
 SQLITE_LOCKED = "locked"  # part of SQLite's message while another connection writes
-# Snapshot conflict, node not ready, lock wait timeout, deadlock: nothing was committed.
-ABORTED_CODES = {1020, 1047, 1205, 1213, SQLITE_LOCKED}
+# Snapshot conflict, node not ready, lock wait timeout, deadlock, no such savepoint: nothing was committed. A deadlock
+# rolls back the whole transaction, so SQLAlchemy does not find its savepoint afterwards.
+ABORTED_CODES = {1020, 1047, 1205, 1213, 1305, SQLITE_LOCKED}
 CONNECTION_LOST_CODES = {2006, 2013, 4031}  # nothing was committed, unless it was lost during COMMIT
 STALE_ROW_ERRORS = (StaleDataError, ObjectDeletedError)  # a row was deleted concurrently after it was read
 
