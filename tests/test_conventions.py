@@ -38,8 +38,6 @@ UNSAFE_CALLS = {
 }
 ALLOWED_USES = {  # file and name -> reason
     ("core/clock.py", "datetime.now"): "the application's clock",
-    ("core/http/request_limits.py", "time.time"): "the windows of the `limits` library end by the system clock",
-    ("core/http/memory_storage.py", "time.time"): "a storage of the `limits` library",
     ("core/crypto.py", "secrets"): "the application's source of randomness",
     ("breached_passwords/sha1.py", "hashlib.sha1"): "published lists identify passwords by SHA-1; nothing relies on it",
     ("settings/loading.py", "secrets"): "the development server generates SECRET_KEY before an application exists",

@@ -21,7 +21,7 @@ PERSISTENCE = """
 | stored in | after a restart | Redis flushed or unavailable | several processes and nodes |
 |---|---|---|---|
 | database | kept | kept | share one count |
-| Redis | kept | reset; while Redis is unavailable, each process counts its share | share one count |
+| process and Redis | kept | reset; while Redis is unavailable, each counts its share | share one count, a second late |
 | process | reset | kept | count separately; for request limits, each counts its share, 1 of `WEB_CONCURRENCY` |
 
 Counters that protect passwords, codes and mailboxes are in the database. No restart, burst or additional node allows an
@@ -30,11 +30,12 @@ extra attempt."""
 REQUESTS = """
 ## Requests per network
 
-The server counts requests before it reads the body or queries the database. Counters are in Redis, or in the process if
-Redis is not configured or unavailable. Each route is counted separately. The [settings](settings.md) change the limits,
-such as `RATE_LIMIT_REGISTER=100/minute; 1000/hour`. `RATE_LIMIT_FACTOR` multiplies these limits and that of wrong
-passwords, for load tests, and no others. A route without a limit requires a valid access token first, or returns public
-data.
+The server counts requests before it reads the body or queries the database. Each process counts, and adds its counts to
+those in Redis once a second. A network can therefore exceed a limit by what it sends to several processes within that
+second ([ADR 27](../adr/0027-redis-receives-counts-and-notifications-in-batches.md)). Without Redis, each process
+enforces its share. Each route is counted separately. The [settings](settings.md) change the limits, such as
+`RATE_LIMIT_REGISTER=100/minute; 1000/hour`. `RATE_LIMIT_FACTOR` multiplies these limits and that of wrong passwords,
+for load tests, and no others. A route without a limit requires a valid access token first, or returns public data.
 
 | route | setting | requests per network |
 |---|---|---|"""
@@ -47,7 +48,7 @@ DATABASE, CODE, PROCESS, REDIS = (
     "database: `rate_limit_counters`",
     "database: the code's row",
     "process",
-    "Redis or process",
+    "process and Redis",
 )
 
 
@@ -247,6 +248,10 @@ SIZES = (
             ("avatars.images.MAX_WAITING",),
         ),
         Row(
+            *("Networks whose requests are counted", "{}", "process", PROCESS, "the oldest are not counted"),
+            ("core.http.request_limits.MAX_WINDOWS",),
+        ),
+        Row(
             *("Concurrent calls to the bucket", "{}", "process", PROCESS, "503 `overloaded`"),
             ("avatars.storage.MAX_CONCURRENT_CALLS",),
         ),
@@ -376,8 +381,18 @@ TIMES = (
         ),
         Row("Database response", "{} s", "statement", PROCESS, "503", ("core.db.engine.READ_TIMEOUT",)),
         Row(
-            *("Redis response", "{} s", "request", PROCESS, "the process counts"),
+            *("Redis response", "{} s", "process", PROCESS, "each process enforces its share; no request waits"),
             ("core.http.request_limits.REDIS_TIMEOUT",),
+        ),
+        Row(
+            *(
+                "Exchange of counts with Redis",
+                "every {} s",
+                "process",
+                PROCESS,
+                "wrong passwords: within milliseconds",
+            ),
+            ("core.http.request_limits.RECONCILE_INTERVAL",),
         ),
         Row(
             *("Pause after a Redis failure", "{} s", "process", PROCESS, "Redis is tried again"),

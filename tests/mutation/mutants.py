@@ -29,6 +29,27 @@ class Mutant:
 
 MUTANTS = (
     Mutant(
+        "request count lost",
+        "core/http/request_limits.py",
+        "window.count = total + window.unsent",
+        "window.count = total",
+        ("tests/core/test_request_limits.py::test_rate_limit_concurrent_threads_never_exceed_limit",),
+    ),
+    Mutant(
+        "limit not divided without Redis",
+        "core/http/request_limits.py",
+        " or (not self._is_shared and window.unsent >= rule.share)",
+        "",
+        ("tests/core/test_request_limits.py::test_rate_limit_without_redis_is_the_share_of_a_process",),
+    ),
+    Mutant(
+        "request count reset by a restart",
+        "core/http/request_limits.py",
+        "                if self._redis:\n                    self._unrec",
+        "                if self._redis and count and not wait:\n                    self._unrec",
+        ("tests/core/test_request_limits.py::test_rate_limit_is_read_by_a_process_that_only_tests_it",),
+    ),
+    Mutant(
         "fast path differs from Flask",
         "core/http/fast_path.py",
         'environ.get("HTTP_ACCEPT_LANGUAGE", "")',

@@ -18,7 +18,7 @@ from tests.passwords.helpers import reset_password
 from tests.registration.helpers import GRACE_EMAIL, WRONG_CODE, register, start_registration, unused_ip, verify
 from tests.servers import Redis
 from tests.sessions.helpers import SessionClient
-from tests.support.inspect import error_of, query_all
+from tests.support.inspect import error_of, query_all, reconcile_request_limits
 from tests.support.users import CLIENT_IP, UserFactory, bearer, forwarded_for
 from werkzeug.test import TestResponse
 
@@ -124,10 +124,10 @@ def test_mail_rate_limit_survives_redis_flush(make_app: MakeApp, own_redis: Redi
     assert [state == SUPPRESSED for state in states] == [False] * 3 + [True] * 2
 
 
-def count_allowed_logins(app: Flask, at: str) -> int:
-    """Return how many login requests of a network pass the limit, up to 40. The bodies are empty."""
-    statuses = (app.test_client().post("/auth/login", headers=forwarded_for(at)).status_code for _ in range(40))
-    return next((number for number, status in enumerate(statuses) if status == 429), 40)
+def count_allowed_logins(app: Flask, at: str, attempts: int = 40) -> int:
+    """Return how many login requests of a network pass the limit. The bodies are empty."""
+    statuses = (app.test_client().post("/auth/login", headers=forwarded_for(at)).status_code for _ in range(attempts))
+    return next((number for number, status in enumerate(statuses) if status == 429), attempts)
 
 
 def test_request_rate_limit_is_divided_without_redis(make_app: MakeApp) -> None:
@@ -140,14 +140,51 @@ def test_request_rate_limit_is_divided_without_redis(make_app: MakeApp) -> None:
 def test_request_rate_limit_is_divided_while_redis_is_down(make_app: MakeApp, own_redis: Redis) -> None:
     apps = [make_app(REDIS_URL=own_redis.url, WEB_CONCURRENCY="2", **LIMIT) for _ in range(2)]
     at = unseen_ip()
+    reconcile_request_limits(*apps)
     assert count_allowed_logins(apps[0], at) == 30
     own_redis.kill()
-    assert [count_allowed_logins(app, at) for app in apps] == [15, 15]
+    reconcile_request_limits(*apps)
+    assert [count_allowed_logins(app, at) for app in apps] == [0, 15]
     own_redis.start()
+
+
+def test_request_rate_limit_counts_again_when_redis_is_back(make_app: MakeApp, own_redis: Redis) -> None:
+    """The requests that a process counted during an outage are added when it is over."""
+    apps = [make_app(REDIS_URL=own_redis.url, WEB_CONCURRENCY="2", **LIMIT) for _ in range(2)]
+    at = unseen_ip()
+    own_redis.kill()
+    reconcile_request_limits(*apps)
+    assert count_allowed_logins(apps[0], at) == 15
+    own_redis.start()
+    reconcile_request_limits(*apps)
+    assert count_allowed_logins(apps[0], at) == 15
+    reconcile_request_limits(apps[0])
+    assert count_allowed_logins(make_restarted(make_app, own_redis, at), at) == 0
+
+
+def make_restarted(make_app: MakeApp, own_redis: Redis, at: str) -> Flask:
+    """Return a process that has started and has read the counts of a network since its first request."""
+    app = make_app(REDIS_URL=own_redis.url, WEB_CONCURRENCY="2", **LIMIT)
+    count_allowed_logins(app, at, attempts=1)
+    reconcile_request_limits(app)
+    return app
+
+
+def test_request_rate_limit_survives_restart_with_redis(make_app: MakeApp, own_redis: Redis) -> None:
+    app, at = make_app(REDIS_URL=own_redis.url, **LIMIT), unseen_ip()
+    reconcile_request_limits(app)
+    assert count_allowed_logins(app, at, attempts=20) == 20
+    reconcile_request_limits(app)
+
+    assert count_allowed_logins(make_restarted(make_app, own_redis, at), at) == 9
 
 
 def test_request_rate_limit_resets_on_redis_flush(make_app: MakeApp, own_redis: Redis) -> None:
     app, at = make_app(REDIS_URL=own_redis.url, **LIMIT), unseen_ip()
+    reconcile_request_limits(app)
     assert [count_allowed_logins(app, at), count_allowed_logins(app, at)] == [30, 0]
+    reconcile_request_limits(app)
     flush_redis(own_redis)
+    assert count_allowed_logins(app, at) == 0
+    reconcile_request_limits(app)
     assert count_allowed_logins(app, at) == 30

@@ -14,6 +14,7 @@ from werkzeug.test import TestResponse
 
 from flaskauth.audit.models import AuditEvent
 from flaskauth.core.db.session import db, transaction
+from flaskauth.core.http import request_limits
 from flaskauth.core.passwords import hashing
 
 T = TypeVar("T")
@@ -24,6 +25,14 @@ def hash_count(app: Flask) -> int:
     pool = app.extensions[hashing.KEY]
     assert isinstance(pool, hashing.HashingPool)
     return pool.completed
+
+
+def reconcile_request_limits(*apps: Flask) -> None:
+    """Let each application exchange its request counts with Redis, as its thread does once a second."""
+    for app in apps:
+        limiter = app.extensions[request_limits.KEY]
+        assert isinstance(limiter, request_limits.RequestLimiter)
+        limiter.reconcile()
 
 
 def audit_events(app: Flask, name: str) -> Sequence[AuditEvent]:

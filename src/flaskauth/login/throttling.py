@@ -100,7 +100,7 @@ def network_retry_after(attempt: LoginAttempt) -> float:
 def record_failure(attempt: LoginAttempt) -> float:
     """Count a wrong password, unless a recognised device sent it. Return the seconds to wait, 0 within the limit.
 
-    Above the attack rate of all clients, record an audit event, at most one a minute.
+    Above the attack rate of all clients, record an audit event, at most one a minute in each process.
     """
     is_within_limit = attempt.device_id is not None or request_limits.hit(
         settings().rate_limit_login_failures, NETWORK_KEY, attempt.network
