@@ -519,4 +519,19 @@ MUTANTS = (
 """,
         ("tests/mail/test_dev_mailbox_actions.py::test_delete_from_other_site_is_forbidden",),
     ),
+    Mutant(
+        "installation created in a wrong folder",
+        "app.py",
+        "and command.command is not run_command",
+        "and command.command is None",
+        ("tests/e2e/test_installation_search.py::test_flask_command_in_empty_folder_creates_nothing",),
+    ),
+    Mutant(
+        "installation created in a wrong folder",
+        "celery.py",
+        """    require_database(settings)
+""",
+        "",
+        ("tests/e2e/test_installation_search.py::test_worker_without_database_creates_nothing",),
+    ),
 )
