@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, settings
 from sqlalchemy import Engine, create_engine
 from tests.servers import MYSQL_URL_VARIABLE, MariaDB, MySQL, PrivateSqlServer, Redis, SqlServer, mysql_server
 from tests.servers.process import data_root
-from tests.support import server_logs, shortcuts
+from tests.support import server_logs, shortcuts, user_template
 from tests.support.users import Mailbox, UserFactory
 
 from flaskauth import create_app, migrations
@@ -290,7 +290,10 @@ def _create_app(database: str, folder: Path, overrides: Mapping[str, str]) -> Fl
         "DATABASE_POOL_SIZE": "32",  # a burst of 30 requests waits for no connection, on a slow machine either
         **overrides,
     }
-    return create_app(Settings.load(environ, folder / "no.env"))
+    app = create_app(Settings.load(environ, folder / "no.env"))
+    if not overrides:
+        user_template.mark_default_settings(app)
+    return app
 
 
 def _stop(app: Flask) -> None:

@@ -5,6 +5,7 @@ A test whose subject is the hash or the pool itself uses the fixture `real_argon
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 from weakref import WeakSet
 
@@ -13,7 +14,7 @@ import pytest
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 from pymysql.connections import Connection  # type: ignore[import-untyped]
-from sqlalchemy import Engine
+from sqlalchemy import Engine, create_engine
 from werkzeug.routing import Rule
 
 from flaskauth.core.db import engine as engines
@@ -82,7 +83,10 @@ def share_engines() -> Iterator[None]:
     def make(app: Any, base: dict[str, Any], is_async: bool) -> dict[str, Engine]:
         options = app.config.get("SQLALCHEMY_ENGINES", {})
         if is_async or any("sqlite" in str(each["url"]) for each in options.values()):
-            return _make_engines(app, base, is_async)  # type: ignore[no-any-return, call-overload]
+            made: dict[str, Engine] = _make_engines(app, base, is_async)  # type: ignore[call-overload]
+            for name, engine in made.items():
+                _share_compiled_statements(engine, options[name].get("isolation_level"))
+            return made
         key = tuple(f"{name} {each['url'].render_as_string(False)} {each}" for name, each in sorted(options.items()))
         if key not in _shared:
             _shared[key] = _make_engines(app, base, is_async)
@@ -101,6 +105,21 @@ def share_engines() -> Iterator[None]:
             for engine in each.values():
                 engine.dispose()
         _shared.clear()
+
+
+def _share_compiled_statements(engine: Engine, isolation_level: str | None) -> None:
+    """Use the SQL that was compiled for earlier SQLite databases. The cache belongs to a dialect and an engine."""
+    if engine.dialect.name == "sqlite":
+        source = _sqlite_engine(isolation_level)
+        engine.dialect, engine._compiled_cache = source.dialect, source._compiled_cache
+
+
+@cache
+def _sqlite_engine(isolation_level: str | None) -> Engine:
+    options = {"isolation_level": isolation_level} if isolation_level else {}
+    engine = create_engine("sqlite://", **options)
+    engine.connect().close()  # initializes the dialect
+    return engine
 
 
 @contextmanager

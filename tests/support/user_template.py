@@ -1,0 +1,85 @@
+"""The rows of a registration and its verification, so that a test that only needs a user does not repeat both.
+
+The first test of each pytest worker registers and verifies over HTTP; the rows are copied into the empty databases of
+later tests, with their times moved to the present.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from flask import Flask
+from sqlalchemy import Table, exists, insert, or_, select
+from tests.support.db_snapshot import EXCLUDED_TABLES, wait_for_outbox
+
+from flaskauth.audit.models import AuditEvent
+from flaskauth.core import clock
+from flaskauth.core.db.session import db
+from flaskauth.core.db.types import Base
+from flaskauth.core.passwords import hashing
+
+KEY = "tests.user_template"
+
+
+@dataclass(frozen=True)
+class UserTemplate:
+    """The rows that the verification of one email address left, by table."""
+
+    rows: dict[Table, list[dict[str, Any]]]
+    created_at: datetime
+
+    @classmethod
+    def read(cls, app: Flask) -> "UserTemplate":
+        """Copy the rows of a database with one verified user."""
+        wait_for_outbox(app)
+        with app.app_context():
+            rows = {
+                table: [dict(row._mapping) for row in db.session.execute(select(*table.columns))] for table in _tables()
+            }
+        return cls({table: found for table, found in rows.items() if found}, clock.now())
+
+    def write(self, app: Flask) -> None:
+        """Insert the rows, as if they were new. Commits."""
+        with app.app_context(), db.engine.begin() as connection:
+            for table, rows in self.rows.items():
+                is_signed = table is AuditEvent.__table__  # the signature of an event covers its time
+                moved = [{**row, "seal": None} if is_signed else self._moved_to_present(row) for row in rows]
+                connection.execute(insert(table), moved)
+
+    def _moved_to_present(self, row: dict[str, Any]) -> dict[str, Any]:
+        age = clock.now() - self.created_at
+        return {name: value + age if isinstance(value, datetime) else value for name, value in row.items()}
+
+
+_templates: dict[object, UserTemplate] = {}
+
+
+def mark_default_settings(app: Flask) -> None:
+    """Let the template be used for this application. Settings may change what a registration writes."""
+    app.extensions[KEY] = True
+
+
+def is_usable(app: Flask) -> bool:
+    """Return True if the application has default settings and its database is empty."""
+    if KEY not in app.extensions:
+        return False
+    with app.app_context():
+        return not db.session.scalar(select(or_(*(exists().select_from(table) for table in _tables()))))
+
+
+def write(app: Flask) -> bool:
+    """Create the user of the template. Commits. Return False if no user has been created yet in this process."""
+    template = _templates.get(hashing._ARGON2)
+    if template:
+        template.write(app)
+    return bool(template)
+
+
+def save(app: Flask) -> None:
+    """Use the rows of this database as the template for the current parameters of the password hash."""
+    _templates[hashing._ARGON2] = UserTemplate.read(app)
+
+
+def _tables() -> Iterable[Table]:
+    return (table for table in Base.metadata.sorted_tables if table.name not in EXCLUDED_TABLES)
