@@ -132,6 +132,7 @@ def test_docker_build_context_contains_only_copied_files() -> None:
     assert all((ROOT / path).exists() for path in copied)
 
 
+@pytest.mark.slow
 def test_dockerfile_wheel_build_steps_work(tmp_path: Path) -> None:
     """Run the steps unchanged in a folder with only the copied files and an environment with the locked packages."""
     source, venv = tmp_path / "source", tmp_path / "venv"

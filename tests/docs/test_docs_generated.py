@@ -66,6 +66,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {**built, "stderr": process.stderr}
 
 
+@pytest.mark.slow
 def test_sphinx_build_has_no_warnings_or_remote_assets(site: dict[str, str]) -> None:
     assert site["stderr"] == ""
     built = {path: text for path, text in site.items() if path.endswith(".html")}
@@ -78,6 +79,7 @@ def test_sphinx_build_has_no_warnings_or_remote_assets(site: dict[str, str]) -> 
     assert [url for text in built.values() for url in LOADED.findall(text) if "//" in url] == []
 
 
+@pytest.mark.slow
 def test_settings_page_has_a_linked_anchor_for_each_setting(site: dict[str, str]) -> None:
     anchors = re.findall(r'<a id="([^"]+)" href="#\1">', site["reference/settings.html"])
 
@@ -85,6 +87,7 @@ def test_settings_page_has_a_linked_anchor_for_each_setting(site: dict[str, str]
     assert sorted(anchors) == sorted(name.lower() for name in setting_names())
 
 
+@pytest.mark.slow
 def test_landing_page_links_to_every_page(site: dict[str, str]) -> None:
     links = set(re.findall(r'href="([^"#:]+\.html)', site["index.html"]))
     own_pages = {path for path in site if path.endswith(".html")} - {"genindex.html", "search.html"}
@@ -93,6 +96,7 @@ def test_landing_page_links_to_every_page(site: dict[str, str]) -> None:
     assert links <= set(site)
 
 
+@pytest.mark.slow
 def test_code_blocks_of_the_site_have_copy_buttons(site: dict[str, str]) -> None:
     page = site["tutorials/getting-started.html"]
 

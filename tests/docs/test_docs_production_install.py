@@ -80,6 +80,7 @@ def test_lock_is_installed_without_resolving_dependencies(page: str) -> None:
     assert [command for command in commands if "--no-deps" not in command] == []
 
 
+@pytest.mark.slow
 def test_production_install_block_installs_a_working_venv(install_folder: InstallFolder) -> None:
     extras = "import importlib.metadata, json; print(json.dumps(importlib.metadata.metadata('flaskauth-server').json))"
     metadata = json.loads(install_folder.run(install_folder.python, "-c", extras))
@@ -91,6 +92,7 @@ def test_production_install_block_installs_a_working_venv(install_folder: Instal
     assert "mysql" in metadata["provides_extra"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compiler", COMPILERS)
 def test_native_argon2_build_computes_the_same_digests(install_folder: InstallFolder, compiler: str) -> None:
     """Requires gcc and the Python headers, as the page states."""

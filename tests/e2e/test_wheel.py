@@ -94,6 +94,7 @@ def test_lock_covers_every_extra() -> None:
     assert extras["all"] == ["flaskauth-server[serve,worker,avatars]"]
 
 
+@pytest.mark.slow
 def test_wheel_serves_from_an_empty_folder(commands: Path, tmp_path: Path) -> None:
     workspace, port = Workspace(tmp_path), free_port()
 
@@ -115,12 +116,14 @@ def page_assets(http_client: HttpClient) -> list[str]:
     return paths
 
 
+@pytest.mark.slow
 def test_wheel_package_is_imported_from_its_venv(commands: Path, tmp_path: Path) -> None:
     output = Workspace(tmp_path).run(str(commands / "python"), "-c", "import flaskauth; print(flaskauth.__file__)")
 
     assert Path(output.strip()).is_relative_to(commands.parent)
 
 
+@pytest.mark.slow
 def test_wheel_flask_and_celery_commands_work(commands: Path, tmp_path: Path) -> None:
     assert "Commands" in Workspace(tmp_path).run(str(commands / "flask"), "--app", "flaskauth", "--help")
     assert "REDIS_URL" in Workspace(tmp_path).run(

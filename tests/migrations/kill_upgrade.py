@@ -1,6 +1,6 @@
-"""Migrate a database with processes that are killed, each one statement later than the one before.
+"""Migrate a database with processes that are killed, each some statements later than the one before.
 
-Usage: python -m tests.migrations.kill_upgrade URL [lock]
+Usage: python -m tests.migrations.kill_upgrade URL STEP|lock
 """
 
 import os
@@ -65,11 +65,11 @@ def expire_lock(url: URL) -> None:
             connection.execute(text(f"UPDATE {TABLE_NAME} SET owner = NULL"))
 
 
-def kill_at_each_change(url: URL) -> int:
-    """Kill after the first write, the second and so on. Return the number of killed processes."""
+def kill_at_changes(url: URL, step: int) -> int:
+    """Kill after the first write, then `step` writes later and so on. Return the number of killed processes."""
     kills, writes, revision = 0, 1, migrations.current_revision(url)
     while upgrade_and_kill(url, writes):
-        kills, writes = kills + 1, writes + 1
+        kills, writes = kills + 1, writes + step
         expire_lock(url)
         if revision != (revision := migrations.current_revision(url)):
             writes = 1
@@ -86,5 +86,6 @@ def kill_at_each_lock_change(url: URL) -> int:
 
 
 if __name__ == "__main__":
-    kill_at_each = kill_at_each_lock_change if "lock" in sys.argv else kill_at_each_change
-    sys.stdout.write(str(kill_at_each(make_url(sys.argv[1]))))
+    database, mode = make_url(sys.argv[1]), sys.argv[2]
+    count = kill_at_each_lock_change(database) if mode == "lock" else kill_at_changes(database, int(mode))
+    sys.stdout.write(str(count))
