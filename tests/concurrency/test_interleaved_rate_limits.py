@@ -19,13 +19,13 @@ LIMIT_OF_THREE = RateLimit(3, timedelta(hours=1))
 
 
 def hit(app: Flask) -> RateLimitResult:
-    return in_transaction(app, lambda: commit_now(rate_limits.hit, KEY, LIMIT_OF_THREE))
+    return in_transaction(app, lambda: commit_now(rate_limits.hit, (KEY, LIMIT_OF_THREE)))
 
 
 def test_interleaved_rate_limit_hits_never_exceed_the_limit(app: Flask) -> None:
     """A hit that was prepared before the limit was reached is rejected after it."""
     assert hit(app).is_allowed
     paused_result, results = run_interleaved(
-        app, "UPDATE rate_limit_counters", lambda: hit(app), lambda: [hit(app) for _ in range(3)]
+        app, "INSERT INTO rate_limit_counters", lambda: hit(app), lambda: [hit(app) for _ in range(3)]
     )
     assert [result.is_allowed for result in (*results, paused_result)] == [True, True, False, False]

@@ -23,6 +23,7 @@ from flaskauth.core.http.request import public
 from flaskauth.core.jobs.background import ScheduledRun
 from flaskauth.core.passwords import hashing
 from flaskauth.rate_limits import service as rate_limits
+from flaskauth.rate_limits.models import RateLimitCounter
 from flaskauth.rate_limits.service import RateLimit
 from flaskauth.settings import with_driver
 
@@ -34,7 +35,7 @@ View = Callable[[], dict[str, str]]
 
 
 def count_attempt() -> bool:
-    return rate_limits.hit(KEY, ATTEMPT_LIMIT).is_allowed
+    return rate_limits.hit((KEY, ATTEMPT_LIMIT)).is_allowed
 
 
 def scheduled_run(name: str) -> ScheduledRun:
@@ -50,7 +51,7 @@ def committed_notes(app: Flask) -> list[str]:
 
 
 def counted_attempts(app: Flask) -> int:
-    return in_transaction(app, lambda: rate_limits.count(KEY))
+    return sum(query_all(app, select(RateLimitCounter.count)))
 
 
 def post_to_view(app: Flask, view: View) -> tuple[int, str]:

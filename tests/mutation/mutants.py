@@ -131,7 +131,8 @@ MUTANTS = (
         """    result = commit_now(throttling.count_attempt, attempt, throttling.is_under_attack())
 """,
         """    if hashing.verify(password, credentials.password_hash):
-        return VerifiedPassword(attempt, credentials, AttemptResult(should_hash=True, should_compare=True))
+        hit = throttling.RateLimitResult((), is_allowed=True, retry_at=clock.now())
+        return VerifiedPassword(attempt, credentials, AttemptResult(hit, should_hash=True, should_compare=True))
     result = commit_now(throttling.count_attempt, attempt, throttling.is_under_attack())
 """,
         (f"{INTERLEAVING_TESTS}codes.py::test_right_password_counted_after_last_attempt_is_rejected",),
@@ -333,9 +334,12 @@ MUTANTS = (
     Mutant(
         "rate limit reads, then writes",
         "rate_limits/service.py",
-        """    if _try_increment(key, rate_limit.limit, rate_limit.window):
+        """    counters = _increment({key: now + rate_limit.window for key, rate_limit in limits})
 """,
-        """    if count(key) < rate_limit.limit and _try_increment(key, 10**6, rate_limit.window):
+        """    rows = statements.counters(len(keys)).all(**_numbered("key", keys))
+    counts = {row.key: row.count for row in rows}
+    counters = _increment({key: now + rate_limit.window for key, rate_limit in limits})
+    counters = {key: row._replace(count=counts.get(key, 0) + 1) for key, row in counters.items()}
 """,
         (f"{INTERLEAVING_TESTS}rate_limits.py::test_interleaved_rate_limit_hits_never_exceed_the_limit",),
     ),

@@ -79,7 +79,7 @@ def purge() -> None:
 
 
 def _count_upload(user_id: int) -> RateLimitResult:
-    hit = rate_limits.hit(rate_limits.counter_key("avatar", user_id), UPLOAD_LIMIT)
+    hit = rate_limits.hit((rate_limits.counter_key("avatar", user_id), UPLOAD_LIMIT))
     if not hit.is_allowed:
         raise TooManyRequests(retry_after=hit.retry_after)
     return hit

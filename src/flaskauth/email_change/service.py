@@ -47,7 +47,7 @@ def request_change(auth: AuthContext, email: EmailAddress) -> None:
     """
     if email.normalized == auth.user.normalized_email:
         raise ValidationFailed({"email": ["This is already your email address."]})
-    hit = commit_now(rate_limits.hit, rate_limits.counter_key("address changes", auth.user.id), USER_LIMIT)
+    hit = commit_now(rate_limits.hit, (rate_limits.counter_key("address changes", auth.user.id), USER_LIMIT))
     if not hit.is_allowed:
         raise TooManyRequests(retry_after=hit.retry_after)
     user = lock_session(auth)

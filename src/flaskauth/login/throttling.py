@@ -9,7 +9,7 @@ that many users behind one address can sign in concurrently: a right password co
 a right password is rejected too, so no more passwords of an attacker take effect than the limit allows (ADR 18).
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from flaskauth import audit
@@ -18,8 +18,8 @@ from flaskauth.core.http import request_limits
 from flaskauth.rate_limits import service as rate_limits
 from flaskauth.rate_limits.service import MAX_LOCKOUT, RateLimit, RateLimitResult
 
-EMAIL_NETWORK_LIMIT = RateLimit(5, timedelta(hours=24))
-EMAIL_LIMIT = RateLimit(10, timedelta(minutes=15))
+EMAIL_NETWORK_LIMIT = RateLimit(5, timedelta(hours=24), has_backoff=True)
+EMAIL_LIMIT = RateLimit(10, timedelta(minutes=15), has_backoff=True)
 CONSECUTIVE_LIMIT = RateLimit(100, timedelta(days=3650))  # NIST SP 800-63B-4 section 3.2.2
 LOCKOUT_LIMIT = RateLimit(10, MAX_LOCKOUT)
 NETWORK_KEY = "failed sign-ins of network"
@@ -38,12 +38,12 @@ class LoginAttempt:
 
 @dataclass(frozen=True)
 class AttemptResult:
-    """Whether to compute and compare the hash, the seconds to wait otherwise, and the counters to refund."""
+    """Whether to compute and compare the hash, the seconds to wait otherwise, and the counted attempt to refund."""
 
+    hit: RateLimitResult
     should_hash: bool
     should_compare: bool
     retry_after: float = 0
-    hits: tuple[RateLimitResult, ...] = field(default=())
 
     @property
     def is_locked_out(self) -> bool:
@@ -55,39 +55,25 @@ def count_attempt(attempt: LoginAttempt, is_attack: bool) -> AttemptResult:
     email, network_limit, email_limit = attempt.normalized_email, EMAIL_NETWORK_LIMIT, EMAIL_LIMIT
     if is_attack and not attempt.is_recognised:
         network_limit, email_limit = _halve(network_limit), _halve(email_limit)
-    checks = (
-        (rate_limits.hit_with_backoff, _key("pair", email, attempt.network), network_limit),
-        (rate_limits.hit_with_backoff, _key("address", email), email_limit),
-        (rate_limits.hit, _key("row", email), CONSECUTIVE_LIMIT),
+    hit = rate_limits.hit(
+        (_key("pair", email, attempt.network), network_limit),
+        (_key("address", email), email_limit),
+        (_key("row", email), CONSECUTIVE_LIMIT),
     )
-    hits: list[RateLimitResult] = []
-    for hit_limit, key, limit in checks:
-        hit = hit_limit(key, limit)
-        if not hit.is_allowed:
-            return _hit_lockout(attempt, hit, hits)
-        hits.append(hit)
-    return AttemptResult(should_hash=True, should_compare=True, hits=tuple(hits))
+    return AttemptResult(hit, should_hash=True, should_compare=True) if hit.is_allowed else _hit_lockout(attempt, hit)
 
 
 def refund(attempt: LoginAttempt, result: AttemptResult) -> None:
     """Refund a correct password, and reset the failures of this email address."""
-    network_key = _key("pair", attempt.normalized_email, attempt.network)
-    consecutive_key = _key("row", attempt.normalized_email)
-    rate_limits.reset(network_key)
-    for hit in result.hits:
-        if hit.key not in {network_key, consecutive_key}:
-            rate_limits.refund(hit)
-    rate_limits.reset(consecutive_key)
+    email = attempt.normalized_email
+    rate_limits.refund(result.hit, _key("pair", email, attempt.network), _key("row", email))
 
 
 def reset(normalized_email: str, network: str) -> None:
     """Reset the failures and lockouts of an email address that a password reset has verified again."""
-    for key in (
-        _key("pair", normalized_email, network),
-        _key("address", normalized_email),
-        _key("row", normalized_email),
-    ):
-        rate_limits.reset(key)
+    rate_limits.reset(
+        _key("pair", normalized_email, network), _key("address", normalized_email), _key("row", normalized_email)
+    )
 
 
 def network_retry_after(attempt: LoginAttempt) -> float:
@@ -115,29 +101,26 @@ def is_under_attack() -> bool:
     return request_limits.retry_after(ATTACK_RATE, "failed sign-ins") > 0
 
 
-def _hit_lockout(attempt: LoginAttempt, rejected: RateLimitResult, hits: list[RateLimitResult]) -> AttemptResult:
+def _hit_lockout(attempt: LoginAttempt, rejected: RateLimitResult) -> AttemptResult:
     """Count an attempt during a lockout.
 
     The first 10 of each network or device compute a hash, so the response time does not reveal the lockout. Only
     attempts of recognised clients are compared.
     """
-    for hit in hits:
-        rate_limits.refund(hit)
     remaining, max_lockout = rejected.retry_after, MAX_LOCKOUT.total_seconds()
     until = rejected.retry_at.isoformat() if remaining <= max_lockout else "for good"
     source = attempt.network if attempt.device_id is None else attempt.device_id
-    lockout_hit = rate_limits.hit(_key("wait", attempt.normalized_email, until, source), LOCKOUT_LIMIT)
-    should_compare = lockout_hit.is_allowed and attempt.is_recognised
+    lockout_hit = rate_limits.hit((_key("wait", attempt.normalized_email, until, source), LOCKOUT_LIMIT))
     return AttemptResult(
+        lockout_hit,
         should_hash=lockout_hit.is_allowed,
-        should_compare=should_compare,
+        should_compare=lockout_hit.is_allowed and attempt.is_recognised,
         retry_after=min(remaining, max_lockout),
-        hits=(lockout_hit,) if should_compare else (),
     )
 
 
 def _halve(limit: RateLimit) -> RateLimit:
-    return RateLimit(limit.limit // 2, limit.window)
+    return replace(limit, limit=limit.limit // 2)
 
 
 def _key(kind: str, *parts: str | int) -> bytes:

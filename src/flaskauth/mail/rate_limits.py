@@ -21,14 +21,12 @@ def reserve(normalized_email: str, network: str, *, is_recognised: bool) -> bool
     Recognised devices and networks (`is_recognised`) have an additional limit of their own.
     """
     mailbox = _mailbox(normalized_email)
-    if not rate_limits.hit(rate_limits.counter_key("mail", mailbox, network), EMAIL_NETWORK_LIMIT).is_allowed:
-        return False
-    if rate_limits.hit_all([*_network_limits(network), (rate_limits.counter_key("mail", mailbox), EMAIL_LIMIT)]):
+    network_limit = rate_limits.counter_key("mail", mailbox, network), EMAIL_NETWORK_LIMIT
+    limits = (network_limit, *_network_limits(network), (rate_limits.counter_key("mail", mailbox), EMAIL_LIMIT))
+    if rate_limits.hit(*limits).is_allowed:
         return True
-    return (
-        is_recognised
-        and rate_limits.hit(rate_limits.counter_key("mail known", mailbox), RECOGNISED_EMAIL_LIMIT).is_allowed
-    )
+    recognised_limit = rate_limits.counter_key("mail known", mailbox), RECOGNISED_EMAIL_LIMIT
+    return is_recognised and rate_limits.hit(network_limit, recognised_limit).is_allowed
 
 
 def refund_network(network: str) -> None:
@@ -36,8 +34,7 @@ def refund_network(network: str) -> None:
 
     The mail reached a user who wanted it, so a school or an office that registers does not reach the limit.
     """
-    for key, _ in _network_limits(network):
-        rate_limits.decrement(key)
+    rate_limits.refund_keys(*(key for key, _ in _network_limits(network)))
 
 
 def _network_limits(network: str) -> list[tuple[bytes, RateLimit]]:

@@ -111,10 +111,10 @@ def verify_by_email(submitted: SubmittedCode, normalized_email: str) -> Verified
     Raises:
         InvalidCode, TooManyRequests
     """
-    hits = commit_now(_count_attempt_by_email, submitted.purpose, normalized_email, submitted.network)
-    _raise_if_limited(hits)
+    hit = commit_now(_count_attempt_by_email, submitted.purpose, normalized_email, submitted.network)
+    _raise_if_limited(hit)
     usable = _usable_codes(submitted.purpose, normalized_email)
-    return _require_unique([row for row in usable if _is_correct(row, submitted.code)], hits)
+    return _require_unique([row for row in usable if _is_correct(row, submitted.code)], (hit,))
 
 
 def verify_by_code(submitted: SubmittedCode) -> VerifiedCode:
@@ -126,7 +126,7 @@ def verify_by_code(submitted: SubmittedCode) -> VerifiedCode:
         InvalidCode, TooManyRequests
     """
     hits, same_network_only = commit_now(_count_attempt_by_code, submitted.purpose, submitted.network)
-    _raise_if_limited(hits)
+    _raise_if_limited(hits[0])
     candidates = select(OneTimeCode).where(
         OneTimeCode.lookup.in_(derivation.lookup_digests(submitted.purpose, submitted.code))
     )
@@ -173,10 +173,9 @@ def _is_correct(row: OneTimeCode, code: str) -> bool:
     return derivation.matches(row, code) and row.is_usable
 
 
-def _raise_if_limited(hits: tuple[RateLimitResult, ...]) -> None:
-    for hit in hits:
-        if not hit.is_allowed:
-            raise TooManyRequests(retry_after=hit.retry_after)
+def _raise_if_limited(hit: RateLimitResult) -> None:
+    if not hit.is_allowed:
+        raise TooManyRequests(retry_after=hit.retry_after)
 
 
 def _count_attempt_by_id(purpose: str, code_id: bytes) -> bool:
@@ -185,16 +184,14 @@ def _count_attempt_by_id(purpose: str, code_id: bytes) -> bool:
     return execute_count(with_attempts_left.values(attempts=OneTimeCode.attempts + 1)) == 1
 
 
-def _count_attempt_by_email(purpose: str, normalized_email: str, network: str) -> tuple[RateLimitResult, ...]:
-    hit = rate_limits.hit(rate_limits.counter_key("code", purpose, normalized_email, network), EMAIL_NETWORK_LIMIT)
-    if not hit.is_allowed:
-        return (hit,)
-    return hit, rate_limits.hit(rate_limits.counter_key("code", purpose, normalized_email), EMAIL_LIMIT)
+def _count_attempt_by_email(purpose: str, normalized_email: str, network: str) -> RateLimitResult:
+    return rate_limits.hit(
+        (rate_limits.counter_key("code", purpose, normalized_email, network), EMAIL_NETWORK_LIMIT),
+        (rate_limits.counter_key("code", purpose, normalized_email), EMAIL_LIMIT),
+    )
 
 
 def _count_attempt_by_code(purpose: str, network: str) -> tuple[tuple[RateLimitResult, ...], bool]:
-    hit = rate_limits.hit(rate_limits.counter_key("code alone", purpose, network), CODE_ONLY_NETWORK_LIMIT)
-    if not hit.is_allowed:
-        return (hit,), True
-    global_hit = rate_limits.hit_sharded(f"codes alone {purpose}", CODE_ONLY_GLOBAL_LIMIT)
+    hit = rate_limits.hit((rate_limits.counter_key("code alone", purpose, network), CODE_ONLY_NETWORK_LIMIT))
+    global_hit = rate_limits.hit_sharded(f"codes alone {purpose}", CODE_ONLY_GLOBAL_LIMIT) if hit.is_allowed else None
     return ((hit, global_hit), False) if global_hit else ((hit,), True)

@@ -57,7 +57,7 @@ def export(auth: AuthContext) -> Iterator[bytes]:
         InvalidToken: the session was revoked during this call.
     """
     lock_session(auth)
-    hit = rate_limits.hit(rate_limits.counter_key("export", auth.user.id), EXPORT_LIMIT)
+    hit = rate_limits.hit((rate_limits.counter_key("export", auth.user.id), EXPORT_LIMIT))
     if not hit.is_allowed:
         raise TooManyRequests(retry_after=hit.retry_after)
     audit.record("account_exported", user_id=auth.user.id, session_id=auth.session.id)

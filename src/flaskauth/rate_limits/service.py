@@ -1,6 +1,9 @@
-"""Count attempts before the work, by one conditional UPDATE whose row count decides, and refund successful ones.
+"""Count attempts before the work that they limit, and refund successful ones.
 
-To count guesses of a secret, call these functions through `core.db.session.commit_now`.
+One statement counts an attempt against all its limits. It locks their counters until the transaction ends, always in
+the order of their keys, so the counts that follow from it are exact and concurrent attempts cause no deadlock.
+
+To count guesses of a secret, call `hit` through `core.db.session.commit_now`.
 """
 
 from collections.abc import Sequence
@@ -11,39 +14,38 @@ from functools import cache
 from limits import parse_many
 
 from flaskauth.core import clock, crypto
-from flaskauth.core.db.session import delete_batch
+from flaskauth.core.db.session import db, delete_batch
+from flaskauth.rate_limits import statements
 from flaskauth.rate_limits.models import RateLimitCounter
-from flaskauth.rate_limits.statements import (
-    COUNTER_QUERY,
-    DECREMENT,
-    DELETE_COUNTER,
-    INCREMENT,
-    INCREMENT_OR_LOCK,
-    LOCKOUT_PARAMETERS,
-    OPEN_WINDOW,
-)
+from flaskauth.rate_limits.statements import CounterRow
 
 FIRST_LOCKOUT = timedelta(seconds=30)
 MAX_LOCKOUT = timedelta(hours=1)
+LOCKOUT_STEPS = 7  # doublings until MAX_LOCKOUT
 SHARDS = 10
 
 
 @dataclass(frozen=True)
 class RateLimit:
-    """A number of attempts in a window that opens with the first attempt."""
+    """A number of attempts in a window that opens with the first attempt.
+
+    With `has_backoff`, it never rejects until the window ends. Instead, from the limit on, each further attempt starts
+    a lockout: 30 s, doubling to 1 h. The counter resets when a whole window has passed after the maximum lockout.
+    """
 
     limit: int
     window: timedelta
+    has_backoff: bool = False
 
 
 @dataclass(frozen=True)
 class RateLimitResult:
-    """The result of counting an attempt: allowed, or rejected until `retry_at`."""
+    """The result of counting an attempt: allowed, or rejected until `retry_at` and not counted."""
 
-    key: bytes
+    keys: tuple[bytes, ...]
     is_allowed: bool
     retry_at: datetime
-    has_started_lockout: bool = False
+    lockout_ends: tuple[datetime | None, ...] = ()  # of the lockout that the attempt started, for each key
 
     @property
     def retry_after(self) -> float:
@@ -61,59 +63,42 @@ def counter_key(kind: str, *parts: str | int | bytes) -> bytes:
     return crypto.digest(kind, *parts)
 
 
-def hit(key: bytes, rate_limit: RateLimit) -> RateLimitResult:
-    """Count an attempt. Above the limit, reject it until the window ends."""
-    if _try_increment(key, rate_limit.limit, rate_limit.window):
-        return RateLimitResult(key, is_allowed=True, retry_at=clock.now())
-    return RateLimitResult(key, is_allowed=False, retry_at=COUNTER_QUERY.one(key=key).resets_at)
+def hit(*limits: tuple[bytes, RateLimit]) -> RateLimitResult:
+    """Count an attempt against all limits, each given with its key. If one rejects it, count it against none.
 
-
-def hit_all(limits: Sequence[tuple[bytes, RateLimit]]) -> bool:
-    """Count an attempt against each limit, given with its key. If one is exceeded, count nothing and return False."""
-    for number, (key, rate_limit) in enumerate(limits):
-        if not _try_increment(key, rate_limit.limit, rate_limit.window):
-            for counted_key, _ in limits[:number]:
-                decrement(counted_key)
-            return False
-    return True
-
-
-def hit_with_backoff(key: bytes, rate_limit: RateLimit) -> RateLimitResult:
-    """Count an attempt. From the limit on, each further attempt starts a lockout: 30 s, doubling to 1 h.
-
-    The counter resets when a whole window has passed after the maximum lockout.
+    Of several limits that reject it, the first decides until when.
     """
-    now = clock.now()
-    if _try_increment(key, rate_limit.limit - 1, rate_limit.window):
-        return RateLimitResult(key, is_allowed=True, retry_at=now)
-    lockouts = {name: now + min(MAX_LOCKOUT, FIRST_LOCKOUT * 2**step) for step, name in enumerate(LOCKOUT_PARAMETERS)}
-    resets_at = now + MAX_LOCKOUT + rate_limit.window
-    is_allowed = (
-        INCREMENT_OR_LOCK.rowcount(key=key, now=now, limit=rate_limit.limit, last_reset=resets_at, **lockouts) == 1
-    )
-    row = COUNTER_QUERY.one(key=key)
-    return RateLimitResult(
-        key,
-        is_allowed,
-        row.locked_until or row.resets_at,
-        has_started_lockout=is_allowed and row.locked_until is not None,
-    )
+    now, keys = clock.now(), tuple(key for key, _ in limits)
+    counters = _increment({key: now + rate_limit.window for key, rate_limit in limits})
+    for key, rate_limit in limits:
+        if retry_at := _rejected_until(counters[key], rate_limit, now):
+            _decrement(keys, (None,) * len(keys))
+            return RateLimitResult(keys, is_allowed=False, retry_at=retry_at)
+    lockout_ends = tuple(_start_window_or_lockout(counters[key], rate_limit, now) for key, rate_limit in limits)
+    return RateLimitResult(keys, is_allowed=True, retry_at=now, lockout_ends=lockout_ends)
 
 
-def refund(result: RateLimitResult) -> None:
-    """Subtract a successful attempt from the count, and end the lockout that it started."""
-    lockout_end = result.retry_at if result.has_started_lockout else None
-    DECREMENT.rowcount(key=result.key, now=clock.now(), lockout_end=lockout_end)
+def refund(result: RateLimitResult, *reset_keys: bytes) -> None:
+    """Subtract a successful attempt from its counts and end the lockouts that it started. Delete the `reset_keys`.
+
+    A counter without other attempts is deleted too. In most cases, one statement does all of this.
+    """
+    keys = tuple(key for key in result.keys if key not in reset_keys)
+    parameters = {**_numbered("key", keys), **_numbered("reset_key", reset_keys)}
+    deleted = statements.delete_counters(len(keys), len(reset_keys)).rowcount(**parameters)
+    if keys and deleted < len(keys) + len(reset_keys):
+        lockout_ends = dict(zip(result.keys, result.lockout_ends, strict=True))
+        _decrement(keys, tuple(lockout_ends[key] for key in keys))
 
 
-def decrement(key: bytes) -> None:
-    """Subtract an attempt from the count of the current window."""
-    DECREMENT.rowcount(key=key, now=clock.now(), lockout_end=None)
+def refund_keys(*keys: bytes) -> None:
+    """Subtract an attempt from the counts of the current windows."""
+    _decrement(keys, (None,) * len(keys))
 
 
-def reset(key: bytes) -> None:
-    """Delete the counter of a key."""
-    DELETE_COUNTER.rowcount(key=key)
+def reset(*keys: bytes) -> None:
+    """Delete the counters of these keys."""
+    statements.delete_counters(0, len(keys)).rowcount(**_numbered("reset_key", keys))
 
 
 def hit_sharded(kind: str, rate_limit: RateLimit) -> RateLimitResult | None:
@@ -123,14 +108,8 @@ def hit_sharded(kind: str, rate_limit: RateLimit) -> RateLimitResult | None:
     """
     start = crypto.random_number(SHARDS)
     share = RateLimit(rate_limit.limit // SHARDS, rate_limit.window)
-    results = (hit(counter_key(kind, (start + step) % SHARDS), share) for step in range(SHARDS))
+    results = (hit((counter_key(kind, (start + step) % SHARDS), share)) for step in range(SHARDS))
     return next((result for result in results if result.is_allowed), None)
-
-
-def count(key: bytes) -> int:
-    """Return the number of attempts in the current window."""
-    row = COUNTER_QUERY.first(key=key)
-    return row.count if row and row.resets_at > clock.now() else 0
 
 
 def purge() -> int:
@@ -138,10 +117,49 @@ def purge() -> int:
     return delete_batch(RateLimitCounter.key, RateLimitCounter.resets_at <= clock.now())
 
 
-def _try_increment(key: bytes, limit: int, window: timedelta) -> bool:
-    """Count an attempt below the limit, opening a window if none is open. Return False above the limit."""
-    now = clock.now()
-    if INCREMENT.rowcount(key=key, now=now, limit=limit):
-        return True
-    OPEN_WINDOW.rowcount(key=key, count=0, locked_until=None, resets_at=now + window, now=now)
-    return INCREMENT.rowcount(key=key, now=now, limit=limit) == 1
+def _increment(new_windows: dict[bytes, datetime]) -> dict[bytes, CounterRow]:
+    """Add one to each counter, or insert it with the end of its window. Lock the rows, and return them as they are."""
+    keys = sorted(new_windows)
+    windows = _numbered("resets_at", [new_windows[key] for key in keys])
+    parameters = _numbered("key", keys)
+    if db.engine.dialect.insert_returning:
+        rows = statements.increment_returning(len(keys)).all(**parameters, **windows)
+    else:  # MySQL
+        statements.increment(len(keys)).rowcount(**parameters, **windows)
+        rows = statements.counters(len(keys)).all(**parameters)
+    return {row.key: row for row in rows}
+
+
+def _rejected_until(counter: CounterRow, rate_limit: RateLimit, now: datetime) -> datetime | None:
+    """Return when the next attempt is allowed if the counter, which includes this attempt, rejects it."""
+    if counter.resets_at <= now:
+        return None
+    if counter.locked_until and counter.locked_until > now:
+        return counter.locked_until
+    return counter.resets_at if counter.count > rate_limit.limit and not rate_limit.has_backoff else None
+
+
+def _start_window_or_lockout(counter: CounterRow, rate_limit: RateLimit, now: datetime) -> datetime | None:
+    """Start the window or the lockout that an allowed attempt causes. Return the end of the lockout."""
+    is_expired = counter.resets_at <= now
+    count = 1 if is_expired else counter.count
+    excess, resets_at, locked_until = count - rate_limit.limit, now + rate_limit.window, None
+    if rate_limit.has_backoff and excess >= 0:
+        resets_at += MAX_LOCKOUT
+        locked_until = now + min(MAX_LOCKOUT, FIRST_LOCKOUT * 2 ** min(excess, LOCKOUT_STEPS))
+    elif not is_expired:
+        return None
+    statements.STORE.rowcount(
+        stored_key=counter.key, new_count=count, new_resets_at=resets_at, new_locked_until=locked_until
+    )
+    return locked_until
+
+
+def _decrement(keys: Sequence[bytes], lockout_ends: Sequence[datetime | None]) -> None:
+    """Subtract an attempt from the counts of the current windows, and end lockouts with exactly these ends."""
+    parameters = {**_numbered("key", keys), **_numbered("lockout_end", lockout_ends)}
+    statements.decrement(len(keys)).rowcount(**parameters, now=clock.now())
+
+
+def _numbered(name: str, values: Sequence[object]) -> dict[str, object]:
+    return {f"{name}_{number}": value for number, value in enumerate(values)}

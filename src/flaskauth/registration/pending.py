@@ -104,7 +104,7 @@ def count_comparison(normalized_email: str, network: str) -> RateLimitResult:
 
     A client of the same network could otherwise guess the password of a pending registration without a limit.
     """
-    return rate_limits.hit(rate_limits.counter_key("registration", normalized_email, network), DUPLICATE_LIMIT)
+    return rate_limits.hit((rate_limits.counter_key("registration", normalized_email, network), DUPLICATE_LIMIT))
 
 
 def find_duplicate(normalized_email: str, password_hash: str, owner: EmailOwnerRow | None) -> OneTimeCode | None:

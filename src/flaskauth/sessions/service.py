@@ -268,7 +268,7 @@ def _accept_late_replay(session: Session) -> bool:
         session.user_id, client_network()
     ):
         return False
-    if not rate_limits.hit(rate_limits.counter_key("late refresh", session.id), LATE_REPLAY_LIMIT).is_allowed:
+    if not rate_limits.hit((rate_limits.counter_key("late refresh", session.id), LATE_REPLAY_LIMIT)).is_allowed:
         return False
     unused = update(Session).where(
         Session.id == session.id, Session.generation == session.generation, Session.revoked_at.is_(None)

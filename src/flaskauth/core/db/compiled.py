@@ -25,6 +25,7 @@ from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql import ClauseElement
 from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.dml import UpdateBase
 from sqlalchemy.types import TypeEngine
 
 from flaskauth.core.db import engine as engines
@@ -49,7 +50,7 @@ class CompiledStatement(Generic[R]):
 
     Args:
         statement: what is executed.
-        row_type: for a SELECT: a NamedTuple of the selected columns in the same order, or a model with all its columns.
+        row_type: for a SELECT or RETURNING: a NamedTuple of its columns in the same order, or a model with all columns.
         sqlite_statement: the statement for SQLite if its SQL differs.
         autocommit: if False, it runs in the transaction of the request. If True, it runs outside any transaction, in
             one round trip, and a change is durable when the call returns.
@@ -65,7 +66,14 @@ class CompiledStatement(Generic[R]):
     ) -> None: ...
 
     @overload
-    def __init__(self, statement: Executable, row_type: type[R], *, autocommit: bool = False) -> None: ...
+    def __init__(
+        self,
+        statement: Executable,
+        row_type: type[R],
+        *,
+        sqlite_statement: Executable | None = None,
+        autocommit: bool = False,
+    ) -> None: ...
 
     def __init__(
         self,
@@ -112,7 +120,7 @@ class CompiledStatement(Generic[R]):
         session.flush()  # pending changes of objects are written first
         connection = session.connection()
         compiled = self._compiled_for(connection.dialect)
-        if not compiled.column_converters:
+        if not isinstance(self._statement, Select):
             mark_dirty()
         if has_cursor_listeners(connection.engine):
             return compiled.via_sqlalchemy(connection, values)
@@ -231,7 +239,9 @@ def _wrap_driver_error(engine: Engine, error: Exception, connection: Connection 
 
 
 def _selected_columns(statement: Executable) -> Mapping[str, ColumnElement[object]]:
-    return dict(statement.selected_columns.items()) if isinstance(statement, Select) else {}
+    if not isinstance(statement, Select | UpdateBase):
+        return {}
+    return {str(name): column for name, column in statement.exported_columns.items()}
 
 
 def _row_factory(row_type: Callable[..., R], columns: tuple[str, ...]) -> Callable[..., R]:
