@@ -21,8 +21,8 @@ from benchmarks.environment import RunningServer, durable_database, serve
 from benchmarks.flaskauth_target import refresh_load
 from benchmarks.smtp_sink import running_smtp_sink
 from benchmarks.targets import Measurements, Target, make_parser, measure_and_report
-from flaskauth.accounts import service as accounts
 from flaskauth.core.db.session import transaction
+from flaskauth.login.credentials import CREDENTIALS_QUERY
 from flaskauth.sessions import devices
 
 SMALL, LARGE = 10_000, 10_000_000
@@ -100,8 +100,11 @@ def measure_lookups(server: RunningServer, numbers: Sequence[int]) -> float:
 
 
 def look_up(number: int) -> None:
-    credentials = accounts.get_credentials(dataset.user_email(number))
-    assert devices.match(credentials.user_id, dataset.user_network(number), "not a token").is_network_recognised
+    row = CREDENTIALS_QUERY.one(
+        normalized_email=dataset.user_email(number),
+        **devices.match_parameters(dataset.user_network(number), "not a token"),
+    )
+    assert row.network
 
 
 def compare(rates: Mapping[str, Sequence[Rates]]) -> Rates:

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 
-from sqlalchemy import Select, bindparam, delete, or_, select, update
+from sqlalchemy import Select, bindparam, delete, select, update
+from sqlalchemy.orm import aliased
 
 from flaskauth.accounts.models import EmailChange, User
 from flaskauth.core import clock
-from flaskauth.core.db.compiled import CompiledStatement
+from flaskauth.core.db.compiled import ONE_ROW, CompiledStatement
 from flaskauth.core.db.session import db, delete_batch, execute_count
 from flaskauth.core.errors import ValidationFailed
 from flaskauth.core.ids import new_id
@@ -17,6 +18,7 @@ from flaskauth.countries import service as countries
 from flaskauth.countries.models import Country
 from flaskauth.one_time_codes import links
 from flaskauth.one_time_codes import service as codes
+from flaskauth.one_time_codes.models import EmailLink
 
 
 class PublicUserRow(Protocol):
@@ -25,24 +27,20 @@ class PublicUserRow(Protocol):
     def _asdict(self) -> dict[str, Any]: ...
 
 
-class CredentialsRow(NamedTuple):
-    """The row of `CREDENTIALS_QUERY`: `PUBLIC_COLUMNS` and what a sign-in needs."""
+class LoginUserRow(PublicUserRow, Protocol):
+    """A row that also has what a sign-in needs of its user."""
 
-    id: int
-    email: str
-    first_name: str
-    last_name: str
-    avatar: str | None
-    country_id: int | None
-    is_verified: bool
-    created_at: datetime
-    updated_at: datetime | None
-    country_name: str | None
-    country_code: str | None
-    password_hash: str | None
-    last_login_at: datetime | None
-    locale: str
-    normalized_email: str
+    @property
+    def id(self) -> int: ...
+
+    @property
+    def email(self) -> str: ...
+
+    @property
+    def normalized_email(self) -> str: ...
+
+    @property
+    def locale(self) -> str: ...
 
 
 class MailRecipientRow(NamedTuple):
@@ -58,6 +56,19 @@ class EmailOwnerRow(NamedTuple):
     locale: str
 
 
+class EmailOwnersRow(NamedTuple):
+    """The user of an email address, and the user for whom a link reserves it. Both may be missing: None."""
+
+    id: int | None
+    email: str | None
+    normalized_email: str | None
+    locale: str | None
+    reserved_for_id: int | None
+    reserved_for_email: str | None
+    reserved_for_normalized_email: str | None
+    reserved_for_locale: str | None
+
+
 @dataclass(frozen=True)
 class StoredCredentials:
     """What a sign-in compares. `user_id` 0 without a password means that no user can sign in."""
@@ -65,10 +76,9 @@ class StoredCredentials:
     user_id: int = 0
     password_hash: str | None = None
     has_logged_in: bool = False
-    user_row: CredentialsRow | None = None
+    user_row: LoginUserRow | None = None
 
 
-NO_CREDENTIALS = StoredCredentials()
 CHANGE_RETENTION = timedelta(days=7)
 CAN_LOG_IN = (User.is_verified, User.disabled_at.is_(None))
 # The columns of a user that responses contain.
@@ -78,12 +88,6 @@ PUBLIC_COLUMNS = (
 )
 COUNTRY_JOIN = Country.id == User.country_id
 
-CREDENTIALS_QUERY = CompiledStatement(
-    select(*PUBLIC_COLUMNS, User.password_hash, User.last_login_at, User.locale, User.normalized_email)
-    .outerjoin(Country, COUNTRY_JOIN)
-    .where(User.normalized_email == bindparam("normalized_email"), *CAN_LOG_IN),
-    CredentialsRow,
-)
 RECORD_LOGIN = CompiledStatement(
     update(User)
     .where(
@@ -100,18 +104,23 @@ MAIL_RECIPIENT_QUERY = CompiledStatement(
     ),
     MailRecipientRow,
 )
+_RESERVED_FOR = aliased(User)
 EMAIL_OWNERS_QUERY = CompiledStatement(
-    select(User.id, User.email, User.normalized_email, User.locale).where(
-        or_(User.normalized_email == bindparam("normalized_email"), User.id == bindparam("reserved_for"))
-    ),
-    EmailOwnerRow,
+    select(
+        *(User.id, User.email, User.normalized_email, User.locale),
+        _RESERVED_FOR.id.label("reserved_for_id"),
+        _RESERVED_FOR.email.label("reserved_for_email"),
+        _RESERVED_FOR.normalized_email.label("reserved_for_normalized_email"),
+        _RESERVED_FOR.locale.label("reserved_for_locale"),
+    )
+    .select_from(
+        ONE_ROW.outerjoin(User, User.normalized_email == bindparam("normalized_email"))
+        .outerjoin(EmailLink, links.reserves(bindparam("normalized_email"), bindparam("purpose"), bindparam("now")))
+        .outerjoin(_RESERVED_FOR, _RESERVED_FOR.id == EmailLink.user_id)
+    )
+    .limit(1),
+    EmailOwnersRow,
 )
-
-
-def get_credentials(normalized_email: str) -> StoredCredentials:
-    """Return the credentials of an email address, or `NO_CREDENTIALS` if no user can sign in with it."""
-    row = CREDENTIALS_QUERY.first(normalized_email=normalized_email)
-    return StoredCredentials(row.id, row.password_hash, row.last_login_at is not None, row) if row else NO_CREDENTIALS
 
 
 def record_login(credentials: StoredCredentials) -> bool:
@@ -150,13 +159,10 @@ def find_by_email(normalized_email: str) -> User | None:
 
 def get_email_owner(normalized_email: str) -> EmailOwnerRow | None:
     """Return the user of an email address, or the user for whom an unused revert link reserves it."""
-    reserved_for = links.reserved_by(links.REVERT_EMAIL_CHANGE, normalized_email)
     # One statement for both cases: a second one would reveal a reserved email address by its time.
-    candidates = EMAIL_OWNERS_QUERY.all(normalized_email=normalized_email, reserved_for=reserved_for or 0)
-    return next(
-        (user for user in candidates if user.normalized_email == normalized_email),
-        candidates[0] if candidates else None,
-    )
+    row = EMAIL_OWNERS_QUERY.one(normalized_email=normalized_email, purpose=links.REVERT_EMAIL_CHANGE, now=clock.now())
+    fields: Any = row[:4] if row.id else row[4:]
+    return EmailOwnerRow(*fields) if fields[0] else None
 
 
 def create(**fields: object) -> User:

@@ -13,6 +13,7 @@ from flaskauth.core.errors import TooManyRequests, Unauthorized
 from flaskauth.core.http.request import client_network, user_agent
 from flaskauth.core.passwords import hashing
 from flaskauth.login import throttling
+from flaskauth.login.credentials import load_credentials
 from flaskauth.login.throttling import AttemptResult, LoginAttempt
 from flaskauth.one_time_codes import links
 from flaskauth.sessions import devices
@@ -81,8 +82,7 @@ def sign_in(data: LoginData) -> LoginResult:
     Raises:
         InvalidCredentials, TooManyRequests, Overloaded
     """
-    credentials = accounts.get_credentials(data.email.normalized)
-    device = devices.match(credentials.user_id, client_network(), data.device_token)
+    credentials, device = load_credentials(data.email, data.device_token)
     attempt = LoginAttempt(data.email.normalized, client_network(), device.device_id, is_recognised=bool(device))
     credentials = _rehash_if_needed(check_password(attempt, credentials, data.password), data.password)
     device_token = data.device_token if device.device_id else None
@@ -103,13 +103,10 @@ def complete_login(credentials: StoredCredentials, device_id: int | None, device
         raise InvalidCredentials
     user = credentials.user_row
     assert user is not None  # `record_login` found the account
-    is_new = (
-        credentials.has_logged_in
-        and not device_id
-        and not devices.has_been_seen(user.id, client_network(), user_agent())
-    )
-    device_id, device_token = devices.upsert(user.id, device_id, device_token)
-    token_pair = sessions.start(user.id, device_id)
+    history = sessions.history(user.id)
+    is_new = credentials.has_logged_in and not device_id and not history.has_seen_client
+    device_id, device_token = devices.upsert(user.id, device_id, device_token, has_maximum=history.has_maximum_devices)
+    token_pair = sessions.start(user.id, device_id, has_maximum=history.has_maximum_sessions)
     audit.record("sign_in", user_id=user.id, session_id=token_pair.session_id)
     if is_new:
         link = links.issue(

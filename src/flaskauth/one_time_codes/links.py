@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import Select, bindparam, delete, func, select, update
+from sqlalchemy import ColumnElement, Select, bindparam, delete, func, select, update
 
 from flaskauth.core import clock, crypto
 from flaskauth.core.context import settings
@@ -25,20 +25,13 @@ LIFETIME = timedelta(days=7)
 RETENTION = timedelta(days=7)
 
 
-class ReservedByRow(NamedTuple):
-    user_id: int
+class CreatedAtRow(NamedTuple):
+    created_at: datetime | None
 
 
-RESERVED_BY_QUERY = CompiledStatement(
-    select(EmailLink.user_id)
-    .where(
-        EmailLink.normalized_email == bindparam("normalized_email"),
-        EmailLink.purpose == bindparam("purpose"),
-        EmailLink.used_at.is_(None),
-        EmailLink.expires_at > bindparam("now"),
-    )
-    .limit(1),
-    ReservedByRow,
+NEWEST_QUERY = CompiledStatement(
+    select(func.max(EmailLink.created_at).label("created_at")).where(EmailLink.user_id == bindparam("user_id")),
+    CreatedAtRow,
 )
 
 
@@ -110,10 +103,12 @@ def delete_for_user(user_id: int) -> None:
     execute_count(delete(EmailLink).where(EmailLink.user_id == user_id))
 
 
-def reserved_by(purpose: str, normalized_email: str) -> int | None:
-    """Return the id of the user to whom an unused link of this purpose would return the email address."""
-    row = RESERVED_BY_QUERY.first(normalized_email=normalized_email, purpose=purpose, now=clock.now())
-    return row.user_id if row else None
+def reserves(
+    normalized_email: ColumnElement[str], purpose: ColumnElement[str], now: ColumnElement[datetime]
+) -> ColumnElement[bool]:
+    """Return the condition for the unused links of this purpose that would return the email address to a user."""
+    is_unused = EmailLink.used_at.is_(None) & (EmailLink.expires_at > now)
+    return (EmailLink.normalized_email == normalized_email) & (EmailLink.purpose == purpose) & is_unused
 
 
 def reserved_emails(purpose: str, normalized_emails: Sequence[str]) -> frozenset[str]:
@@ -143,7 +138,7 @@ def purge() -> int:
 
 def _later_than_all(user_id: int, now: datetime) -> datetime:
     """Return `now`, or a later time if a server whose clock is ahead issued the newest link: their order decides."""
-    newest = db.session.scalar(select(func.max(EmailLink.created_at)).where(EmailLink.user_id == user_id))
+    newest = NEWEST_QUERY.one(user_id=user_id).created_at
     return max(now, newest + timedelta.resolution) if newest else now
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, delete, or_, select, update
+from sqlalchemy import bindparam, delete, select, update
 
 from flaskauth import audit, mail
 from flaskauth.accounts.service import EmailOwnerRow
@@ -38,18 +38,13 @@ class RegistrationIdRow(NamedTuple):
     id: bytes
 
 
-_OPEN_FOR_EMAIL = (Registration.normalized_email == bindparam("normalized_email"), Registration.is_open == 1)
 DUPLICATE_QUERY = CompiledStatement(
-    select(Registration.id).where(*_OPEN_FOR_EMAIL, Registration.password_hash == bindparam("password_hash")),
+    select(Registration.id).where(
+        Registration.normalized_email == bindparam("normalized_email"),
+        Registration.password_hash == bindparam("password_hash"),
+        Registration.is_open == 1,
+    ),
     RegistrationIdRow,
-)
-_EXHAUSTED = select(OneTimeCode.id).where(
-    OneTimeCode.purpose == PURPOSE,
-    OneTimeCode.normalized_email == bindparam("normalized_email"),
-    or_(OneTimeCode.attempts >= MAX_ATTEMPTS_BY_ID, OneTimeCode.request_expires_at <= bindparam("now")),
-)
-CLOSE_EXHAUSTED = CompiledStatement(
-    update(Registration).where(*_OPEN_FOR_EMAIL, Registration.id.in_(_EXHAUSTED)).values(is_open=None)
 )
 
 
@@ -110,14 +105,19 @@ def count_comparison(normalized_email: str, network: str) -> RateLimitResult:
 def find_duplicate(normalized_email: str, password_hash: str, owner: EmailOwnerRow | None) -> OneTimeCode | None:
     """Return the code of the open registration with this password.
 
-    A decoy is closed and not returned if the email address no longer has an owner.
+    A registration that expired, ran out of attempts, or is a decoy of an email address that no longer has an owner, is
+    closed and not returned.
     """
     duplicate = DUPLICATE_QUERY.first(normalized_email=normalized_email, password_hash=password_hash)
     code = db.session.get(OneTimeCode, duplicate.id) if duplicate else None
-    if code and code.is_decoy and owner is None:
-        close(code.id)
-        return None
-    return code
+    if code is None or not (
+        code.attempts >= MAX_ATTEMPTS_BY_ID
+        or code.request_expires_at <= clock.now()
+        or (code.is_decoy and owner is None)
+    ):
+        return code
+    close(code.id)
+    return None
 
 
 def resend(code: OneTimeCode | None, *, is_by_id: bool) -> None:
@@ -147,11 +147,6 @@ def resend(code: OneTimeCode | None, *, is_by_id: bool) -> None:
         return
     codes.renew(code)
     _notify_code(registration, code, QUEUED)
-
-
-def close_exhausted(normalized_email: str) -> None:
-    """Close registrations that expired or ran out of attempts, so that a new one may use the same password."""
-    CLOSE_EXHAUSTED.rowcount(normalized_email=normalized_email, now=clock.now())
 
 
 def close(registration_id: bytes) -> None:

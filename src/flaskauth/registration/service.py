@@ -78,7 +78,6 @@ def register(form: RegistrationData) -> bytes:
     # Registrations of an email address from one network share a salt, so a single hash reveals a repeated password.
     salt = crypto.mac("registration salt", normalized_email, network)[:16] if comparison.is_allowed else None
     password_hash = hashing.hash_password(form.password, salt)
-    pending.close_exhausted(normalized_email)
     owner = accounts.get_email_owner(normalized_email)
     duplicate = pending.find_duplicate(normalized_email, password_hash, owner)
     if duplicate:

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, delete, exists, select, update
+from sqlalchemy import ColumnElement, Label, bindparam, delete, exists, select, update
 
 from flaskauth.core import clock, crypto
 from flaskauth.core.db.compiled import CompiledStatement, IdRow, insert_row
@@ -30,20 +30,24 @@ TOUCH_DEVICE = CompiledStatement(
 EXCESS_DEVICES = CompiledStatement(
     select(Device.id).where(_FOR_USER).order_by(Device.last_used_at.desc(), Device.id.desc()).offset(MAX_DEVICES), IdRow
 )
-_NETWORK_SESSIONS = select(Session.id).where(
-    Session.user_id == bindparam("user_id"), Session.network == bindparam("network")
-)
-_RECENT_NETWORK_SESSIONS = _NETWORK_SESSIONS.where(Session.created_at > bindparam("visited_since"))
-_MATCHING_DEVICE = select(Device.id).where(
-    Device.token_digest == bindparam("digest"), _FOR_USER, Device.last_used_at > bindparam("used_since")
-)
-MATCH_QUERY = CompiledStatement(
-    select(_MATCHING_DEVICE.scalar_subquery().label("device_id"), exists(_RECENT_NETWORK_SESSIONS).label("network")),
-    MatchRow,
-)
-USER_AGENT_QUERY = CompiledStatement(
-    _NETWORK_SESSIONS.where(Session.user_agent == bindparam("user_agent")).limit(1), IdRow
-)
+
+
+def match_columns(user_id: ColumnElement[int]) -> tuple[Label[Any], Label[Any]]:
+    """Return the columns of `MatchRow` for the user with this id. A query needs also `match_parameters`."""
+    device = select(Device.id).where(
+        Device.token_digest == bindparam("digest"),
+        Device.user_id == user_id,
+        Device.last_used_at > bindparam("used_since"),
+    )
+    recent_session = select(Session.id).where(
+        Session.user_id == user_id,
+        Session.network == bindparam("network"),
+        Session.created_at > bindparam("visited_since"),
+    )
+    return device.scalar_subquery().label("device_id"), exists(recent_session).label("network")
+
+
+MATCH_QUERY = CompiledStatement(select(*match_columns(bindparam("user_id"))), MatchRow)
 
 
 @dataclass(frozen=True)
@@ -59,20 +63,18 @@ class DeviceMatch:
 
 def match(user_id: int, network: str, device_token: str | None) -> DeviceMatch:
     """Return how the user is recognised. For user id 0 (no user) it runs the same query and matches nothing."""
+    return DeviceMatch(*MATCH_QUERY.one(user_id=user_id, **match_parameters(network, device_token)))
+
+
+def match_parameters(network: str, device_token: str | None) -> dict[str, object]:
+    """Return the parameters of a query with `match_columns`."""
     now = clock.now()
-    row = MATCH_QUERY.one(
-        user_id=user_id,
-        network=network,
-        digest=_digest(device_token or ""),
-        used_since=now - DEVICE_RECOGNITION_PERIOD,
-        visited_since=now - NETWORK_RECOGNITION_PERIOD,
-    )
-    return DeviceMatch(row.device_id, row.network)
-
-
-def has_been_seen(user_id: int, network: str, user_agent: str) -> bool:
-    """Return True if the user has signed in from this network with this user agent before."""
-    return USER_AGENT_QUERY.first(user_id=user_id, network=network, user_agent=user_agent) is not None
+    return {
+        "network": network,
+        "digest": _digest(device_token or ""),
+        "used_since": now - DEVICE_RECOGNITION_PERIOD,
+        "visited_since": now - NETWORK_RECOGNITION_PERIOD,
+    }
 
 
 def is_network_recognised(user_id: int, network: str) -> bool:
@@ -89,15 +91,20 @@ def reserve_mail(normalized_email: str, user_id: int, network: str, device_token
     return mail_limits.reserve(normalized_email, network, is_recognised=is_recognised)
 
 
-def upsert(user_id: int, device_id: int | None, device_token: str | None) -> tuple[int, str]:
-    """Update a recognised device, or insert a new one and delete the oldest above 50. Return the id and token."""
+def upsert(
+    user_id: int, device_id: int | None, device_token: str | None, *, has_maximum: bool = True
+) -> tuple[int, str]:
+    """Update a recognised device, or insert a new one. Return the id and token.
+
+    If the user may have 50 already, delete the oldest above that number.
+    """
     now = clock.now()
     if device_id and device_token and TOUCH_DEVICE.rowcount(device_id=device_id, user_id=user_id, now=now):
         return device_id, device_token
     token = crypto.base64url_encode(crypto.random_bytes(32))
     device = Device(id=new_id(), user_id=user_id, token_digest=_digest(token), created_at=now, last_used_at=now)
     insert_row(device)
-    if excess := EXCESS_DEVICES.all(user_id=user_id):
+    if has_maximum and (excess := EXCESS_DEVICES.all(user_id=user_id)):
         execute_count(delete(Device).where(Device.id.in_([old_device.id for old_device in excess])))
     return device.id, token
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, or_, select, update
+from sqlalchemy import bindparam, exists, or_, select, update
 
 from flaskauth import audit, mail
 from flaskauth.accounts.models import User
@@ -20,7 +20,7 @@ from flaskauth.rate_limits import service as rate_limits
 from flaskauth.rate_limits.service import RateLimit
 from flaskauth.sessions import devices, refresh_tokens
 from flaskauth.sessions.device_names import device_name
-from flaskauth.sessions.models import Session
+from flaskauth.sessions.models import Device, Session
 from flaskauth.sessions.refresh_tokens import ParsedRefreshToken
 from flaskauth.signing_keys import access_tokens
 from flaskauth.signing_keys import service as signing_keys
@@ -42,6 +42,14 @@ class SessionRow(NamedTuple):
     expires_at: datetime
 
 
+class HistoryRow(NamedTuple):
+    """What a sign-in needs to know about the earlier ones: whether this network with this user agent was seen."""
+
+    has_seen_client: bool
+    has_maximum_devices: bool
+    has_maximum_sessions: bool
+
+
 SESSION_QUERY = CompiledStatement(
     select(
         *(Session.id, Session.user_id, Session.nonce, Session.generation),
@@ -58,17 +66,28 @@ _CURRENT_GENERATION = update(Session).where(
     Session.expires_at > bindparam("now"),
 )
 _USE_VALUES: dict[str, Any] = {"last_used_at": bindparam("now"), "idle_expires_at": bindparam("idle_expiry")}
+_ACTIVE_SESSIONS = select(Session.id).where(
+    Session.user_id == bindparam("user_id"),
+    Session.revoked_at.is_(None),
+    Session.idle_expires_at > bindparam("now"),
+    Session.expires_at > bindparam("now"),
+)
 EXCESS_SESSIONS = CompiledStatement(
-    select(Session.id)
-    .where(
-        Session.user_id == bindparam("user_id"),
-        Session.revoked_at.is_(None),
-        Session.idle_expires_at > bindparam("now"),
-        Session.expires_at > bindparam("now"),
-    )
-    .order_by(Session.created_at.desc())
-    .offset(MAX_SESSIONS),
-    IdRow,
+    _ACTIVE_SESSIONS.order_by(Session.created_at.desc()).offset(MAX_SESSIONS - 1), IdRow
+)
+_SAME_CLIENT = select(Session.id).where(
+    Session.user_id == bindparam("user_id"),
+    Session.network == bindparam("network"),
+    Session.user_agent == bindparam("user_agent"),
+)
+_MAXIMUM_DEVICE = select(Device.id).where(Device.user_id == bindparam("user_id")).offset(devices.MAX_DEVICES - 1)
+HISTORY_QUERY = CompiledStatement(
+    select(
+        exists(_SAME_CLIENT).label("has_seen_client"),
+        _MAXIMUM_DEVICE.limit(1).scalar_subquery().is_not(None).label("has_maximum_devices"),
+        _ACTIVE_SESSIONS.offset(MAX_SESSIONS - 1).limit(1).scalar_subquery().is_not(None).label("has_maximum_sessions"),
+    ),
+    HistoryRow,
 )
 EXTEND = CompiledStatement(_CURRENT_GENERATION.values(_USE_VALUES), autocommit=True)
 ROTATE = CompiledStatement(
@@ -95,9 +114,16 @@ class TokenPair:
     session_id: int
 
 
-def start(user_id: int, device_id: int) -> TokenPair:
-    """Insert a session and return its first tokens. Revoke the oldest sessions above 20."""
+def history(user_id: int) -> HistoryRow:
+    """Return what a sign-in of the user from this client needs to know about the earlier ones."""
+    return HISTORY_QUERY.one(user_id=user_id, network=client_network(), user_agent=user_agent(), now=clock.now())
+
+
+def start(user_id: int, device_id: int, *, has_maximum: bool = True) -> TokenPair:
+    """Insert a session and return its first tokens. If the user may have 20 already, revoke the oldest ones."""
     now = clock.now()
+    if has_maximum:
+        _evict_oldest(user_id)
     session = Session(
         id=new_id(),
         user_id=user_id,
@@ -113,7 +139,6 @@ def start(user_id: int, device_id: int) -> TokenPair:
         expires_at=now + timedelta(minutes=settings().refresh_token_duration),
     )
     insert_row(session)
-    _evict_oldest(user_id)
     return _build_tokens(session, fresh=True)
 
 

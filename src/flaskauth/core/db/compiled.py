@@ -20,6 +20,8 @@ from sqlalchemy import (
     Select,
     Table,
     insert,
+    literal_column,
+    select,
 )
 from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.exc import DBAPIError
@@ -33,6 +35,9 @@ from flaskauth.core.db.session import AUTOCOMMIT, db, mark_dirty
 from flaskauth.core.db.types import Base
 
 R = TypeVar("R")
+
+# An outer join with it returns a row in any case, and reads the same indexes whether or not the joined rows exist.
+ONE_ROW = select(literal_column("1").label("one")).subquery("one_row")
 
 Converter = Callable[[object], object]
 StatementResult = tuple[list[list[object]], int]
