@@ -256,7 +256,7 @@ SIZES = (
             ("avatars.storage.MAX_CONCURRENT_CALLS",),
         ),
         Row(
-            *("Jobs waiting for the background thread", "{}", "process", PROCESS, "a later sweep runs the job"),
+            *("Jobs waiting for the background thread", "{}", "process", PROCESS, "a periodic job does the work later"),
             ("core.jobs.background.MAX_QUEUED",),
         ),
         Row(

@@ -73,7 +73,7 @@ class ProcessSettings(Section):
 
     log_format: Literal["console", "json"] | None = None
     """`json`: one line for each event on standard error; `console`: text for a terminal. Unset: `console` on a terminal
-    in development, else `json`. An application that configures logging decides by itself.
+    in development, else `json`. It has no effect if the application configures logging.
     """
 
     flask_app: str = "flaskauth"
