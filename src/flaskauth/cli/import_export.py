@@ -92,7 +92,7 @@ def _run_import(reader: RowReader, user_import: Import, rejects: RejectsFile, si
 
 
 def _print_ignored_columns(columns: set[str]) -> None:
-    """Report unknown columns once. Their names come from a file, so unprintable characters are replaced."""
+    """Report those of the file's columns that are unknown. Unprintable characters of their names are replaced."""
     ignored = sorted(columns - FIELDS - REJECT_COLUMNS)
     if ignored:
         names = ["".join(c if c.isprintable() else "?" for c in name) for name in ignored[:MAX_LISTED_COLUMNS]]

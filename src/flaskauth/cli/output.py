@@ -47,7 +47,7 @@ def print_json(value: object) -> None:
 
 
 def print_table(headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    """Print a table as wide as the terminal, or 100 columns without one, or "No entries." if there are no rows."""
+    """Print a table, or "No entries." without rows. It is as wide as the terminal, or 100 columns without one."""
     from rich.table import Table  # noqa: PLC0415 (`flaskauth serve` needs no rich)
 
     from flaskauth.doctor import report  # noqa: PLC0415

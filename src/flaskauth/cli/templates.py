@@ -62,7 +62,8 @@ def copy(names: Sequence[str], language: str | None, folder: Path | None) -> Non
 def check() -> None:
     """Render the mails with replaced templates. The exit status is 1 if one cannot be sent."""
     with _load_app().app_context():
-        errors, count = template_check.find_errors(), len(mail_templates.replacements())
+        errors = template_check.find_errors()
+        count = len(mail_templates.replacements())
     if errors:
         raise click.ClickException("\n".join(errors))
     noun = "replaced template is" if count == 1 else "replaced templates are"

@@ -74,7 +74,7 @@ def request_reset(form: ForgotPasswordData) -> bytes:
 
 @hashing.reserves_hash_slot
 def reset_password(form: PasswordResetData) -> None:
-    """Set a new password with the mailed code. Revoke all sessions, pending codes and superseded links, and notify.
+    """Set a new password with the mailed code, revoke all sessions, codes and superseded links, and notify the user.
 
     The previous password is accepted: to reject it would reveal it to an attacker who can read the user's mail.
 
@@ -89,7 +89,7 @@ def reset_password(form: PasswordResetData) -> None:
     throttling.reset(user.normalized_email, client_network())
     audit.record("password_reset", user_id=user.id)
     links.revoke_superseded(user.id, user.normalized_email)
-    _revoke_access(user)
+    _revoke_access_and_notify(user)
 
 
 @hashing.reserves_hash_slot
@@ -114,7 +114,7 @@ def change_password(auth: AuthContext, current_password: str, password: str) -> 
     if not accounts.change_password(verified.credentials, password_hash):
         raise InvalidCredentials  # a concurrent request changed the password first
     audit.record("password_changed", user_id=user.id, session_id=auth.session.id)
-    _revoke_access(user, except_session=auth.session)
+    _revoke_access_and_notify(user, except_session=auth.session)
 
 
 @hashing.reserves_hash_slot
@@ -128,7 +128,7 @@ def set_password(user: User, password: str) -> None:
     password_hash = _validate_and_hash(password, user)
     accounts.set_password(user_id, password_hash)
     audit.record("password_set", user_id=user_id)
-    _revoke_access(user)
+    _revoke_access_and_notify(user)
 
 
 def _apply_reset(form: PasswordResetData) -> User:
@@ -179,7 +179,7 @@ def _require_different(password: str, current_password: str) -> None:
         raise WeakPassword("Must differ from the current password.")
 
 
-def _revoke_access(user: User, except_session: Session | None = None) -> None:
+def _revoke_access_and_notify(user: User, except_session: Session | None = None) -> None:
     """Revoke reset codes, pending email changes, sessions and devices, and notify the user of the new password."""
     codes.revoke_for_purpose(PURPOSE, user.normalized_email)
     accounts.cancel_email_changes(user.id)

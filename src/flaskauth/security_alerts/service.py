@@ -69,14 +69,14 @@ def _restore_account(link: EmailLink, user: User) -> None:
         raise LinkExpired
     links.revoke_newer(link)
     links.revoke_superseded(user.id, link.normalized_email)
-    _revoke_access(user)
+    _revoke_access_and_notify(user)
     sessions.forget_networks(user.id, link.session_id, link.created_at)
     if lost_email != link.normalized_email:
         codes.revoke_for_purpose(RESET_PURPOSE, lost_email)
         mail.notify("security_alerts/email_removed", lost_recipient)
 
 
-def _revoke_access(user: User) -> None:
+def _revoke_access_and_notify(user: User) -> None:
     """Revoke all sessions, reset codes and email changes, delete the devices, clear the password and mail the user.
 
     A scheduled deletion is cancelled, because an attacker may have requested it.

@@ -62,7 +62,10 @@ class DeviceMatch:
 
 
 def match(user_id: int, network: str, device_token: str | None) -> DeviceMatch:
-    """Return how the user is recognised. For user id 0 (no user) it runs the same query and matches nothing."""
+    """Return whether the device and the network of the user are recognised.
+
+    For user id 0 (no user), the same query matches nothing, so the response time does not reveal whether a user exists.
+    """
     return DeviceMatch(*MATCH_QUERY.one(user_id=user_id, **match_parameters(network, device_token)))
 
 

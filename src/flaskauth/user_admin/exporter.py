@@ -17,13 +17,13 @@ TIMESTAMP_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
 def export_users(*, with_hashes: bool = False) -> Iterator[dict[str, object]]:
     """Yield all users by id, optionally with their password hashes. No connection is held between pages."""
     last_id = 0
-    while page := db.session.execute(_page(last_id)).all():
+    while page := db.session.execute(_page_query(last_id)).all():
         release_connection()
         yield from (_to_dict(row, with_hashes=with_hashes) for row in page)
         last_id = page[-1].id
 
 
-def _page(last_id: int) -> Select[*tuple[Any, ...]]:
+def _page_query(last_id: int) -> Select[*tuple[Any, ...]]:
     columns = select(
         *(User.id, User.email, User.first_name, User.last_name, User.is_verified, User.password_hash, User.locale),
         *(User.created_at, User.disabled_at, User.deletion_due_at, Country.code.label("country")),

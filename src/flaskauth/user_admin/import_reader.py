@@ -40,14 +40,14 @@ class LineReader:
         self._pushed_back: deque[str] = deque()
         self._row_lines: list[str] = []
         self.bytes_read = 0
-        self.number = 0
+        self.line_number = 0
 
     def __iter__(self) -> Iterator[str]:
         return self
 
     def __next__(self) -> str:
         line = self._pushed_back.popleft() if self._pushed_back else self._read()
-        self.number += 1
+        self.line_number += 1
         self._row_lines.append(line)
         return line
 
@@ -59,20 +59,20 @@ class LineReader:
         text = "".join(self._row_lines)
         if not _is_utf8(text):
             error = "is not UTF-8"
-        return Row(self.number - len(self._row_lines) + 1, text, fields or {}, error)
+        return Row(self.line_number - len(self._row_lines) + 1, text, fields or {}, error)
 
     def push_back_rest(self) -> None:
         """Push back all lines of the row except the first, so that they are read again."""
         first, *rest = self._row_lines
         self._pushed_back.extendleft(reversed(rest))
-        self._row_lines, self.number = [first], self.number - len(rest)
+        self._row_lines, self.line_number = [first], self.line_number - len(rest)
 
     def _read(self) -> str:
         raw = self._stream.readline(MAX_LINE_LENGTH + 1)
         if not raw:
             raise StopIteration
         if len(raw) > MAX_LINE_LENGTH:
-            raise UnreadableFile(f"Line {self.number + 1} is longer than 1 MB.")
+            raise UnreadableFile(f"Line {self.line_number + 1} is longer than 1 MB.")
         if self.bytes_read == 0 and raw.startswith(UTF_16):
             raise UnreadableFile("The file is UTF-16. Save it as UTF-8.")
         text = (raw.removeprefix(BOM) if self.bytes_read == 0 else raw).decode("utf-8", "surrogateescape")
@@ -96,12 +96,12 @@ class RowReader:
             UnreadableFile
         """
         yield from self._read_csv() if self.file_format == CSV else self._read_json()
-        if not self.lines.number:
+        if not self.lines.line_number:
             raise UnreadableFile("The file is empty.")
 
     def _read_json(self) -> Iterator[Row]:
         for text in self.lines:
-            if self.lines.number == 1 and text.startswith("["):
+            if self.lines.line_number == 1 and text.startswith("["):
                 raise UnreadableFile(
                     "The file is one JSON array. Write one object per line, for example with jq -c '.[]'."
                 )

@@ -151,14 +151,14 @@ def _multiprocess_registry() -> "CollectorRegistry":
     from prometheus_client import CollectorRegistry  # noqa: PLC0415
     from prometheus_client.multiprocess import MultiProcessCollector  # noqa: PLC0415
 
-    _remove_dead_processes()
+    _remove_files_of_dead_processes()
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     return registry
 
 
-def _remove_dead_processes() -> None:
-    """Delete the gauge files of killed processes."""
+def _remove_files_of_dead_processes() -> None:
+    """Delete the gauge files of killed processes, which would stay in the sums."""
     for file in Path(os.environ[MULTIPROC_DIR_VARIABLE]).glob("gauge_live*_*.db"):
         try:
             os.kill(int(file.stem.rpartition("_")[2]), 0)
