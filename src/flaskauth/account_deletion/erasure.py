@@ -45,10 +45,11 @@ def _try_erase(user: User) -> bool:
     A foreign key in a table of the host application can prevent the erasure. Without the postponement, it would block
     the erasure of other users.
     """
-    user_id, mail_filter = user.id, _mail_filter(user)
+    user_id = user.id
+    mail_filter = _mail_filter(user)
     try:
-        # The savepoint keeps the postponement if the erasure fails. It starts with a write, which waits for the lock on
-        # SQLite. After a read, a write could fail immediately.
+        # If the erasure fails, only the savepoint is rolled back, so that the postponement below can be committed. The
+        # first statement in it is a write, which waits for the lock of SQLite. After a read, it could fail immediately.
         with db.session.begin_nested():
             return _erase_user(user, mail_filter)
     except IntegrityError as error:

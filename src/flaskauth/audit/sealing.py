@@ -31,9 +31,9 @@ def seal() -> None:
 
 
 def append_seal(until: datetime, *, allow_empty: bool = False) -> int:
-    """Seal at most SEAL_SIZE events that happened until then. Return their number.
+    """Seal at most SEAL_SIZE unsealed events with a time up to `until`. Return the number of sealed events.
 
-    A seal without events is added only with `allow_empty`, or if the newest seal was signed with another secret.
+    A seal without events is added only with `allow_empty`, or if the current secret did not sign the newest seal.
     """
     newest = newest_seal()
     events = _unsealed_events(until)
@@ -96,7 +96,8 @@ def _add_seal(newest: AuditSeal | None, events: Sequence[AuditEvent]) -> None:
 
 
 def _build_seal(newest: AuditSeal | None, events: Sequence[AuditEvent]) -> AuditSeal:
-    ids, now = [event.id for event in events], clock.now()
+    now = clock.now()
+    ids = [event.id for event in events]
     last_sealed_id = newest.last_id if newest else 0
     # A seal that no configured secret signed is not linked: a valid seal after a forged chain would make it valid.
     trusted = newest if newest and integrity.has_valid_seal(newest) else None

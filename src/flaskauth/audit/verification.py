@@ -81,7 +81,7 @@ class _ChainVerifier:
     def _is_past_retention(self, anchor: Anchor) -> bool:
         """Return True if retention has deleted the anchor's seal: even the first seal, a newer one, is past retention.
 
-        The time of the seal decides. Its events prove nothing: a recent seal can contain only old events.
+        Only the time of the seal is compared. Its events prove nothing: a recent seal can contain only old events.
         """
         if self.first is None or self.newest is None or anchor.ordinal >= self.first.ordinal:
             return False
@@ -91,7 +91,8 @@ class _ChainVerifier:
         return next(iter(self._read(select(AuditSeal).order_by(order).limit(1), AuditSeal.ordinal)), None)
 
     def _pages(self) -> Iterator[Sequence[AuditSeal]]:
-        statement, last = select(AuditSeal).order_by(AuditSeal.ordinal).limit(SEAL_PAGE_SIZE), 0
+        statement = select(AuditSeal).order_by(AuditSeal.ordinal).limit(SEAL_PAGE_SIZE)
+        last = 0
         while seals := self._read(statement.where(AuditSeal.ordinal > last), AuditSeal.ordinal):
             last = seals[-1].ordinal
             yield seals
@@ -202,10 +203,12 @@ class _ChainVerifier:
 
     def _check_unsealed_events(self) -> None:
         """Check the signatures of the events that are not sealed yet."""
-        statement, last = select(AuditEvent).where(AuditEvent.seal.is_(None)).order_by(AuditEvent.id), 0
+        statement = select(AuditEvent).where(AuditEvent.seal.is_(None)).order_by(AuditEvent.id)
+        last = 0
         overdue_before = clock.now() - MAX_SEAL_DELAY
         while rows := self._read(statement.where(AuditEvent.id > last).limit(EVENT_PAGE_SIZE), AuditEvent.id):
-            last, erased = rows[-1].id, self._erased_users(rows)
+            last = rows[-1].id
+            erased = self._erased_users(rows)
             self.report.unsealed += len(rows)
             for event in rows:
                 self._check_unsealed_event(event, erased)

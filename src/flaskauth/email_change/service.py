@@ -99,7 +99,8 @@ def confirm_change(auth: AuthContext, otp: str) -> User:
 
 
 def _mail_code(user: User, email: EmailAddress) -> OneTimeCode:
-    current_network, owner = client_network(), accounts.get_email_owner(email.normalized)
+    current_network = client_network()
+    owner = accounts.get_email_owner(email.normalized)
     is_decoy = owner is not None and owner.id != user.id
     is_suppressed = not mail_limits.reserve(email.normalized, current_network, is_recognised=False)
     request = CodeRequest(PURPOSE, email.normalized, current_network, expires_at=clock.now() + codes.CODE_LIFETIME)

@@ -19,7 +19,8 @@ def candidate_codes(row: OneTimeCode) -> list[str]:
     """
     codes = []
     for mac in crypto.macs_all_keys("one-time code", row.purpose, row.id, row.nonce):
-        number, code = int.from_bytes(mac, "big"), ""
+        number = int.from_bytes(mac, "big")
+        code = ""
         for _ in range(LENGTH):
             number, position = divmod(number, len(ALPHABET))
             code += ALPHABET[position]

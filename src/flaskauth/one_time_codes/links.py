@@ -137,7 +137,10 @@ def purge() -> int:
 
 
 def _later_than_all(user_id: int, now: datetime) -> datetime:
-    """Return `now`, or a later time if a server whose clock is ahead issued the newest link: their order decides."""
+    """Return `now`, or a later time if a server whose clock is ahead issued the newest link.
+
+    The order of the creation times must be the order of issue, because an older link takes precedence (ADR 17).
+    """
     newest = NEWEST_QUERY.one(user_id=user_id).created_at
     return max(now, newest + timedelta.resolution) if newest else now
 

@@ -178,13 +178,14 @@ def token_optional(view: Callable[P, T]) -> Callable[P, T]:
     @wraps(view)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
         if "Authorization" in request.headers:
-            bearer_claims()
+            bearer_claims()  # raises InvalidToken
         return view(*args, **kwargs)
 
     return _mark_guarded(allow_pending_deletion(wrapper), access="optional")
 
 
 def _find_current_user() -> User | None:
+    """Return the user of the access token, or None if it is missing, invalid, or not allowed for the requested view."""
     if "Authorization" not in request.headers:
         return None
     try:
@@ -301,7 +302,8 @@ def _pass_user(
 
     @wraps(view)
     def wrapper(*args: object, **kwargs: object) -> object:
-        user, run = find_user(), current_app.ensure_sync(view)
+        user = find_user()
+        run = current_app.ensure_sync(view)
         if not takes_position:
             return run(**{**kwargs, **_user_argument(user)})
         position = 1 if args and (is_method or isinstance(args[0], View)) else 0

@@ -34,7 +34,7 @@ def _split_list(value: object) -> object:
 
 def _parse_networks(value: object) -> object:
     if not isinstance(value, str):
-        return value
+        return value  # networks that an application passes to `Settings`
     try:
         return [ipaddress.ip_network(part.strip()) for part in value.split(",") if part.strip()]
     except ValueError:

@@ -148,13 +148,14 @@ def _parse_kid(token: str) -> str:
 
 
 def _build_claims(payload: dict[str, Any]) -> AccessTokenClaims:
-    valid_from, fresh = max(payload["iat"], payload.get("nbf", 0)), payload.get("fresh_until")
+    valid_from = max(payload["iat"], payload.get("nbf", 0))
+    fresh_until = payload.get("fresh_until")
     return AccessTokenClaims(
         user_id=_parse_id(payload["sub"]),
         session_id=_parse_id(payload["sid"]),
         valid_from=_from_timestamp(valid_from),
         expires_at=_from_timestamp(payload["exp"]),
-        fresh_until=_from_timestamp(fresh) if fresh is not None else None,
+        fresh_until=_from_timestamp(fresh_until) if fresh_until is not None else None,
     )
 
 

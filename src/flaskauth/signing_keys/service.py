@@ -80,7 +80,7 @@ def public_jwks() -> list[Mapping[str, object]]:
     Raises:
         Unavailable: no key could be loaded yet.
     """
-    active_key()
+    active_key()  # raises Unavailable and starts the creation of the first key if there is none
     return [key.public_jwk for key in keyring().all_keys()]
 
 

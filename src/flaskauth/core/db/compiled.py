@@ -113,7 +113,7 @@ class CompiledStatement(Generic[R]):
         return [self._make_row(*row) for row in rows]
 
     def rowcount(self, **values: object) -> int:
-        """Execute the statement and return the number of affected rows, which decides a race."""
+        """Execute the statement and return the number of affected rows: 0 if a concurrent request was first."""
         _, count = self._execute(values)
         return count
 

@@ -58,7 +58,8 @@ def transaction(operation: Callable[[], T], retry_window: float = RETRY_WINDOW) 
         APIError: the operation raised it; its writes are committed.
         Unavailable: the database is unavailable, or the result of the commit is unknown.
     """
-    session, deadline = _session(), time.monotonic() + retry_window
+    session = _session()
+    deadline = time.monotonic() + retry_window
     try:
         for attempt in range(1, MAX_ATTEMPTS + 1):
             try:
@@ -135,7 +136,10 @@ def after_commit(callback: Callable[[], object]) -> None:
 
 
 def execute_count(statement: Update | Delete) -> int:
-    """Execute a conditional UPDATE or DELETE and return the number of affected rows, which decides a race."""
+    """Execute a conditional UPDATE or DELETE and return the number of affected rows.
+
+    Of concurrent statements with the same condition, only one affects the row.
+    """
     result = db.session.execute(statement, execution_options={"synchronize_session": False})
     assert isinstance(result, CursorResult)
     return result.rowcount

@@ -53,11 +53,12 @@ def _select_language(accept_language: str, offered: tuple[str, ...]) -> str:
 
 
 def translate_body(body: Mapping[str, object], accept_language: str) -> tuple[Mapping[str, object], dict[str, str]]:
-    """Return a response body with translated `message` and `errors`, and the header that states the language.
+    """Return a response body with translated `message` and `errors`, and the headers to add.
 
-    Texts without translation, such as those of a host application, stay as they are.
+    Texts without translation, such as those of a host application, stay as they are, without `Content-Language`.
     """
-    language, message = select_language(accept_language, languages()), body.get("message")
+    language = select_language(accept_language, languages())
+    message = body.get("message")
     is_known = isinstance(message, str) and _template(message) in _load_catalog(language)
     headers = {"Content-Language": language} if is_known else {}
     if language == DEFAULT_LANGUAGE:
