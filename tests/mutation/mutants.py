@@ -334,11 +334,11 @@ MUTANTS = (
     Mutant(
         "rate limit reads, then writes",
         "rate_limits/service.py",
-        """    counters = _increment({key: now + rate_limit.window for key, rate_limit in limits})
+        """    counters = statements.increment({key: now + rate_limit.window for key, rate_limit in limits})
 """,
-        """    rows = statements.counters(len(keys)).all(**_numbered("key", keys))
+        """    rows = statements._counters(len(keys)).all(**statements._numbered("key", keys))
     counts = {row.key: row.count for row in rows}
-    counters = _increment({key: now + rate_limit.window for key, rate_limit in limits})
+    counters = statements.increment({key: now + rate_limit.window for key, rate_limit in limits})
     counters = {key: row._replace(count=counts.get(key, 0) + 1) for key, row in counters.items()}
 """,
         (f"{INTERLEAVING_TESTS}rate_limits.py::test_interleaved_rate_limit_hits_never_exceed_the_limit",),

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 
-from sqlalchemy import Select, bindparam, delete, select, update
+from sqlalchemy import Select, bindparam, delete, func, select, update
 from sqlalchemy.orm import aliased
 
 from flaskauth.accounts.models import EmailChange, User
 from flaskauth.core import clock
-from flaskauth.core.db.compiled import ONE_ROW, CompiledStatement
+from flaskauth.core.db.compiled import CompiledStatement
 from flaskauth.core.db.session import db, delete_batch, execute_count
 from flaskauth.core.errors import ValidationFailed
 from flaskauth.core.ids import new_id
@@ -18,29 +18,12 @@ from flaskauth.countries import service as countries
 from flaskauth.countries.models import Country
 from flaskauth.one_time_codes import links
 from flaskauth.one_time_codes import service as codes
-from flaskauth.one_time_codes.models import EmailLink
 
 
 class PublicUserRow(Protocol):
     """A row with the columns of `PUBLIC_COLUMNS`."""
 
     def _asdict(self) -> dict[str, Any]: ...
-
-
-class LoginUserRow(PublicUserRow, Protocol):
-    """A row that also has what a sign-in needs of its user."""
-
-    @property
-    def id(self) -> int: ...
-
-    @property
-    def email(self) -> str: ...
-
-    @property
-    def normalized_email(self) -> str: ...
-
-    @property
-    def locale(self) -> str: ...
 
 
 class MailRecipientRow(NamedTuple):
@@ -56,27 +39,13 @@ class EmailOwnerRow(NamedTuple):
     locale: str
 
 
-class EmailOwnersRow(NamedTuple):
-    """The user of an email address, and the user for whom a link reserves it. Both may be missing: None."""
-
-    id: int | None
-    email: str | None
-    normalized_email: str | None
-    locale: str | None
-    reserved_for_id: int | None
-    reserved_for_email: str | None
-    reserved_for_normalized_email: str | None
-    reserved_for_locale: str | None
-
-
 @dataclass(frozen=True)
 class StoredCredentials:
     """What a sign-in compares. `user_id` 0 without a password means that no user can sign in."""
 
-    user_id: int = 0
-    password_hash: str | None = None
-    has_logged_in: bool = False
-    user_row: LoginUserRow | None = None
+    user_id: int
+    password_hash: str | None
+    normalized_email: str
 
 
 CHANGE_RETENTION = timedelta(days=7)
@@ -104,37 +73,21 @@ MAIL_RECIPIENT_QUERY = CompiledStatement(
     ),
     MailRecipientRow,
 )
-_RESERVED_FOR = aliased(User)
-EMAIL_OWNERS_QUERY = CompiledStatement(
-    select(
-        *(User.id, User.email, User.normalized_email, User.locale),
-        _RESERVED_FOR.id.label("reserved_for_id"),
-        _RESERVED_FOR.email.label("reserved_for_email"),
-        _RESERVED_FOR.normalized_email.label("reserved_for_normalized_email"),
-        _RESERVED_FOR.locale.label("reserved_for_locale"),
-    )
-    .select_from(
-        ONE_ROW.outerjoin(User, User.normalized_email == bindparam("normalized_email"))
-        .outerjoin(EmailLink, links.reserves(bindparam("normalized_email"), bindparam("purpose"), bindparam("now")))
-        .outerjoin(_RESERVED_FOR, _RESERVED_FOR.id == EmailLink.user_id)
-    )
-    .limit(1),
-    EmailOwnersRow,
+_ADDRESSED = aliased(User)
+_OWNER_ID = select(_ADDRESSED.id).where(_ADDRESSED.normalized_email == bindparam("normalized_email"))
+EMAIL_OWNER_QUERY = CompiledStatement(
+    # One statement for both cases: a second one would reveal a reserved email address by its time.
+    select(User.id, User.email, User.normalized_email, User.locale).where(
+        User.id == func.coalesce(_OWNER_ID.scalar_subquery(), links.RESERVED_BY.scalar_subquery())
+    ),
+    EmailOwnerRow,
 )
 
 
 def record_login(credentials: StoredCredentials) -> bool:
     """Record a login if neither the email address nor the password has changed. Return True on success."""
-    row = credentials.user_row
-    return row is not None and (
-        RECORD_LOGIN.rowcount(
-            user_id=row.id,
-            verified_hash=credentials.password_hash,
-            normalized_email=row.normalized_email,
-            now=clock.now(),
-        )
-        == 1
-    )
+    parameters = {"verified_hash": credentials.password_hash, "normalized_email": credentials.normalized_email}
+    return RECORD_LOGIN.rowcount(user_id=credentials.user_id, **parameters, now=clock.now()) == 1
 
 
 def public_fields(row: PublicUserRow) -> dict[str, object]:
@@ -159,10 +112,9 @@ def find_by_email(normalized_email: str) -> User | None:
 
 def get_email_owner(normalized_email: str) -> EmailOwnerRow | None:
     """Return the user of an email address, or the user for whom an unused revert link reserves it."""
-    # One statement for both cases: a second one would reveal a reserved email address by its time.
-    row = EMAIL_OWNERS_QUERY.one(normalized_email=normalized_email, purpose=links.REVERT_EMAIL_CHANGE, now=clock.now())
-    fields: Any = row[:4] if row.id else row[4:]
-    return EmailOwnerRow(*fields) if fields[0] else None
+    return EMAIL_OWNER_QUERY.first(
+        normalized_email=normalized_email, purpose=links.REVERT_EMAIL_CHANGE, now=clock.now()
+    )
 
 
 def create(**fields: object) -> User:

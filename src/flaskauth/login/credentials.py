@@ -7,17 +7,15 @@ from sqlalchemy import and_, bindparam, func, select
 
 from flaskauth.accounts import service as accounts
 from flaskauth.accounts.models import User
-from flaskauth.accounts.service import StoredCredentials
 from flaskauth.core.db.compiled import ONE_ROW, CompiledStatement
 from flaskauth.core.email_addresses import EmailAddress
 from flaskauth.core.http.request import client_network
 from flaskauth.countries.models import Country
 from flaskauth.sessions import devices
-from flaskauth.sessions.devices import DeviceMatch
 
 
 class CredentialsRow(NamedTuple):
-    """The row of `CREDENTIALS_QUERY`. Without a user, `id` is None, and so are most others."""
+    """The row of `CREDENTIALS_QUERY`. If no user can sign in, the user's columns are None."""
 
     id: int
     email: str
@@ -37,6 +35,10 @@ class CredentialsRow(NamedTuple):
     device_id: int | None
     network: bool
 
+    @property
+    def is_recognised(self) -> bool:
+        return self.device_id is not None or self.network
+
 
 # For an unknown email address, the recognition of the client reads the same indexes with the user id 0.
 _CAN_LOG_IN = and_(User.normalized_email == bindparam("normalized_email"), *accounts.CAN_LOG_IN)
@@ -50,10 +52,7 @@ CREDENTIALS_QUERY = CompiledStatement(
 )
 
 
-def load_credentials(email: EmailAddress, device_token: str | None) -> tuple[StoredCredentials, DeviceMatch]:
-    """Return the credentials of an email address, empty if no user can sign in with it, and how the client matches."""
-    row = CREDENTIALS_QUERY.one(
-        normalized_email=email.normalized, **devices.match_parameters(client_network(), device_token)
-    )
-    credentials = StoredCredentials(row.id, row.password_hash, row.last_login_at is not None, row)
-    return credentials if row.id else StoredCredentials(), DeviceMatch(row.device_id, row.network)
+def load_credentials(email: EmailAddress, device_token: str | None) -> CredentialsRow:
+    """Return the user of an email address who can sign in, and how the client is recognised."""
+    parameters = devices.match_parameters(client_network(), device_token)
+    return CREDENTIALS_QUERY.one(normalized_email=email.normalized, **parameters)

@@ -13,7 +13,7 @@ from flaskauth.core.errors import TooManyRequests, Unauthorized
 from flaskauth.core.http.request import client_network, user_agent
 from flaskauth.core.passwords import hashing
 from flaskauth.login import throttling
-from flaskauth.login.credentials import load_credentials
+from flaskauth.login.credentials import CredentialsRow, load_credentials
 from flaskauth.login.throttling import AttemptResult, LoginAttempt
 from flaskauth.one_time_codes import links
 from flaskauth.sessions import devices
@@ -82,14 +82,14 @@ def sign_in(data: LoginData) -> LoginResult:
     Raises:
         InvalidCredentials, TooManyRequests, Overloaded
     """
-    credentials, device = load_credentials(data.email, data.device_token)
-    attempt = LoginAttempt(data.email.normalized, client_network(), device.device_id, is_recognised=bool(device))
+    user, email = load_credentials(data.email, data.device_token), data.email.normalized
+    attempt = LoginAttempt(email, client_network(), user.device_id, user.is_recognised)
+    credentials = StoredCredentials(user.id or 0, user.password_hash, email)
     credentials = _rehash_if_needed(check_password(attempt, credentials, data.password), data.password)
-    device_token = data.device_token if device.device_id else None
-    return complete_login(credentials, device.device_id, device_token)
+    return complete_login(credentials, user, data.device_token)
 
 
-def complete_login(credentials: StoredCredentials, device_id: int | None, device_token: str | None) -> LoginResult:
+def complete_login(credentials: StoredCredentials, user: CredentialsRow, device_token: str | None) -> LoginResult:
     """Record the login, start a session and return its tokens. Every login calls this function.
 
     It mails the user if neither the device nor the network with this user agent was seen before.
@@ -101,11 +101,11 @@ def complete_login(credentials: StoredCredentials, device_id: int | None, device
     signing_keys.active_key()  # before any write, because an error response is committed
     if not accounts.record_login(credentials):
         raise InvalidCredentials
-    user = credentials.user_row
-    assert user is not None  # `record_login` found the account
     history = sessions.history(user.id)
-    is_new = credentials.has_logged_in and not device_id and not history.has_seen_client
-    device_id, device_token = devices.upsert(user.id, device_id, device_token, has_maximum=history.has_maximum_devices)
+    is_new = user.last_login_at and not user.device_id and not history.has_seen_client
+    device_id, device_token = devices.upsert(
+        user.id, user.device_id, device_token, has_maximum=history.has_maximum_devices
+    )
     token_pair = sessions.start(user.id, device_id, has_maximum=history.has_maximum_sessions)
     audit.record("sign_in", user_id=user.id, session_id=token_pair.session_id)
     if is_new:
@@ -169,7 +169,9 @@ def check_own_password(auth: AuthContext, password: str) -> VerifiedPassword:
     """
     # The session's device is recognised, so an attacker's guesses from elsewhere cannot lock out its user.
     attempt = LoginAttempt(auth.user.normalized_email, client_network(), auth.session.device_id, is_recognised=True)
-    return check_password(attempt, StoredCredentials(auth.user.id, auth.user.password_hash), password)
+    return check_password(
+        attempt, StoredCredentials(auth.user.id, auth.user.password_hash, attempt.normalized_email), password
+    )
 
 
 def _rehash_if_needed(verified: VerifiedPassword, password: str) -> StoredCredentials:

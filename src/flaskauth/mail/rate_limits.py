@@ -34,7 +34,7 @@ def refund_network(network: str) -> None:
 
     The mail reached a user who wanted it, so a school or an office that registers does not reach the limit.
     """
-    rate_limits.refund_keys(*(key for key, _ in _network_limits(network)))
+    rate_limits.decrement([key for key, _ in _network_limits(network)])
 
 
 def _network_limits(network: str) -> list[tuple[bytes, RateLimit]]:

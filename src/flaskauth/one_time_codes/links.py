@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Select, bindparam, delete, func, select, update
+from sqlalchemy import Select, bindparam, delete, func, select, update
 
 from flaskauth.core import clock, crypto
 from flaskauth.core.context import settings
@@ -32,6 +32,19 @@ class CreatedAtRow(NamedTuple):
 NEWEST_QUERY = CompiledStatement(
     select(func.max(EmailLink.created_at).label("created_at")).where(EmailLink.user_id == bindparam("user_id")),
     CreatedAtRow,
+)
+
+
+# The user to whom an unused link of a purpose would return an email address.
+RESERVED_BY = (
+    select(EmailLink.user_id)
+    .where(
+        EmailLink.normalized_email == bindparam("normalized_email"),
+        EmailLink.purpose == bindparam("purpose"),
+        EmailLink.used_at.is_(None),
+        EmailLink.expires_at > bindparam("now"),
+    )
+    .limit(1)
 )
 
 
@@ -101,14 +114,6 @@ def ids_for_user(user_id: int) -> Select[bytes]:
 def delete_for_user(user_id: int) -> None:
     """Delete the links of a user."""
     execute_count(delete(EmailLink).where(EmailLink.user_id == user_id))
-
-
-def reserves(
-    normalized_email: ColumnElement[str], purpose: ColumnElement[str], now: ColumnElement[datetime]
-) -> ColumnElement[bool]:
-    """Return the condition for the unused links of this purpose that would return the email address to a user."""
-    is_unused = EmailLink.used_at.is_(None) & (EmailLink.expires_at > now)
-    return (EmailLink.normalized_email == normalized_email) & (EmailLink.purpose == purpose) & is_unused
 
 
 def reserved_emails(purpose: str, normalized_emails: Sequence[str]) -> frozenset[str]:

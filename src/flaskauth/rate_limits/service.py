@@ -12,9 +12,10 @@ from datetime import datetime, timedelta
 from functools import cache
 
 from limits import parse_many
+from sqlalchemy import case, null, update
 
 from flaskauth.core import clock, crypto
-from flaskauth.core.db.session import db, delete_batch
+from flaskauth.core.db.session import delete_batch, execute_count
 from flaskauth.rate_limits import statements
 from flaskauth.rate_limits.models import RateLimitCounter
 from flaskauth.rate_limits.statements import CounterRow
@@ -29,8 +30,8 @@ SHARDS = 10
 class RateLimit:
     """A number of attempts in a window that opens with the first attempt.
 
-    With `has_backoff`, it never rejects until the window ends. Instead, from the limit on, each further attempt starts
-    a lockout: 30 s, doubling to 1 h. The counter resets when a whole window has passed after the maximum lockout.
+    With `has_backoff`, only a lockout rejects attempts. From the limit on, each attempt starts one: 30 s, doubling to
+    1 h. The counter resets when a whole window has passed after the maximum lockout.
     """
 
     limit: int
@@ -45,7 +46,7 @@ class RateLimitResult:
     keys: tuple[bytes, ...]
     is_allowed: bool
     retry_at: datetime
-    lockout_ends: tuple[datetime | None, ...] = ()  # of the lockout that the attempt started, for each key
+    lockout_ends: tuple[datetime, ...] = ()  # of the lockouts that the attempt started
 
     @property
     def retry_after(self) -> float:
@@ -69,13 +70,13 @@ def hit(*limits: tuple[bytes, RateLimit]) -> RateLimitResult:
     Of several limits that reject it, the first decides until when.
     """
     now, keys = clock.now(), tuple(key for key, _ in limits)
-    counters = _increment({key: now + rate_limit.window for key, rate_limit in limits})
+    counters = statements.increment({key: now + rate_limit.window for key, rate_limit in limits})
     for key, rate_limit in limits:
         if retry_at := _rejected_until(counters[key], rate_limit, now):
-            _decrement(keys, (None,) * len(keys))
+            decrement(keys)
             return RateLimitResult(keys, is_allowed=False, retry_at=retry_at)
-    lockout_ends = tuple(_start_window_or_lockout(counters[key], rate_limit, now) for key, rate_limit in limits)
-    return RateLimitResult(keys, is_allowed=True, retry_at=now, lockout_ends=lockout_ends)
+    lockout_ends = (_start_window_or_lockout(counters[key], rate_limit, now) for key, rate_limit in limits)
+    return RateLimitResult(keys, is_allowed=True, retry_at=now, lockout_ends=tuple(filter(None, lockout_ends)))
 
 
 def refund(result: RateLimitResult, *reset_keys: bytes) -> None:
@@ -83,22 +84,24 @@ def refund(result: RateLimitResult, *reset_keys: bytes) -> None:
 
     A counter without other attempts is deleted too. In most cases, one statement does all of this.
     """
-    keys = tuple(key for key in result.keys if key not in reset_keys)
-    parameters = {**_numbered("key", keys), **_numbered("reset_key", reset_keys)}
-    deleted = statements.delete_counters(len(keys), len(reset_keys)).rowcount(**parameters)
-    if keys and deleted < len(keys) + len(reset_keys):
-        lockout_ends = dict(zip(result.keys, result.lockout_ends, strict=True))
-        _decrement(keys, tuple(lockout_ends[key] for key in keys))
+    keys = [key for key in result.keys if key not in reset_keys]
+    if statements.delete_counters(keys, reset_keys) < len(keys) + len(reset_keys):
+        decrement(keys, result.lockout_ends)
 
 
-def refund_keys(*keys: bytes) -> None:
-    """Subtract an attempt from the counts of the current windows."""
-    _decrement(keys, (None,) * len(keys))
+def decrement(keys: Sequence[bytes], lockout_ends: Sequence[datetime] = ()) -> None:
+    """Subtract an attempt from the counts of the current windows, and end lockouts with exactly these ends."""
+    is_own_lockout = RateLimitCounter.locked_until.in_(lockout_ends)
+    counted = update(RateLimitCounter).where(
+        RateLimitCounter.key.in_(keys), RateLimitCounter.resets_at > clock.now(), RateLimitCounter.count > 0
+    )
+    locked_until = case((is_own_lockout, null()), else_=RateLimitCounter.locked_until)
+    execute_count(counted.values(locked_until=locked_until, count=RateLimitCounter.count - 1))
 
 
 def reset(*keys: bytes) -> None:
     """Delete the counters of these keys."""
-    statements.delete_counters(0, len(keys)).rowcount(**_numbered("reset_key", keys))
+    statements.delete_counters((), keys)
 
 
 def hit_sharded(kind: str, rate_limit: RateLimit) -> RateLimitResult | None:
@@ -115,19 +118,6 @@ def hit_sharded(kind: str, rate_limit: RateLimit) -> RateLimitResult | None:
 def purge() -> int:
     """Delete one batch of counters whose window has ended. Return the number of deleted rows."""
     return delete_batch(RateLimitCounter.key, RateLimitCounter.resets_at <= clock.now())
-
-
-def _increment(new_windows: dict[bytes, datetime]) -> dict[bytes, CounterRow]:
-    """Add one to each counter, or insert it with the end of its window. Lock the rows, and return them as they are."""
-    keys = sorted(new_windows)
-    windows = _numbered("resets_at", [new_windows[key] for key in keys])
-    parameters = _numbered("key", keys)
-    if db.engine.dialect.insert_returning:
-        rows = statements.increment_returning(len(keys)).all(**parameters, **windows)
-    else:  # MySQL
-        statements.increment(len(keys)).rowcount(**parameters, **windows)
-        rows = statements.counters(len(keys)).all(**parameters)
-    return {row.key: row for row in rows}
 
 
 def _rejected_until(counter: CounterRow, rate_limit: RateLimit, now: datetime) -> datetime | None:
@@ -149,17 +139,6 @@ def _start_window_or_lockout(counter: CounterRow, rate_limit: RateLimit, now: da
         locked_until = now + min(MAX_LOCKOUT, FIRST_LOCKOUT * 2 ** min(excess, LOCKOUT_STEPS))
     elif not is_expired:
         return None
-    statements.STORE.rowcount(
-        stored_key=counter.key, new_count=count, new_resets_at=resets_at, new_locked_until=locked_until
-    )
+    stored = update(RateLimitCounter).where(RateLimitCounter.key == counter.key)
+    execute_count(stored.values(count=count, resets_at=resets_at, locked_until=locked_until))
     return locked_until
-
-
-def _decrement(keys: Sequence[bytes], lockout_ends: Sequence[datetime | None]) -> None:
-    """Subtract an attempt from the counts of the current windows, and end lockouts with exactly these ends."""
-    parameters = {**_numbered("key", keys), **_numbered("lockout_end", lockout_ends)}
-    statements.decrement(len(keys)).rowcount(**parameters, now=clock.now())
-
-
-def _numbered(name: str, values: Sequence[object]) -> dict[str, object]:
-    return {f"{name}_{number}": value for number, value in enumerate(values)}

@@ -1,15 +1,15 @@
-"""The statements of rate-limit counters, for a number of keys. Their parameters are numbered: `key_0`, `key_1`."""
+"""The two frequent statements of rate-limit counters, compiled once for each number of keys."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import BindParameter, ColumnElement, bindparam, case, delete, null, or_, select, update
+from sqlalchemy import BindParameter, ColumnElement, bindparam, delete, or_, select
 from sqlalchemy.dialects import mysql, sqlite
-from sqlalchemy.types import TypeEngine
 
 from flaskauth.core.db.compiled import CompiledStatement
-from flaskauth.core.db.types import UTCDateTime
+from flaskauth.core.db.session import db
 from flaskauth.rate_limits.models import RateLimitCounter
 
 
@@ -22,81 +22,68 @@ class CounterRow(NamedTuple):
     locked_until: datetime | None
 
 
-_KEY = RateLimitCounter.key
-_COLUMNS = (_KEY, RateLimitCounter.count, RateLimitCounter.resets_at, RateLimitCounter.locked_until)
-_ONE_MORE = {"count": RateLimitCounter.count + 1}
+_COLUMNS = (RateLimitCounter.key, RateLimitCounter.count, RateLimitCounter.resets_at, RateLimitCounter.locked_until)
 
-STORE = CompiledStatement(
-    update(RateLimitCounter)
-    .where(bindparam("stored_key") == _KEY)
-    .values(
-        count=bindparam("new_count"), resets_at=bindparam("new_resets_at"), locked_until=bindparam("new_locked_until")
-    )
-)
+
+def increment(new_windows: Mapping[bytes, datetime]) -> dict[bytes, CounterRow]:
+    """Add one to each counter, or insert it with the end of its window. Lock the rows, and return them as they are."""
+    keys = sorted(new_windows)
+    parameters = _numbered("key", keys)
+    windows = _numbered("resets_at", [new_windows[key] for key in keys])
+    if db.engine.dialect.insert_returning:
+        rows = _increment_returning(len(keys)).all(**parameters, **windows)
+    else:  # MySQL
+        _increment(len(keys)).rowcount(**parameters, **windows)
+        rows = _counters(len(keys)).all(**parameters)
+    return {row.key: row for row in rows}
+
+
+def delete_counters(unused: Sequence[bytes], keys: Sequence[bytes]) -> int:
+    """Delete the counters of these keys, and those that are `unused`: with at most one attempt. Return the number."""
+    return _delete(len(unused), len(keys)).rowcount(**_numbered("unused", unused), **_numbered("key", keys))
 
 
 @cache
-def increment_returning(keys: int) -> CompiledStatement[CounterRow]:
-    """Return the statement for MariaDB and SQLite that adds one to counters, or inserts them, and returns the rows."""
+def _increment_returning(keys: int) -> CompiledStatement[CounterRow]:
+    insert = sqlite.insert(RateLimitCounter).values(_new_rows(keys))
+    upsert = insert.on_conflict_do_update(index_elements=["key"], set_={"count": RateLimitCounter.count + 1})
     return CompiledStatement(
-        _mysql_increment(keys).returning(*_COLUMNS),
-        CounterRow,
-        sqlite_statement=sqlite.insert(RateLimitCounter)
-        .values(_new_rows(keys))
-        .on_conflict_do_update(index_elements=["key"], set_=_ONE_MORE)
-        .returning(*_COLUMNS),
+        _mysql_upsert(keys).returning(*_COLUMNS), CounterRow, sqlite_statement=upsert.returning(*_COLUMNS)
     )
 
 
 @cache
-def increment(keys: int) -> CompiledStatement[None]:
-    """Return the statement for MySQL, which has no RETURNING."""
-    return CompiledStatement(_mysql_increment(keys))
+def _increment(keys: int) -> CompiledStatement[None]:
+    return CompiledStatement(_mysql_upsert(keys))
 
 
 @cache
-def counters(keys: int) -> CompiledStatement[CounterRow]:
-    return CompiledStatement(select(*_COLUMNS).where(_KEY.in_(_parameters("key", keys))), CounterRow)
+def _counters(keys: int) -> CompiledStatement[CounterRow]:
+    return CompiledStatement(select(*_COLUMNS).where(RateLimitCounter.key.in_(_parameters("key", keys))), CounterRow)
 
 
 @cache
-def decrement(keys: int) -> CompiledStatement[None]:
-    own_lockout = RateLimitCounter.locked_until.in_(_parameters("lockout_end", keys, UTCDateTime()))
-    return CompiledStatement(
-        update(RateLimitCounter)
-        .where(
-            _KEY.in_(_parameters("key", keys)),
-            RateLimitCounter.resets_at > bindparam("now"),
-            RateLimitCounter.count > 0,
-        )
-        .values(
-            locked_until=case((own_lockout, null()), else_=RateLimitCounter.locked_until),
-            count=RateLimitCounter.count - 1,
-        )
+def _delete(unused: int, keys: int) -> CompiledStatement[None]:
+    all_keys = [*_parameters("unused", unused), *_parameters("key", keys)]
+    is_deleted: list[ColumnElement[bool]] = [RateLimitCounter.count <= 1] if unused else []
+    is_deleted += [RateLimitCounter.key.in_(_parameters("key", keys))] if keys else []
+    return CompiledStatement(delete(RateLimitCounter).where(RateLimitCounter.key.in_(all_keys), or_(*is_deleted)))
+
+
+def _mysql_upsert(keys: int) -> mysql.Insert:
+    return (
+        mysql.insert(RateLimitCounter).values(_new_rows(keys)).on_duplicate_key_update(count=RateLimitCounter.count + 1)
     )
-
-
-@cache
-def delete_counters(keys: int, reset_keys: int) -> CompiledStatement[None]:
-    """Return the statement that deletes counters with at most one attempt, and the `reset_keys` in any case."""
-    parameters, reset_parameters = _parameters("key", keys), _parameters("reset_key", reset_keys)
-    is_deleted: list[ColumnElement[bool]] = [_KEY.in_(reset_parameters)] if reset_keys else []
-    is_deleted += [RateLimitCounter.count <= 1] if keys else []
-    return CompiledStatement(
-        delete(RateLimitCounter).where(_KEY.in_([*parameters, *reset_parameters]), or_(*is_deleted))
-    )
-
-
-def _mysql_increment(keys: int) -> mysql.Insert:
-    return mysql.insert(RateLimitCounter).values(_new_rows(keys)).on_duplicate_key_update(_ONE_MORE)
 
 
 def _new_rows(keys: int) -> list[dict[str, object]]:
-    return [
-        {"key": key, "count": 1, "resets_at": resets_at}
-        for key, resets_at in zip(_parameters("key", keys), _parameters("resets_at", keys), strict=True)
-    ]
+    windows = zip(_parameters("key", keys), _parameters("resets_at", keys), strict=True)
+    return [{"key": key, "count": 1, "resets_at": resets_at} for key, resets_at in windows]
 
 
-def _parameters(name: str, count: int, column_type: TypeEngine[Any] | None = None) -> list[BindParameter[Any]]:
-    return [bindparam(f"{name}_{number}", type_=column_type) for number in range(count)]
+def _parameters(name: str, count: int) -> list[BindParameter[bytes]]:
+    return [bindparam(f"{name}_{number}") for number in range(count)]
+
+
+def _numbered(name: str, values: Sequence[object]) -> dict[str, object]:
+    return {f"{name}_{number}": value for number, value in enumerate(values)}
