@@ -339,6 +339,10 @@ TIMES = (
             ("server.thread_pool.MAX_QUEUED",),
         ),
         Row(
+            *("Requests waiting for a batch", "{}, of each kind", "process", PROCESS, "503 `overloaded`"),
+            ("core.jobs.batches.MAX_QUEUED",),
+        ),
+        Row(
             *("Data exports being sent", "{} concurrent", "process", PROCESS, "the next exports wait"),
             ("server.request_buffer.EXPORT_THREADS",),
         ),

@@ -26,7 +26,6 @@ from flaskauth.core.errors import APIError
 from flaskauth.core.http import app as http_app
 from flaskauth.core.http import cors, request_limits
 from flaskauth.core.http.app import AuthFlask
-from flaskauth.core.http.fast_path import FastPathMiddleware
 from flaskauth.core.jobs import background
 from flaskauth.core.jobs.background import PeriodicJob
 from flaskauth.core.observability import log
@@ -72,10 +71,6 @@ BLUEPRINTS = (
     metrics.bp,
     mail_routes.bp,
 )
-FAST_PATH_VIEWS = {
-    ("GET", "/users/profile"): profile_routes.profile_fast_path,
-    ("POST", "/auth/refresh"): session_routes.refresh_fast_path,
-}
 PURGE_FUNCTIONS: tuple[Callable[[], int], ...] = (
     pending.purge,
     codes.purge,
@@ -120,7 +115,6 @@ def create_app(settings: Settings | None = None) -> AuthFlask:
     flask_commands.init_app(app)
     for warning in settings.warnings():
         logger.warning("configuration_warning", detail=warning)
-    app.wsgi_app = FastPathMiddleware(app, FAST_PATH_VIEWS)  # type: ignore[method-assign]
     initialize(app, settings)
     return app
 

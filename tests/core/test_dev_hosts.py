@@ -10,7 +10,8 @@ from tests.conftest import MakeApp
 from tests.docs.code_blocks import block
 from tests.support.inspect import error_of
 from tests.support.log_capture import LogCapture
-from tests.support.users import UserFactory, bearer
+from tests.support.rsgi import profile_request, rsgi_client
+from tests.support.users import UserFactory
 
 from flaskauth.settings import Settings
 
@@ -44,9 +45,10 @@ def test_client_outside_dev_hosts_gets_403_naming_them(dev_app: Flask, peer: str
 
 def test_dev_host_uses_the_fast_path_like_loopback(dev_app: Flask) -> None:
     token = UserFactory(dev_app).create_verified().login_ok()["token"]
-    for _ in range(2):
-        assert status(dev_app, "/users/profile", PHONE, **bearer(token)) == 200
-        assert status(dev_app, "/users/profile", OUTSIDER, **bearer(token)) == 403
+    with rsgi_client(dev_app) as rsgi:
+        responses = [rsgi.send(profile_request(token, client=f"{peer}:1")) for peer in (PHONE, OUTSIDER)]
+
+    assert [(response.status, response.is_by_flask) for response in responses] == [(200, False), (403, True)]
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def _respond(environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:
 def create_request_buffer() -> RequestBuffer:
     log.configure()
     settings = Settings.load({"CORS_ORIGINS": "https://app.example.com"}, Path("no.env"))
-    return RequestBuffer(application, 1, 1, partial(default_headers, settings), on_error=print_code)
+    return RequestBuffer(application, (1, 1), partial(default_headers, settings), on_error=print_code)
 
 
 def print_code(code: str) -> None:

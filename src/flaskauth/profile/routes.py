@@ -1,14 +1,14 @@
 """The routes of the current user's profile, activity and data export."""
 
-from collections.abc import Mapping
-from typing import cast
+from collections.abc import Sequence
 
 from flask import Response
 from marshmallow import RAISE
 
 from flaskauth.accounts.models import User
 from flaskauth.accounts.service import public_fields
-from flaskauth.core.http.request import Blueprint, Environ, stream_with_app_context
+from flaskauth.core.errors import APIError
+from flaskauth.core.http.request import BatchResult, Blueprint, Environ, stream_with_app_context
 from flaskauth.core.http.request_limits import rate_limit
 from flaskauth.profile import export, service
 from flaskauth.profile.export_schemas import AccountExportResponse
@@ -19,10 +19,9 @@ from flaskauth.sessions.decorators import (
     allow_pending_deletion,
     auth_required,
     auth_required_readonly,
-    bearer_token,
     current_auth,
     fresh_auth_required,
-    load_public_user,
+    load_public_users,
 )
 
 PROFILE_SCHEMA = ProfileResponse()
@@ -42,12 +41,12 @@ def get_profile(user: SessionUserRow) -> dict[str, object]:
     return {"user": public_fields(user)}
 
 
-def profile_fast_path(environ: Environ) -> Mapping[str, object] | None:
-    """Return the response body of `get_profile`, or None if the request has a body and takes the normal path."""
-    if environ.get("CONTENT_LENGTH"):
-        return None
-    user = public_fields(load_public_user(bearer_token(environ)))
-    return cast("dict[str, object]", PROFILE_SCHEMA.dump({"user": user}))
+def get_profiles(environs: Sequence[Environ]) -> list[BatchResult]:
+    """Return the result of `get_profile` for each request of the fast path."""
+    return [
+        row if isinstance(row, APIError) else PROFILE_SCHEMA.dump({"user": public_fields(row)})
+        for row in load_public_users(environs)
+    ]
 
 
 @bp.post("/edit")

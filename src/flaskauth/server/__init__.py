@@ -1,1 +1,1 @@
-"""The production server: granian, request buffering, thread pools."""
+"""The production server: granian, request buffering, thread pools and the fast path."""

@@ -5,11 +5,12 @@ event loop receives the body here, with a timeout, and passes a complete request
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from io import BytesIO
 from tempfile import SpooledTemporaryFile
 from typing import IO
+from wsgiref.types import WSGIEnvironment
 
 import orjson
 from granian.rsgi import Headers as RequestHeaders  # type: ignore[attr-defined]
@@ -19,6 +20,7 @@ from flaskauth.core.errors import APIError, BadRequest, InternalError, Overloade
 from flaskauth.core.ids import new_secret_id
 from flaskauth.core.observability.log import get_logger
 from flaskauth.core.translations import translate_body
+from flaskauth.server.fast_path import Response
 from flaskauth.server.thread_pool import WorkerThreads
 from flaskauth.server.wsgi_adapter import (
     Application,
@@ -83,47 +85,45 @@ class RequestBuffer:
     """An RSGI application that buffers requests for a WSGI application.
 
     Args:
-        reader_threads: threads for safe methods, so that reads do not wait behind a burst of sign-ins.
-        writer_threads: threads for all other methods.
+        threads: the number of threads for safe methods, so that reads do not wait behind a burst of sign-ins, and of
+            those for all other methods.
         headers: called with the Origin of a request; returns the headers of an error response that is sent without the
             application.
         on_error: called with the code of each such error.
         is_draining: returns True during shutdown; responses then close the connection (RFC 9112 section 9.6).
+        fast_path: returns the response to a request, or None to pass it to the application in a thread.
     """
 
     def __init__(
         self,
         app: Application,
-        reader_threads: int,
-        writer_threads: int,
+        threads: tuple[int, int],
         headers: Callable[[str], Headers],
         on_error: Callable[[str], object] | None = None,
         is_draining: Callable[[], bool] = bool,
+        fast_path: Callable[[WSGIEnvironment], Awaitable[Response | None]] | None = None,
     ) -> None:
         self.app = app
         self._on_error = on_error or _do_nothing
-        self._is_draining = is_draining
+        self._is_draining, self._fast_path = is_draining, fast_path
         self._slow_readers = {path: WorkerThreads(threads, "slow-reader") for path, threads in SLOW_READS.items()}
-        self._readers, self._writers = WorkerThreads(reader_threads, "reader"), WorkerThreads(writer_threads, "writer")
+        self._readers, self._writers = WorkerThreads(threads[0], "reader"), WorkerThreads(threads[1], "writer")
         self._headers = headers
         self._upload_slots = asyncio.Semaphore(MAX_CONCURRENT_UPLOADS)
         self._delayed_responses = DelayedResponses(OVERLOAD_DELAY, MAX_DELAYED_RESPONSES)
 
     async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
         """Handle a request."""
-        threads = self._select_threads(scope)
         headers = scope.headers
         content_length = None if "transfer-encoding" in headers else headers.get("content-length", "0")
         try:
             if content_length == "0":
-                await threads.run(self._respond, scope, protocol, BytesIO())
+                await self._handle(scope, protocol, BytesIO())
             elif content_length and int(content_length) <= MAX_SMALL_BODY:
-                await threads.run(
-                    self._respond, scope, protocol, await _receive_small_body(protocol, int(content_length))
-                )
+                await self._handle(scope, protocol, await _receive_small_body(protocol, int(content_length)))
             else:
                 async with self._receive_body(headers, protocol) as body:
-                    await threads.run(self._respond, scope, protocol, body)
+                    await self._handle(scope, protocol, body)
         except LoadShed as load_shed:
             await self._delayed_responses.wait()
             protocol.response_bytes(*load_shed.response)
@@ -132,6 +132,15 @@ class RequestBuffer:
         except Exception as error:
             log.error("unhandled_exception", exc_info=error)
             self._send_error(scope, protocol, InternalError())
+
+    async def _handle(self, scope: Scope, protocol: HTTPProtocol, body: "IO[bytes] | FailedBody") -> None:
+        environ = build_environ(scope, body)
+        response = await self._fast_path(environ) if self._fast_path else None
+        if response is None:
+            await self._select_threads(scope).run(self._respond, environ, protocol)
+            return
+        status, headers, content = response
+        protocol.response_bytes(status, [*headers, *CLOSE_HEADERS] if self._is_draining() else headers, content)
 
     def _select_threads(self, scope: Scope) -> WorkerThreads:
         if scope.method not in SAFE_METHODS:
@@ -213,7 +222,7 @@ class RequestBuffer:
         finally:
             self._upload_slots.release()
 
-    def _respond(self, scope: Scope, protocol: HTTPProtocol, body: "IO[bytes] | FailedBody") -> None:
+    def _respond(self, environ: WSGIEnvironment, protocol: HTTPProtocol) -> None:
         """Call the application and send its response. This runs in a thread.
 
         Raises:
@@ -221,9 +230,7 @@ class RequestBuffer:
         """
         starts: list[ResponseStart] = []
         close_headers = CLOSE_HEADERS if self._is_draining() else ()
-        chunks = self.app(
-            build_environ(scope, body), lambda status, headers, *_: starts.append((int(status[:3]), headers))
-        )
+        chunks = self.app(environ, lambda status, headers, *_: starts.append((int(status[:3]), headers)))
         try:
             if starts and _is_load_shed(*starts[-1]):
                 status, headers = starts[-1]

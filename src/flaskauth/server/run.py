@@ -26,6 +26,7 @@ from flaskauth.core.http.app import AuthFlask, default_headers
 from flaskauth.core.jobs import background
 from flaskauth.core.observability import metrics as core_metrics
 from flaskauth.core.observability.log import get_logger
+from flaskauth.server.fast_path import FastPath
 from flaskauth.server.request_buffer import RequestBuffer
 from flaskauth.sessions.device_names import device_name
 from flaskauth.settings import Settings, is_loopback
@@ -196,11 +197,11 @@ def application() -> _WorkerApplication:
     on_error = app_metrics.count_error if app_metrics else None
     return _WorkerApplication(
         app,
-        READER_THREADS,
-        writer_threads,
+        (READER_THREADS, writer_threads),
         partial(default_headers, settings),
         on_error,
         lambda: shutdown.is_draining(app),
+        FastPath(app).respond,
     )
 
 

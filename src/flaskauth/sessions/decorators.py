@@ -5,7 +5,7 @@ function, a method, the view function of a class (`decorators = [auth_required]`
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, wraps
@@ -13,7 +13,7 @@ from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar, cast, overl
 
 from flask import current_app, request
 from flask.views import MethodView, View
-from sqlalchemy import bindparam, select
+from sqlalchemy import select
 from sqlalchemy.orm import joinedload
 from sqlalchemy.sql.base import ExecutableOption
 from werkzeug.local import LocalProxy
@@ -21,9 +21,9 @@ from werkzeug.local import LocalProxy
 from flaskauth.accounts import service as accounts
 from flaskauth.accounts.models import User
 from flaskauth.core import context
-from flaskauth.core.db.compiled import CompiledStatement
+from flaskauth.core.db.compiled import CompiledStatement, numbered, numbered_values
 from flaskauth.core.db.session import db, transaction, transaction_cache
-from flaskauth.core.errors import Forbidden, Unauthorized
+from flaskauth.core.errors import APIError, Forbidden, Unauthorized
 from flaskauth.core.http.request import Environ, RouteView, raises
 from flaskauth.countries.models import Country
 from flaskauth.sessions.models import Session, is_active
@@ -60,8 +60,9 @@ class AccountPendingDeletion(Forbidden):
 
 
 class SessionUserRow(NamedTuple):
-    """The row of `SESSION_QUERY`: the state of the session and the user's `accounts.PUBLIC_COLUMNS`."""
+    """A session and its state, and the user's `accounts.PUBLIC_COLUMNS`."""
 
+    session_id: int
     revoked_at: datetime | None
     idle_expires_at: datetime
     expires_at: datetime
@@ -79,18 +80,21 @@ class SessionUserRow(NamedTuple):
     country_code: str | None
 
 
-# Read on each request: the user, whether the session is active, and the public fields of the user.
-SESSION_QUERY = CompiledStatement(
-    select(
-        *(Session.revoked_at, Session.idle_expires_at, Session.expires_at, User.deletion_due_at),
-        *accounts.PUBLIC_COLUMNS,
+@cache
+def session_query(size: int) -> CompiledStatement[SessionUserRow]:
+    """Return the query that is executed on each request: whether sessions are active, and the users' public fields."""
+    return CompiledStatement(
+        select(
+            Session.id.label("session_id"),
+            *(Session.revoked_at, Session.idle_expires_at, Session.expires_at, User.deletion_due_at),
+            *accounts.PUBLIC_COLUMNS,
+        )
+        .join(User, User.id == Session.user_id)
+        .outerjoin(Country, accounts.COUNTRY_JOIN)
+        .where(Session.id.in_(numbered("session_id", size))),
+        SessionUserRow,
+        autocommit=True,
     )
-    .join(User, User.id == Session.user_id)
-    .outerjoin(Country, accounts.COUNTRY_JOIN)
-    .where(Session.id == bindparam("session_id")),
-    SessionUserRow,
-    autocommit=True,
-)
 
 
 @dataclass(frozen=True)
@@ -119,23 +123,45 @@ def auth_required_readonly(view: Callable[Concatenate[SessionUserRow, P], T]) ->
 
     @wraps(view)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
-        row = load_public_user(bearer_token(request.environ))
+        [row] = load_public_users([request.environ])
+        if isinstance(row, APIError):
+            raise row
         _reject_pending_deletion(view, row.deletion_due_at)
         return view(row, *args, **kwargs)
 
     return _mark_guarded(wrapper)
 
 
-def load_public_user(token: str) -> SessionUserRow:
-    """Return the public fields of the user of an access token, in one query.
+def load_public_users(environs: Sequence[Environ]) -> list[SessionUserRow | APIError]:
+    """Return the public fields of the user of each request, in one query.
 
-    Raises:
-        InvalidToken: the token is invalid, or its session has ended.
+    The result is an error if the access token is missing or invalid, or if its session has ended.
     """
-    claims = access_tokens.decode(token)
-    row = SESSION_QUERY.first(session_id=claims.session_id)
+    all_claims = [_claims_or_error(environ) for environ in environs]
+    rows = _load_rows([claims.session_id for claims in all_claims if isinstance(claims, AccessTokenClaims)])
+    return [
+        _active_row(rows.get(claims.session_id), claims) if isinstance(claims, AccessTokenClaims) else claims
+        for claims in all_claims
+    ]
+
+
+def _load_rows(session_ids: Sequence[int]) -> dict[int, SessionUserRow]:
+    if not session_ids:
+        return {}
+    ids = numbered_values("session_id", session_ids)
+    return {row.session_id: row for row in session_query(len(ids)).all(**ids)}
+
+
+def _claims_or_error(environ: Environ) -> AccessTokenClaims | APIError:
+    try:
+        return access_tokens.decode(bearer_token(environ))
+    except APIError as error:
+        return error
+
+
+def _active_row(row: SessionUserRow | None, claims: AccessTokenClaims) -> SessionUserRow | APIError:
     if row is None or row.id != claims.user_id or not is_active(row.revoked_at, row.idle_expires_at, row.expires_at):
-        raise InvalidToken
+        return InvalidToken()
     return row
 
 

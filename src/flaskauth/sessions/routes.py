@@ -1,15 +1,24 @@
 """/auth/refresh, /auth/logout, /auth/sessions."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 from flask import request
 
 from flaskauth.accounts.models import User
-from flaskauth.core.errors import NotFound
-from flaskauth.core.http.fast_path import build_field_reader
-from flaskauth.core.http.request import Blueprint, Environ, public, raises, request_time
+from flaskauth.core import clock
+from flaskauth.core.errors import APIError, NotFound
+from flaskauth.core.http import json_body
+from flaskauth.core.http.request import (
+    REQUEST_TIME,
+    BatchResult,
+    Blueprint,
+    Environ,
+    public,
+    raises,
+    request_time,
+)
 from flaskauth.core.http.request_limits import count_request, rate_limit
-from flaskauth.sessions import service
+from flaskauth.sessions import refresh_tokens, service
 from flaskauth.sessions.decorators import (
     TokenRequired,
     auth_required,
@@ -21,11 +30,13 @@ from flaskauth.sessions.decorators import (
 )
 from flaskauth.sessions.device_names import device_name
 from flaskauth.sessions.models import Session
+from flaskauth.sessions.refresh_tokens import ParsedRefreshToken
 from flaskauth.sessions.schemas import LogoutRequest, LogoutResponse, RefreshRequest, RefreshResponse, SessionsResponse
 from flaskauth.sessions.service import InvalidRefreshToken, TokenPair
 
 REFRESH_SCHEMA = RefreshResponse()
-_refresh_token = build_field_reader("refresh_token")
+PLAIN_CONTENT_TYPES = {"application/json", "application/json;charset=utf-8"}
+MAX_PLAIN_BODY = 1024  # bytes
 
 bp = Blueprint("sessions", __name__, tag="Sessions", url_prefix="/auth")
 
@@ -44,14 +55,43 @@ def refresh_token(form: dict[str, str]) -> TokenPair:
     return service.refresh(form["refresh_token"], request_time(request.environ))
 
 
-def refresh_fast_path(environ: Environ) -> Mapping[str, object] | None:
-    """Return the response body of `refresh_token` for the first use of a token, or None to take the normal path."""
-    token = _refresh_token(environ)
-    if token is None:
+def refresh_in_batch(environs: Sequence[Environ]) -> list[BatchResult]:
+    """Return the result of `refresh_token` for each request of the fast path; None for all but first uses of a token.
+
+    Two requests of one session are never rotated together: `refresh` decides about the second one, at its own time.
+    """
+    now = clock.now()
+    results: list[BatchResult] = [None] * len(environs)
+    tokens: dict[int, tuple[int, ParsedRefreshToken]] = {}
+    for position, environ in enumerate(environs):
+        token = _parse_plain_body(environ)
+        if token is None or token.session_id in tokens:
+            continue
+        try:
+            count_request(refresh_token, environ)
+        except APIError as error:
+            results[position] = error
+            continue
+        environ[REQUEST_TIME] = now  # `refresh` recognises a rotation of this batch by it
+        tokens[token.session_id] = position, token
+    pairs = service.rotate([token for _, token in tokens.values()], now)
+    for (position, _), pair in zip(tokens.values(), pairs, strict=True):
+        results[position] = REFRESH_SCHEMA.dump(pair) if isinstance(pair, TokenPair) else pair
+    return results
+
+
+def _parse_plain_body(environ: Environ) -> ParsedRefreshToken | None:
+    """Return the token of a body with this single field, or None for all others. The body can be read again."""
+    if environ.get("CONTENT_TYPE", "").lower().replace(" ", "") not in PLAIN_CONTENT_TYPES:
         return None
-    count_request(refresh_token, environ)
-    token_pair = service.rotate(token, request_time(environ))
-    return REFRESH_SCHEMA.dump(token_pair) if token_pair else None
+    try:
+        body = environ["wsgi.input"].read(MAX_PLAIN_BODY + 1)
+        environ["wsgi.input"].seek(0)
+        fields = json_body.parse_json(body) if len(body) <= MAX_PLAIN_BODY else None
+    except APIError:  # Flask reads it again, and raises the error after counting the request
+        return None
+    token = fields.get("refresh_token") if isinstance(fields, dict) and len(fields) == 1 else None
+    return refresh_tokens.parse(token) if isinstance(token, str) else None
 
 
 @bp.post("/logout")

@@ -3,15 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, exists, or_, select, update
+from sqlalchemy import and_, bindparam, exists, or_, select, update
 
 from flaskauth import audit, mail
 from flaskauth.accounts.models import User
 from flaskauth.core import clock, crypto
 from flaskauth.core.context import settings
-from flaskauth.core.db.compiled import CompiledStatement, IdRow, insert_row
+from flaskauth.core.db.compiled import CompiledStatement, IdRow, insert_row, numbered, numbered_values
 from flaskauth.core.db.session import db, delete_batch, execute_count
 from flaskauth.core.errors import NotFound, Unauthorized
 from flaskauth.core.http.request import client_ip, client_network, user_agent
@@ -20,7 +21,7 @@ from flaskauth.rate_limits import service as rate_limits
 from flaskauth.rate_limits.service import RateLimit
 from flaskauth.sessions import devices, refresh_tokens
 from flaskauth.sessions.device_names import device_name
-from flaskauth.sessions.models import Device, Session
+from flaskauth.sessions.models import Device, Session, is_active
 from flaskauth.sessions.refresh_tokens import ParsedRefreshToken
 from flaskauth.signing_keys import access_tokens
 from flaskauth.signing_keys import service as signing_keys
@@ -40,6 +41,11 @@ class SessionRow(NamedTuple):
     created_at: datetime
     idle_expires_at: datetime
     expires_at: datetime
+    revoked_at: datetime | None
+
+    def is_current(self, generation: int) -> bool:
+        """Return True if this generation may be used, as far as the row shows. The UPDATE decides."""
+        return self.generation == generation and is_active(self.revoked_at, self.idle_expires_at, self.expires_at)
 
 
 class HistoryRow(NamedTuple):
@@ -50,22 +56,6 @@ class HistoryRow(NamedTuple):
     has_maximum_sessions: bool
 
 
-SESSION_QUERY = CompiledStatement(
-    select(
-        *(Session.id, Session.user_id, Session.nonce, Session.generation),
-        *(Session.created_at, Session.idle_expires_at, Session.expires_at),
-    ).where(Session.id == bindparam("session_id")),
-    SessionRow,
-    autocommit=True,
-)
-_CURRENT_GENERATION = update(Session).where(
-    Session.id == bindparam("session_id"),
-    Session.generation == bindparam("current_generation"),
-    Session.revoked_at.is_(None),
-    Session.idle_expires_at > bindparam("now"),
-    Session.expires_at > bindparam("now"),
-)
-_USE_VALUES: dict[str, Any] = {"last_used_at": bindparam("now"), "idle_expires_at": bindparam("idle_expiry")}
 _ACTIVE_SESSIONS = select(Session.id).where(
     Session.user_id == bindparam("user_id"),
     Session.revoked_at.is_(None),
@@ -89,11 +79,30 @@ HISTORY_QUERY = CompiledStatement(
     ),
     HistoryRow,
 )
-EXTEND = CompiledStatement(_CURRENT_GENERATION.values(_USE_VALUES), autocommit=True)
-ROTATE = CompiledStatement(
-    _CURRENT_GENERATION.values({**_USE_VALUES, "generation": Session.generation + 1, "rotated_at": bindparam("now")}),
-    autocommit=True,
-)
+
+
+@cache
+def sessions_query(size: int) -> CompiledStatement[SessionRow]:
+    """Return the query of several sessions."""
+    columns = [getattr(Session, name) for name in SessionRow._fields]
+    query = select(*columns).where(Session.id.in_(numbered("session_id", size)))
+    return CompiledStatement(query, SessionRow, autocommit=True)
+
+
+@cache
+def rotation(size: int, *, advances_generation: bool) -> CompiledStatement[None]:
+    """Return the conditional UPDATE that uses the current generations of several sessions."""
+    keys = zip(numbered("session_id", size), numbered("current_generation", size), strict=True)
+    current = update(Session).where(
+        or_(*[and_(Session.id == session_id, Session.generation == generation) for session_id, generation in keys]),
+        Session.revoked_at.is_(None),
+        Session.idle_expires_at > bindparam("now"),
+        Session.expires_at > bindparam("now"),
+    )
+    values: dict[str, Any] = {"last_used_at": bindparam("now"), "idle_expires_at": bindparam("idle_expiry")}
+    if advances_generation:
+        values |= {"generation": Session.generation + 1, "rotated_at": bindparam("now")}
+    return CompiledStatement(current.values(values), autocommit=True)
 
 
 class InvalidRefreshToken(Unauthorized):
@@ -156,24 +165,42 @@ def refresh(token: str, request_time: datetime) -> TokenPair:
         InvalidRefreshToken
         Unavailable: there is no signing key yet.
     """
-    return rotate(token, request_time) or _replay(token, request_time)
+    parsed = refresh_tokens.parse(token)
+    if parsed is None:
+        raise InvalidRefreshToken
+    [result] = rotate([parsed], request_time)
+    if isinstance(result, InvalidRefreshToken):
+        raise result
+    return result or _replay(parsed, request_time)
 
 
-def rotate(token: str, request_time: datetime) -> TokenPair | None:
-    """Return the next tokens for the first use of a refresh token, or None if it was used or its session has ended.
+def rotate(
+    tokens: Sequence[ParsedRefreshToken], request_time: datetime
+) -> list[TokenPair | InvalidRefreshToken | None]:
+    """Return the next tokens for the first use of each refresh token. The tokens belong to different sessions.
+
+    One conditional UPDATE advances all generations. The result is an error for a forged token, and None if the token
+    was used before or its session has ended. It is None for all if the UPDATE changed fewer rows than expected:
+    `refresh` then recognises the tokens that were rotated by `request_time`.
 
     Raises:
-        InvalidRefreshToken: the token is malformed or forged.
         Unavailable: there is no signing key yet.
     """
-    parsed = refresh_tokens.parse(token)
-    row = SESSION_QUERY.first(session_id=parsed.session_id) if parsed else None
-    if not parsed or not row or not parsed.has_valid_mac(row.nonce):
-        raise InvalidRefreshToken
-    signing_keys.active_key()  # before the rotation, which would consume the token without a response
-    generation, idle_expires_at = parsed.generation + settings().refresh_token_rotation, _idle_expiry(request_time)
-    is_first = _advance_generation(parsed, request_time, idle_expires_at)
-    return _build_tokens(row._replace(generation=generation, idle_expires_at=idle_expires_at)) if is_first else None
+    rows = _load_sessions(tokens)
+    authentic = {token for token in tokens if _is_authentic(token, rows.get(token.session_id))}
+    current = [token for token in authentic if rows[token.session_id].is_current(token.generation)]
+    if current:
+        signing_keys.active_key()  # before the rotation, which would consume the tokens without a response
+    idle_expires_at = _idle_expiry(request_time)
+    rotated = set(current) if current and _advance_generations(current, request_time, idle_expires_at) else set()
+
+    def result(token: ParsedRefreshToken) -> TokenPair | InvalidRefreshToken | None:
+        if token not in rotated:
+            return None if token in authentic else InvalidRefreshToken()
+        generation = token.generation + settings().refresh_token_rotation
+        return _build_tokens(rows[token.session_id]._replace(generation=generation, idle_expires_at=idle_expires_at))
+
+    return [result(token) for token in tokens]
 
 
 def revoke(session_id: int) -> bool:
@@ -252,22 +279,33 @@ def purge() -> int:
     return delete_batch(Session.id, or_(Session.revoked_at < cutoff, Session.expires_at < cutoff))
 
 
-def _advance_generation(parsed: ParsedRefreshToken, now: datetime, idle_expires_at: datetime) -> bool:
-    """Advance the generation by one conditional UPDATE. Return True for the first of concurrent requests.
+def _load_sessions(tokens: Sequence[ParsedRefreshToken]) -> dict[int, SessionRow]:
+    if not tokens:
+        return {}
+    ids = numbered_values("session_id", [token.session_id for token in tokens])
+    return {row.id: row for row in sessions_query(len(ids)).all(**ids)}
 
-    It autocommits, because the request writes nothing else. After a lost response, the client gets the same successor.
+
+def _is_authentic(token: ParsedRefreshToken, row: SessionRow | None) -> bool:
+    return row is not None and token.has_valid_mac(row.nonce)
+
+
+def _advance_generations(tokens: Sequence[ParsedRefreshToken], now: datetime, idle_expires_at: datetime) -> bool:
+    """Advance the generations by one conditional UPDATE. Return True if it changed all sessions.
+
+    It autocommits, because the requests write nothing else. After a lost response, the client gets the same successor.
     """
-    statement = ROTATE if settings().refresh_token_rotation else EXTEND
-    parameters = {"session_id": parsed.session_id, "current_generation": parsed.generation}
-    return statement.rowcount(**parameters, now=now, idle_expiry=idle_expires_at) == 1
+    ids = numbered_values("session_id", [token.session_id for token in tokens])
+    generations = numbered_values("current_generation", [token.generation for token in tokens])
+    statement = rotation(len(ids), advances_generation=settings().refresh_token_rotation)
+    return statement.rowcount(**ids, **generations, now=now, idle_expiry=idle_expires_at) == len(tokens)
 
 
-def _replay(token: str, request_time: datetime) -> TokenPair:
+def _replay(parsed: ParsedRefreshToken, request_time: datetime) -> TokenPair:
     """Return the same successor for the previous generation, or revoke the session."""
-    parsed = refresh_tokens.parse(token)
     # This is the first read of the transaction, so it returns the current row.
-    session = db.session.get(Session, parsed.session_id) if parsed else None
-    if not parsed or session is None or not session.is_active or not settings().refresh_token_rotation:
+    session = db.session.get(Session, parsed.session_id)
+    if session is None or not session.is_active or not settings().refresh_token_rotation:
         raise InvalidRefreshToken
     is_previous = parsed.generation == session.generation - 1
     if is_previous and (_is_in_reuse_interval(session, request_time) or _accept_late_replay(session)):

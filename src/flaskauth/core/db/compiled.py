@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
-from typing import Generic, NamedTuple, NoReturn, TypeVar, overload
+from typing import Any, Generic, NamedTuple, NoReturn, TypeVar, overload
 
 from sqlalchemy import (
+    BindParameter,
     ColumnElement,
     Connection,
     Dialect,
@@ -19,6 +20,7 @@ from sqlalchemy import (
     PoolProxiedConnection,
     Select,
     Table,
+    bindparam,
     insert,
     literal_column,
     select,
@@ -181,6 +183,20 @@ class _DriverStatement:
 
     def convert_rows(self, rows: Iterable[Sequence[object]]) -> list[list[object]]:
         return [[convert(value) for convert, value in zip(self.column_converters, row, strict=True)] for row in rows]
+
+
+def numbered(name: str, size: int) -> list[BindParameter[Any]]:
+    """Return the parameters of a list of this size."""
+    return [bindparam(f"{name}_{number}") for number in range(size)]
+
+
+def numbered_values(name: str, values: Sequence[object]) -> dict[str, object]:
+    """Return the values of `numbered` parameters, of which the last one is repeated up to a power of two.
+
+    A statement for a list is thus compiled for few sizes.
+    """
+    padding = [values[-1]] * ((1 << (len(values) - 1).bit_length()) - len(values))
+    return {f"{name}_{number}": value for number, value in enumerate([*values, *padding])}
 
 
 def has_cursor_listeners(engine: Engine) -> bool:

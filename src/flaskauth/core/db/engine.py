@@ -21,6 +21,7 @@ from flaskauth.settings import Settings
 CONNECT_TIMEOUT = 2  # seconds
 READ_TIMEOUT = 5  # seconds
 LOCK_WAIT_TIMEOUT = 3  # seconds
+AUTOCOMMIT_LOCK_WAIT_TIMEOUT = 1  # seconds; the other requests of a batch wait too
 PING_AFTER_IDLE = 1.0  # seconds; a connection that was idle for longer is pinged at checkout
 MAX_OVERFLOW = 4  # connections of each process in addition to its pool
 NODE_NOT_READY = 1047  # a node of a Galera cluster that is not part of the majority
@@ -66,7 +67,7 @@ class MySQLConnectArgs(TypedDict):
     init_command: str
 
 
-def options(settings: Settings) -> dict[str, object]:
+def options(settings: Settings, lock_wait_timeout: int = LOCK_WAIT_TIMEOUT) -> dict[str, object]:
     """Return the engine options for these settings."""
     url = settings.database_url
     common: dict[str, object] = {
@@ -85,7 +86,7 @@ def options(settings: Settings) -> dict[str, object]:
         "max_overflow": MAX_OVERFLOW,
         "pool_recycle": 280,
         "pool_reset_on_return": None,  # transactions end explicitly; another ROLLBACK would cost a round trip
-        "connect_args": {"connect_timeout": CONNECT_TIMEOUT, **mysql_connect_args()},
+        "connect_args": {"connect_timeout": CONNECT_TIMEOUT, **mysql_connect_args(lock_wait_timeout=lock_wait_timeout)},
     }
 
 
@@ -97,7 +98,8 @@ def max_connections(settings: Settings) -> int:
 def autocommit_options(settings: Settings) -> dict[str, object]:
     """Return the options of the engine that commits each statement."""
     autocommit = {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True}
-    return {**options(settings), **autocommit, "pool_size": AUTOCOMMIT_POOL_SIZE, "max_overflow": 0}
+    common = options(settings, AUTOCOMMIT_LOCK_WAIT_TIMEOUT)
+    return {**common, **autocommit, "pool_size": AUTOCOMMIT_POOL_SIZE, "max_overflow": 0}
 
 
 def add_listeners(engine: Engine) -> None:
@@ -111,9 +113,11 @@ def add_listeners(engine: Engine) -> None:
         listen(engine, "checkout", lambda connection, record, _: _ping_if_idle(engine.dialect, connection, record))
 
 
-def mysql_connect_args(read_timeout: int = READ_TIMEOUT) -> MySQLConnectArgs:
-    """Return the driver's arguments for MySQL and MariaDB. Migrations use a longer timeout, in seconds."""
-    session_variables = f"time_zone = '+00:00', innodb_lock_wait_timeout = {LOCK_WAIT_TIMEOUT}, sql_mode = '{SQL_MODE}'"
+def mysql_connect_args(
+    read_timeout: int = READ_TIMEOUT, lock_wait_timeout: int = LOCK_WAIT_TIMEOUT
+) -> MySQLConnectArgs:
+    """Return the driver's arguments for MySQL and MariaDB. Migrations use a longer read timeout, in seconds."""
+    session_variables = f"time_zone = '+00:00', innodb_lock_wait_timeout = {lock_wait_timeout}, sql_mode = '{SQL_MODE}'"
     return {
         "read_timeout": read_timeout,
         "write_timeout": read_timeout,

@@ -31,9 +31,10 @@ RETRY_WINDOW = 5.0  # seconds; after that, a lost race is retried only once
 MAX_BACKOFF = 0.2  # seconds
 AUTOCOMMIT = "autocommit"  # the name of the engine for statements outside transactions
 SQLITE_LOCKED = "locked"  # part of SQLite's message while another connection writes
+LOCK_WAIT_CODE = 1205
 # Snapshot conflict, node not ready, lock wait timeout, deadlock, no such savepoint: nothing was committed. A deadlock
 # rolls back the whole transaction, so SQLAlchemy does not find its savepoint afterwards.
-ABORTED_CODES = {1020, 1047, 1205, 1213, 1305, SQLITE_LOCKED}
+ABORTED_CODES = {1020, 1047, LOCK_WAIT_CODE, 1213, 1305, SQLITE_LOCKED}
 CONNECTION_LOST_CODES = {2006, 2013, 4031}  # nothing was committed, unless it was lost during COMMIT
 STALE_ROW_ERRORS = (StaleDataError, ObjectDeletedError)  # a row was deleted concurrently after it was read
 
@@ -208,6 +209,11 @@ def _is_retryable(error: Exception) -> bool:
         isinstance(error, (IntegrityError, *STALE_ROW_ERRORS))
         or _error_code(error) in ABORTED_CODES | CONNECTION_LOST_CODES
     )
+
+
+def is_row_locked(error: Exception) -> bool:
+    """Return True if a statement has waited too long for the lock of a row."""
+    return _error_code(error) == LOCK_WAIT_CODE
 
 
 def _error_code(error: Exception) -> int | str | None:

@@ -1,1 +1,1 @@
-"""The Flask application class, request data, strict parsing, CORS, request rate limits and the fast path."""
+"""The Flask application class, request data, strict parsing, CORS and request rate limits."""

@@ -21,7 +21,7 @@ from werkzeug.routing import IntegerConverter, MapAdapter, RequestRedirect
 from flaskauth.core import errors
 from flaskauth.core.db.session import transaction
 from flaskauth.core.errors import APIError, Forbidden, MethodNotAllowed
-from flaskauth.core.http import json_body, pages
+from flaskauth.core.http import cors, json_body, pages
 from flaskauth.core.http.request import client_ip, has_encoded_path, is_developer, json_response, request_id
 from flaskauth.core.observability import metrics as core_metrics
 from flaskauth.core.observability.log import get_logger
@@ -195,8 +195,12 @@ def _api_error_class(error: HTTPException) -> type[APIError]:
 def default_headers(settings: Settings, origin: str = "") -> list[tuple[str, str]]:
     """Return the headers of a response that is sent without Flask, to a page of this origin."""
     vary = "Accept-Language, Origin" if settings.cors_origins else "Accept-Language"
-    cors = [("Access-Control-Allow-Origin", origin)] if origin in settings.cors_origins else []
-    return [*_fixed_headers(settings), *FALLBACK_HEADERS, ("Vary", vary), *cors]
+    return [
+        *_fixed_headers(settings),
+        *FALLBACK_HEADERS,
+        ("Vary", vary),
+        *cors.response_headers(settings, origin),
+    ]
 
 
 def _fixed_headers(settings: Settings) -> list[tuple[str, str]]:

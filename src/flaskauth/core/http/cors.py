@@ -37,6 +37,13 @@ def init_app(app: Flask, settings: Settings) -> None:
     )
 
 
+def response_headers(settings: Settings, origin: str) -> list[tuple[str, str]]:
+    """Return the CORS headers of a response that is sent without Flask, to a page of this origin."""
+    if origin not in settings.cors_origins:
+        return []
+    return [("Access-Control-Allow-Origin", origin), ("Access-Control-Expose-Headers", ", ".join(EXPOSED_HEADERS))]
+
+
 def _add_vary_origin(response: Response) -> Response:
     """Set Vary on each response: a cache must not serve a response without CORS headers to an allowed origin."""
     response.vary.add("Origin")

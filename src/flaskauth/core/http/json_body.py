@@ -47,6 +47,15 @@ def load_json(req: Request, schema: Schema) -> object:
     _check_content_type(req)
     if not body and is_optional:
         return {}
+    return parse_json(body)
+
+
+def parse_json(body: bytes) -> object:
+    """Parse JSON strictly.
+
+    Raises:
+        BadRequest: it is not valid, nests too deeply, repeats a key, or contains NaN or Infinity.
+    """
     if body.count(b"[") + body.count(b"{") > MAX_BRACKETS:
         raise BadRequest
     try:

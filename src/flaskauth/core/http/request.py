@@ -21,6 +21,8 @@ from flaskauth.core.translations import select_language, translate_body
 from flaskauth.settings import Network
 
 Environ = WSGIEnvironment
+BatchResult = Mapping[str, object] | APIError | None
+"""The result of the fast path for one request: the body of a 200 response, an error, or None if Flask must decide."""
 P = ParamSpec("P")
 V = TypeVar("V", bound=Callable[..., object])
 

@@ -1,1 +1,1 @@
-"""Background jobs in threads or in Celery."""
+"""Background jobs in threads or in Celery, and batches of requests."""
