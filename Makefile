@@ -57,16 +57,11 @@ test-slow: setup ## run a slow suite: SUITE=concurrency|chaos|chaos-mysql|chaos-
 	*) echo "Set SUITE to one of: concurrency chaos chaos-mysql chaos-galera mutation fuzz addresses takeover timing import browser packaging migrations openapi" >&2; exit 2 ;; \
 	esac
 
-bench: setup ## measure flaskauth and its peers, 25 minutes; needs wrk, Node.js and a C compiler (SUITE=quick|burst|mail|scale|memory)
+bench: setup ## measure flaskauth and its peers, 20 minutes; needs wrk, Node.js and a C compiler (SUITE=quick|mail|memory|scale)
 	@$(test_servers) install
 	@UV_DEFAULT_INDEX="$(index)" $(test_servers) install-mysqlclient
-	@case "$(SUITE)" in \
-	"") UV_DEFAULT_INDEX="$(index)" $(with_mysqlclient) $(bin)/python -m benchmarks.bench $(ARGS) ;; \
-	quick) UV_DEFAULT_INDEX="$(index)" $(with_mysqlclient) $(bin)/python -m benchmarks.bench --quick ;; \
-	burst) $(bin)/python -m benchmarks.burst $(ARGS) ;; \
-	mail|scale|memory) $(with_mysqlclient) $(bin)/python -m benchmarks.$(SUITE) $(ARGS) ;; \
-	*) echo "Set SUITE to one of: quick burst mail scale memory (or leave it out)" >&2; exit 2 ;; \
-	esac
+	@UV_DEFAULT_INDEX="$(index)" $(with_mysqlclient) $(bin)/python -m benchmarks.bench $(SUITE) $(ARGS)
+	@$(if $(SUITE),,$(bin)/python -m docs.generate)
 
 lint: setup ## run ruff, mypy --strict, import-linter, codespell and deptry
 	$(bin)/ruff check $(ruff_config)

@@ -1,7 +1,6 @@
 """Large datasets: users with one session each, generated inside the database, and their tokens."""
 
 import shutil
-import tempfile
 import time
 from collections.abc import Sequence
 from datetime import timedelta
@@ -11,7 +10,7 @@ from pathlib import Path
 from sqlalchemy import NullPool, create_engine
 from tests.servers import MariaDB
 
-from benchmarks.environment import PASSWORD, RunningServer
+from benchmarks.environment import BENCH_DIR, PASSWORD, RunningServer
 from flaskauth.core import clock
 from flaskauth.core.ids import RANDOM_BITS
 from flaskauth.core.passwords import hashing
@@ -20,13 +19,14 @@ from flaskauth.signing_keys import access_tokens
 
 BYTES_PER_USER = 2_000  # bytes on disk per user with a session, including indexes and temporary space
 RESERVED_BYTES = 5_000_000_000  # bytes of free disk space to keep
+EMAIL = "user{}@example.com"
 SESSION_LIFETIME = timedelta(days=20)
 
 USERS = """
 INSERT INTO {name}.users (id, email, normalized_email, password, first_name, last_name, locale, is_verified,
                           last_login_at, created_at)
-SELECT seq << {bits}, CONCAT('user', LPAD(seq, 9, '0'), '@example.com'),
-       CONCAT('user', LPAD(seq, 9, '0'), '@example.com'), '{password}', 'Grace', 'Hopper', 'en', 1, '{now}', '{now}'
+SELECT seq << {bits}, CONCAT('user', seq, '@example.com'), CONCAT('user', seq, '@example.com'),
+       '{password}', 'Grace', 'Hopper', 'en', 1, '{now}', '{now}'
 FROM {name}.seq_1_to_{user_count}
 """
 SESSIONS = """
@@ -39,10 +39,6 @@ FROM {name}.seq_1_to_{user_count}
 """
 # Into an empty table, rows are inserted in key order, so the checks are unnecessary.
 WITHOUT_CHECKS = "SET STATEMENT unique_checks = 0, foreign_key_checks = 0 FOR "
-
-
-def user_email(number: int) -> str:
-    return f"user{number:09}@example.com"
 
 
 def user_network(number: int) -> str:
@@ -94,7 +90,7 @@ def derive_refresh_tokens(server: RunningServer, numbers: Sequence[int]) -> list
 
 def limit_to_disk(user_count: int) -> int:
     """Return the number of users, reduced to what the disk can hold."""
-    free_bytes = shutil.disk_usage(tempfile.gettempdir()).free
+    free_bytes = shutil.disk_usage(BENCH_DIR).free
     return max(10_000, min(user_count, (free_bytes - RESERVED_BYTES) // BYTES_PER_USER))
 
 

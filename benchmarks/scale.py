@@ -1,4 +1,4 @@
-"""python -m benchmarks.scale [USERS] [--strict]: performance with ten million users against ten thousand.
+"""Performance with ten million users against ten thousand.
 
 Two databases in one MariaDB server with a buffer pool of 4 GB, each behind its own flaskauth server; one has many
 users. They are measured in alternating rounds. Profile and refresh requests are sent over HTTP, with tokens of random
@@ -8,7 +8,6 @@ address, its device and its network. Finally, some users log in, and every SQL s
 
 import random
 import statistics
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
@@ -20,7 +19,7 @@ from benchmarks import dataset, query_plans, wrk
 from benchmarks.environment import RunningServer, durable_database, serve
 from benchmarks.flaskauth_target import refresh_load
 from benchmarks.smtp_sink import running_smtp_sink
-from benchmarks.targets import Measurements, Target, make_parser, measure_and_report
+from benchmarks.targets import CONNECTIONS, Figures
 from flaskauth.core.db.session import transaction
 from flaskauth.login.credentials import CREDENTIALS_QUERY
 from flaskauth.sessions import devices
@@ -29,18 +28,13 @@ SMALL, LARGE = 10_000, 10_000_000
 BUFFER_POOL_BYTES = 4 * 2**30
 TOKENS_PER_ROUND = 2000
 EXPLAINED_LOGINS = 20  # users whose statements are explained
-CONNECTIONS = 16
 SECONDS = 4
 ROUNDS = 5
 OPERATIONS = ("profile", "refresh", "lookup")
 Rates = dict[str, float]
-TARGETS = (
-    *(Target(f"{name}_kept", f"{name}: share of the throughput kept", 0.9, "") for name in OPERATIONS),
-    Target("full_scans", "statements with a full table scan", 0, "", is_maximum=True),
-)
 
 
-def measure(user_limit: int = LARGE) -> Measurements:
+def measure(user_limit: int = LARGE) -> Figures:
     """Measure each operation with few and with many users, the share of throughput kept, and the query plans."""
     user_count, pool = dataset.limit_to_disk(user_limit), dataset.buffer_pool_size(BUFFER_POOL_BYTES)
     print(f"{SMALL:,} against {user_count:,} users and sessions, buffer pool {pool / 2**30:.1f} GB", flush=True)
@@ -101,7 +95,7 @@ def measure_lookups(server: RunningServer, numbers: Sequence[int]) -> float:
 
 def look_up(number: int) -> None:
     row = CREDENTIALS_QUERY.one(
-        normalized_email=dataset.user_email(number),
+        normalized_email=dataset.EMAIL.format(number),
         **devices.match_parameters(dataset.user_network(number), "not a token"),
     )
     assert row.network
@@ -124,18 +118,7 @@ def compare(rates: Mapping[str, Sequence[Rates]]) -> Rates:
 def exercise(server: RunningServer, user_count: int) -> None:
     """Log some users in, and request the profile and a refresh for each."""
     for number in random.sample(range(1, user_count + 1), EXPLAINED_LOGINS):
-        tokens = server.login(dataset.user_email(number))
+        tokens = server.login(dataset.EMAIL.format(number))
         with closing(HttpClient(server.port, next(CLIENT_IPS))) as http_client:
             http_client.get("/users/profile", tokens["token"]).expect()
             http_client.post("/auth/refresh", {"refresh_token": tokens["refresh_token"]}).expect()
-
-
-def main() -> int:
-    parser = make_parser("scale", __doc__)
-    parser.add_argument("users", nargs="?", type=int, default=LARGE, help="number of users in the large database")
-    options = parser.parse_args()
-    return measure_and_report(partial(measure, options.users), TARGETS, options)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

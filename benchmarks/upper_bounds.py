@@ -2,10 +2,12 @@
 
 import json
 import os
+import statistics
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,25 +29,36 @@ NATIVE_DIR = BENCH_DIR / "native"
 # The build of argon2-cffi-bindings that the production guide documents, but into a separate directory.
 BUILD_OPTIONS = ("--no-deps", "--reinstall", "--no-cache", "--no-binary", "argon2-cffi-bindings")
 COMPILER_FLAGS = "-O3 -march=native"
+HASH_SECONDS = 4.0
 HASH_SCRIPT = """
-import sys, time
+import json, sys, time
 from flaskauth.core.passwords.hashing import _ARGON2
-stored, count, end = _ARGON2.hash("seven green kettles"), 0, time.monotonic() + float(sys.argv[1])
+stored, count, cpu = _ARGON2.hash("seven green kettles"), 0, time.process_time()
+end = time.monotonic() + float(sys.argv[1])
 while time.monotonic() < end:
     count += _ARGON2.verify("seven green kettles", stored)
-print(count / float(sys.argv[1]))
+print(json.dumps([count / float(sys.argv[1]), 1000 * (time.process_time() - cpu) / count]))
 """
 
 
-def measure_hash_rate(seconds: float, native: Mapping[str, str] | None = None) -> float:
-    """Return the password verifications per second of one process per processor, with flaskauth's parameters."""
-    command = [sys.executable, "-c", HASH_SCRIPT, str(seconds)]
+@dataclass(frozen=True)
+class HashRate:
+    """Password verifications per second of all processors, and the CPU milliseconds of one."""
+
+    per_second: float
+    cpu_ms: float
+
+
+def measure_hash_rate(native: Mapping[str, str] | None = None) -> HashRate:
+    """Verify passwords in one process per processor, with flaskauth's parameters."""
+    command = [sys.executable, "-c", HASH_SCRIPT, str(HASH_SECONDS)]
     environment = {**os.environ, **(native or {})}
     processes = [
         subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
         for _ in range(os.cpu_count() or 1)
     ]
-    return sum(float(process.communicate(timeout=seconds + 30)[0]) for process in processes)
+    results = [json.loads(process.communicate(timeout=HASH_SECONDS + 30)[0]) for process in processes]
+    return HashRate(sum(rate for rate, _ in results), statistics.mean(cpu_ms for _, cpu_ms in results))
 
 
 def build_native() -> dict[str, str]:
@@ -70,7 +83,7 @@ def build_native() -> dict[str, str]:
 
 
 @contextmanager
-def running_baseline(server: RunningServer, database: str) -> Iterator[LoadTarget]:
+def running_bare_flask(server: RunningServer, database: str) -> Iterator[LoadTarget]:
     """Run Flask with one primary-key read, under granian with as many processes as flaskauth."""
     port, url = free_port(), make_url(database)
     connection_settings = {
@@ -90,7 +103,7 @@ def running_baseline(server: RunningServer, database: str) -> Iterator[LoadTarge
         workspace = Workspace(Path(directory), {**mysqlclient.driver_environment(), **settings})
         with workspace.start(*command, "benchmarks.baseline:app") as process:
             process.wait_until(lambda: _is_ready(http_client))
-            yield LoadTarget(port, {"profile": lambda: Load("GET", "/one")})
+            yield LoadTarget(port, {"profile": lambda: Load("GET", "/one")}, process.pid)
 
 
 def _is_ready(http_client: HttpClient) -> bool:

@@ -17,8 +17,8 @@ JSON_HEADERS = {"Content-Type": "application/json", "Accept": "application/json"
 class Load:
     """A request that is sent repeatedly.
 
-    In `body`, @NEW@ is a different word in each request, @KNOWN@ the number of one of `user_count` users, and @TOKEN@
-    one of the `tokens`. If `next_token_pattern` is set, a Lua pattern that finds the next token in a response, each
+    In `body`, @NEW@ is a different word in each request, @KNOWN@ a number from 1 to `user_count`, and @TOKEN@ one of
+    the `tokens`. If `next_token_pattern` is set, a Lua pattern that finds the next token in a response, each
     token is used once. Otherwise a random token is sent in `token_header`.
     """
 
@@ -32,12 +32,12 @@ class Load:
     next_token_pattern: str | None = None
     user_count: int = 1
     pause_ms: int = 0
-    """Milliseconds that each connection waits before its next request."""
+    """Milliseconds that each connection waits before its next request, on average."""
 
 
 @dataclass(frozen=True)
 class LoadResult:
-    """Successful responses per second, their latencies in milliseconds, and the numbers of failures."""
+    """Successful responses per second, latencies in milliseconds, failures, and what the processes used meanwhile."""
 
     rate: float
     p50: float
@@ -45,6 +45,22 @@ class LoadResult:
     max_ms: float
     error_responses: int
     socket_errors: int
+    seconds: float
+    cpu_ms: Mapping[str, float] = field(default_factory=dict)
+    """CPU milliseconds of each process for one successful response."""
+    switches: float = 0.0
+    """Context switches of the server for one successful response."""
+    idle: float = 0.0
+    """The share of time in which a processor idled or waited for the disk."""
+
+    def summary(self) -> str:
+        """Return the figures in one line."""
+        parts = [f"{self.rate:.0f}/s", f"p99 {self.p99:.1f} ms", *(f"{n} {ms:.2f} ms" for n, ms in self.cpu_ms.items())]
+        if self.cpu_ms:
+            parts.append(f"{self.switches:.1f} context switches, idle {self.idle:.0%}")
+        if self.error_responses + self.socket_errors:
+            parts.append(f"{self.error_responses} error responses, {self.socket_errors} socket errors")
+        return "; ".join(parts)
 
 
 class WrkNotFoundError(Exception):
@@ -81,6 +97,7 @@ def run(port: int, load: Load, connections: int, seconds: float) -> LoadResult:
         summary["max_ms"],
         summary["error_responses"],
         summary["socket_errors"],
+        summary["seconds"],
     )
 
 

@@ -32,7 +32,7 @@ local function fill_placeholders(body)
   request_count = request_count + 1
   local values = {
     NEW = string.format("%s%d%06d", load.name, number, request_count),
-    KNOWN = string.format("%d", math.random(0, load.user_count - 1)),
+    KNOWN = string.format("%d", math.random(1, load.user_count)),
     TOKEN = own_tokens[first],
   }
   return (body:gsub("@(%u+)@", values))
@@ -50,8 +50,9 @@ function request()
   return wrk.format(load.method, load.path, headers, body)
 end
 
+-- Random, so that the connections do not send at the same moment, and then all pause.
 function delay()
-  return load.pause_ms
+  return math.random(0, 2 * load.pause_ms)
 end
 
 function response(status, headers, body)

@@ -7,7 +7,6 @@ PEERS: tuple[Peer, ...] = (
     flask_security.DEFAULT,
     flask_security.EQUAL_HASH,
     fastapi_users.JWT,
-    fastapi_users.DATABASE_TOKEN,
     fastapi_users.EQUAL_HASH,
     django_allauth.DEFAULT,
     better_auth.DEFAULT,

@@ -2,14 +2,13 @@
 
 POST /get-session with deferSessionRefresh and updateAge 0 renews a session: its expiry moves, its token is unchanged.
 The cookie cache is off by default, so the profile reads the session, as in flaskauth. The joins that its MySQL page
-recommends are on. In its favour: no rate limits, no registration mail, and a warm-up.
+recommends are on. In its favour: no rate limits, and a warm-up.
 """
 
 from benchmarks.environment import PASSWORD
 from benchmarks.peers.client import (
     ACCESS_TOKEN_COUNT,
     KNOWN_EMAIL,
-    NEW_EMAIL,
     REFRESH_TOKEN_COUNT,
     PeerClient,
     Response,
@@ -25,10 +24,6 @@ COOKIE = "better-auth.session_token="
 
 def sign_in(_client: PeerClient) -> Load:
     return post_as_any_user(f"{API}/sign-in/email", email=KNOWN_EMAIL, password=PASSWORD)
-
-
-def register(_client: PeerClient) -> Load:
-    return post_as_any_user(f"{API}/sign-up/email", email=NEW_EMAIL, password=PASSWORD, name="Grace Hopper")
 
 
 def profile(client: PeerClient) -> Load:
@@ -55,6 +50,6 @@ DEFAULT = Peer(
     environment=NodeEnvironment("better-auth", ("better-auth", "mysql2")),
     commands={"node": ("node", "server.js")},
     seed_command=("node", "fill.js"),
-    load_factories={"profile": profile, "refresh": refresh, "sign-in": sign_in, "register": register},
+    load_factories={"profile": profile, "refresh": refresh, "sign-in": sign_in},
     warm_up_seconds=5,  # without it, the rate is half as high
 )

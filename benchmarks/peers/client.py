@@ -12,9 +12,8 @@ from benchmarks.environment import PASSWORD
 from benchmarks.wrk import JSON_HEADERS, Load
 
 USER_COUNT = 10_000
-# The email address in a load: one of the existing users, and a new user.
-KNOWN_EMAIL, NEW_EMAIL = "grace@KNOWN@@mail.example.com", "@NEW@@mail.example.com"
-ACCESS_TOKEN_COUNT, REFRESH_TOKEN_COUNT = 16, 96  # refresh tokens are single-use, so there are more than connections
+KNOWN_EMAIL = "grace@KNOWN@@mail.example.com"  # one of the existing users
+ACCESS_TOKEN_COUNT, REFRESH_TOKEN_COUNT = 16, 40  # refresh tokens are single-use, so there are more than connections
 CONCURRENT_LOGINS = 4
 
 
@@ -35,7 +34,7 @@ class PeerClient:
 
     port: int
     SETTINGS: ClassVar[Mapping[str, str]] = {
-        "USER_COUNT": str(USER_COUNT),
+        "USER_COUNT": str(USER_COUNT + 1),  # numbered from 0; the loads count from 1
         "EMAIL": KNOWN_EMAIL.replace("@KNOWN@", "{}"),
         "PASSWORD": PASSWORD,
     }

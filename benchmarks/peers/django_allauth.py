@@ -11,7 +11,6 @@ from benchmarks.environment import PASSWORD
 from benchmarks.peers.client import (
     ACCESS_TOKEN_COUNT,
     KNOWN_EMAIL,
-    NEW_EMAIL,
     REFRESH_TOKEN_COUNT,
     PeerClient,
     Response,
@@ -27,10 +26,6 @@ API = "/_allauth/app/v1"
 
 def sign_in(_client: PeerClient) -> Load:
     return post_as_any_user(f"{API}/auth/login", email=KNOWN_EMAIL, password=PASSWORD)
-
-
-def register(_client: PeerClient) -> Load:
-    return post_as_any_user(f"{API}/auth/signup", email=NEW_EMAIL, password=PASSWORD)
 
 
 def profile(client: PeerClient) -> Load:
@@ -57,6 +52,6 @@ DEFAULT = Peer(
     environment=PythonEnvironment("django-allauth", ("django-allauth", "django", "gunicorn", "granian")),
     commands=servers("app:application"),
     seed_command=("python", "-m", "fill"),
-    load_factories={"profile": profile, "refresh": refresh, "sign-in": sign_in, "register": register},
+    load_factories={"profile": profile, "refresh": refresh, "sign-in": sign_in},
     rotates_refresh_tokens=True,
 )

@@ -1,12 +1,12 @@
-"""FastAPI Users: a bearer token, either a JWT or stored in the database; SQLAlchemy and asyncmy under uvicorn.
+"""FastAPI Users: a JWT as bearer token; SQLAlchemy and asyncmy under uvicorn.
 
-It has no refresh tokens, and it hashes on the event loop. In its favour: no mail, no rate limits, no access log.
+It has no refresh tokens, and it hashes on the event loop. In its favour: no rate limits, no access log.
 """
 
 from dataclasses import replace
 
 from benchmarks.environment import PASSWORD
-from benchmarks.peers.client import ACCESS_TOKEN_COUNT, KNOWN_EMAIL, NEW_EMAIL, PeerClient, Response, post_as_any_user
+from benchmarks.peers.client import ACCESS_TOKEN_COUNT, KNOWN_EMAIL, PeerClient, Response, post_as_any_user
 from benchmarks.peers.environments import PythonEnvironment
 from benchmarks.peers.peer import Peer
 from benchmarks.wrk import Load
@@ -17,10 +17,6 @@ FORM_HEADERS = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "
 def sign_in(_client: PeerClient) -> Load:
     body = f"username={KNOWN_EMAIL}&password={PASSWORD.replace(' ', '+')}"
     return replace(post_as_any_user("/auth/login"), body=body, headers=FORM_HEADERS)
-
-
-def register(_client: PeerClient) -> Load:
-    return post_as_any_user("/auth/register", email=NEW_EMAIL, password=PASSWORD)
 
 
 def profile(client: PeerClient) -> Load:
@@ -49,9 +45,8 @@ JWT = Peer(
         )
     },
     seed_command=("python", "-m", "fill"),
-    load_factories={"profile": profile, "sign-in": sign_in, "register": register},
+    load_factories={"profile": profile, "sign-in": sign_in},
 )
-DATABASE_TOKEN = replace(JWT, name="FastAPI Users, token in the database", settings={"TOKENS": "database"})
 EQUAL_HASH = replace(
     JWT,
     name="FastAPI Users, equal hash",

@@ -1,6 +1,6 @@
 """Flask-Security: header tokens, rotating refresh tokens and Flask-SQLAlchemy, following its quickstart.
 
-In its favour: no registration mail, no login tracking, no rate limits.
+In its favour: no login tracking, no rate limits.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,6 @@ from benchmarks.environment import PASSWORD
 from benchmarks.peers.client import (
     ACCESS_TOKEN_COUNT,
     KNOWN_EMAIL,
-    NEW_EMAIL,
     REFRESH_TOKEN_COUNT,
     PeerClient,
     Response,
@@ -26,10 +25,6 @@ LOGIN_PATH = "/login?include_auth_token"
 
 def sign_in(_client: PeerClient) -> Load:
     return post_as_any_user(LOGIN_PATH, email=KNOWN_EMAIL, password=PASSWORD)
-
-
-def register(_client: PeerClient) -> Load:
-    return post_as_any_user("/register", email=NEW_EMAIL, password=PASSWORD, password_confirm=PASSWORD)
 
 
 def profile(client: PeerClient) -> Load:
@@ -55,13 +50,14 @@ DEFAULT = Peer(
     ),
     commands=servers("app:app"),
     seed_command=("python", "-m", "fill"),
-    load_factories={"profile": profile, "refresh": refresh, "sign-in": sign_in, "register": register},
+    load_factories={"profile": profile, "refresh": refresh, "sign-in": sign_in},
     rotates_refresh_tokens=True,
 )
 EQUAL_HASH = replace(
     DEFAULT,
     name="Flask-Security, equal hash",
     hash="argon2id m=19456, t=2, p=1, after an HMAC",
+    commands={"granian": DEFAULT.commands["granian"]},
     load_factories={"sign-in": sign_in},
     settings={"EQUAL_HASH": "yes"},
 )

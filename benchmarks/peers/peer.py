@@ -19,10 +19,11 @@ Loads = Mapping[str, Callable[[PeerClient], Load]]
 
 @dataclass(frozen=True)
 class LoadTarget:
-    """A running system under load: its port, and a factory of the load for each operation, with fresh tokens."""
+    """A running system: its port, a factory of each operation's load with fresh tokens, and its first process."""
 
     port: int
     loads: Mapping[str, Callable[[], Load]]
+    pid: int
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Peer:
     seed_command: tuple[str, ...]
     """The command that creates the tables and the users."""
     load_factories: Loads
-    """The supported operations among "profile", "refresh", "sign-in" and "register"."""
+    """The supported operations among "profile", "refresh" and "sign-in"."""
     rotates_refresh_tokens: bool = False
     warm_up_seconds: float = 0
     """Seconds of load until the profile and refresh operations reach their full rate."""
@@ -65,9 +66,8 @@ class Peer:
             command = [argument.format(port=port) for argument in self.environment.command(self.commands[server])]
             with workspace.start(*command) as process:
                 process.wait_until(client.is_ready)
-                yield LoadTarget(
-                    port, {name: _bind_client(make_load, client) for name, make_load in self.load_factories.items()}
-                )
+                loads = {name: _bind_client(make_load, client) for name, make_load in self.load_factories.items()}
+                yield LoadTarget(port, loads, process.pid)
 
     def _settings(self, port: int, database_url: str) -> dict[str, str]:
         secret = secrets.token_urlsafe(48)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from docs.generate import commands, deploy_files, events, limits, routes, settings
+from docs.generate import commands, deploy_files, events, limits, performance, routes, settings
 
 from flaskauth import Settings, create_app
 
@@ -20,12 +20,15 @@ def load_openapi() -> routes.JSONObject:
 
 
 PAGES: dict[str, Callable[[], Iterator[str]]] = {
+    "README.md": lambda: performance.page("README.md"),
     ".env.example": settings.example,
     "docs/reference/settings.md": settings.page,
     "docs/reference/routes.md": lambda: routes.page(load_openapi()),
     "docs/reference/commands.md": commands.page,
     "docs/reference/events.md": events.page,
     "docs/reference/limits.md": limits.page,
+    "docs/operations/performance.md": lambda: performance.page("docs/operations/performance.md"),
+    "docs/operations/scaling.md": lambda: performance.page("docs/operations/scaling.md"),
     "deploy/systemd/flaskauth-.service.d/common.conf": lambda: deploy_files.unit("common"),
     "deploy/systemd/flaskauth-server.service": lambda: deploy_files.unit("server"),
     "deploy/systemd/flaskauth-worker.service": lambda: deploy_files.unit("worker"),

@@ -82,6 +82,11 @@ class Server(ABC):
         return find_binaries()
 
     @property
+    def pid(self) -> int:
+        """The process id; 0 if the server is stopped."""
+        return self._process.pid if self._process else 0
+
+    @property
     def environment(self) -> Mapping[str, str]:
         return self.binaries.environment
 

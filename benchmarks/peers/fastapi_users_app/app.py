@@ -7,10 +7,8 @@ from collections.abc import AsyncGenerator
 from fastapi import Depends, FastAPI
 from fastapi_users import BaseUserManager, FastAPIUsers, UUIDIDMixin, schemas
 from fastapi_users.authentication import AuthenticationBackend, BearerTransport, JWTStrategy
-from fastapi_users.authentication.strategy.db import DatabaseStrategy
 from fastapi_users.password import PasswordHelper
 from fastapi_users_db_sqlalchemy import SQLAlchemyBaseUserTableUUID, SQLAlchemyUserDatabase
-from fastapi_users_db_sqlalchemy.access_token import SQLAlchemyAccessTokenDatabase, SQLAlchemyBaseAccessTokenTableUUID
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 from pwdlib.hashers.bcrypt import BcryptHasher
@@ -29,10 +27,6 @@ class Base(DeclarativeBase):
 
 
 class User(SQLAlchemyBaseUserTableUUID, Base):
-    pass
-
-
-class AccessToken(SQLAlchemyBaseAccessTokenTableUUID, Base):
     pass
 
 
@@ -57,10 +51,6 @@ async def get_user_db(session: AsyncSession = Depends(get_session)):
     yield SQLAlchemyUserDatabase(session, User)
 
 
-async def get_access_token_db(session: AsyncSession = Depends(get_session)):
-    yield SQLAlchemyAccessTokenDatabase(session, AccessToken)
-
-
 def password_helper() -> PasswordHelper:
     if "EQUAL_HASH" not in os.environ:
         return PasswordHelper()
@@ -81,15 +71,8 @@ def get_jwt_strategy() -> JWTStrategy:
     return JWTStrategy(secret=SECRET, lifetime_seconds=LIFETIME)
 
 
-def get_database_strategy(access_token_db=Depends(get_access_token_db)) -> DatabaseStrategy:
-    return DatabaseStrategy(access_token_db, lifetime_seconds=LIFETIME)
-
-
-stores_tokens = os.environ.get("TOKENS") == "database"
 backend = AuthenticationBackend(
-    name="database" if stores_tokens else "jwt",
-    transport=BearerTransport(tokenUrl="auth/login"),
-    get_strategy=get_database_strategy if stores_tokens else get_jwt_strategy,
+    name="jwt", transport=BearerTransport(tokenUrl="auth/login"), get_strategy=get_jwt_strategy
 )
 users = FastAPIUsers[User, uuid.UUID](get_user_manager, [backend])
 
