@@ -26,7 +26,7 @@ ALLOWED_COMPARISONS = {
         "one_time_codes/links.py",
         "_digest(token) == row.digest",
     ): "both are from stored data: finds the secret of a link",
-    ("passwords/service.py", "hashing.normalize(password) == hashing.normalize(current_password)"): "from one request",
+    ("passwords/service.py", "hashes.normalize(password) == hashes.normalize(current_password)"): "from one request",
     ("settings/model.py", "bool(self.aws_key_id) != bool(self.aws_secret_key)"): "compares whether both are set",
     ("settings/model.py", "secret in PUBLISHED_SECRETS"): "a published list",
     ("user_admin/import_row.py", "code not in countries"): "a country code",

@@ -76,6 +76,7 @@ EXCLUDED_PREFIXES = {
     "core.http.schemas.": "range of generated ids",
     "core.ids.": "range of generated ids",
     "core.observability.log.": "length of a log value",
+    "core.passwords.hash_process.": "packets between processes of the server",
     "core.passwords.legacy.": "imported password hashes",
     "core.translations.": "characters of Accept-Language that are read",
     "countries.service.": "range of ISO 3166-1 numbers",

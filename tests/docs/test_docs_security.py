@@ -15,7 +15,7 @@ from tests.docs.code_blocks import ROOT
 from tests.support.shortcuts import REAL
 from tests.test_conventions import imported_names, source_trees
 
-from flaskauth.core.passwords import hashing
+from flaskauth.core.passwords import hashes
 
 PAGE = (ROOT / "docs/reference/security.md").read_text(encoding="utf-8")
 ASVS, NIST, RFCS = ("OWASP ASVS 5.0", "NIST SP 800-63B-4", "RFCs and papers")
@@ -139,7 +139,7 @@ def test_security_page_argon2_costs_match_the_code() -> None:
     salt = REAL.hash("seven green kettles").removeprefix(parameters).partition("$")[0]
 
     assert len(b64decode(f"{salt}==")) * 8 == 128
-    assert f'_DECOY_HASH = "{parameters}' in inspect.getsource(hashing)
+    assert f'DECOY_HASH = "{parameters}' in inspect.getsource(hashes)
     assert "Argon2id, 19 MiB, 2 passes, 1 lane, 128-bit salt" in row.cells[1]
 
 

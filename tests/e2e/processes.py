@@ -83,7 +83,9 @@ class RunningProcess:
             return log.read(MAX_LOG_BYTES).decode(errors="replace")  # /dev/full never ends
 
     def children(self) -> list[int]:
-        return [int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
+        """Return the child processes that serve requests, not the one that hashes passwords."""
+        pids = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        return [int(pid) for pid in pids if "hash_process" not in _read(Path(f"/proc/{pid}/cmdline"))]
 
     def open_socket_counts(self) -> dict[int, int]:
         """Return the number of open sockets by child process."""

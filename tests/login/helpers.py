@@ -10,7 +10,7 @@ from tests.support.inspect import execute_statement, in_transaction
 from tests.support.users import forwarded_for
 from werkzeug.test import TestResponse
 
-from flaskauth.core.passwords import hashing
+from flaskauth.core.passwords import hashes
 from flaskauth.login import throttling
 from flaskauth.login.throttling import LoginAttempt
 from flaskauth.rate_limits.models import RateLimitCounter
@@ -31,7 +31,7 @@ def unseen_ip() -> str:
 
 def current_hash_prefix() -> str:
     """Return the scheme and parameters of a new password hash, which are cheaper in tests than in production."""
-    return hashing._ARGON2.hash("any").rpartition("$")[0].rpartition("$")[0]
+    return hashes.ARGON2.hash("any").rpartition("$")[0].rpartition("$")[0]
 
 
 @dataclass

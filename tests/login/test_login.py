@@ -15,7 +15,7 @@ from tests.support.users import CLIENT_IP, PASSWORD, UserFactory, forwarded_for
 from flaskauth.accounts.models import User
 from flaskauth.core import clock
 from flaskauth.core.clock import to_rfc3339
-from flaskauth.core.passwords.hashing import _PASSWORD_HASH
+from flaskauth.core.passwords.hashes import ARGON2
 from flaskauth.sessions.models import Session
 
 UNREADABLE_HASHES = [
@@ -131,7 +131,7 @@ def test_login_with_unreadable_hash_is_rejected(app: Flask, users: UserFactory) 
 
 def test_login_with_other_argon2_costs_succeeds(app: Flask, users: UserFactory) -> None:
     user = users.create_verified()
-    cheap = _PASSWORD_HASH.current_hasher._hasher.__class__(1, 1024, 1).hash(PASSWORD)  # type: ignore[attr-defined]
+    cheap = ARGON2._hasher.__class__(1, 1024, 1).hash(PASSWORD)
     execute_statement(app, update(User).values(password_hash=cheap))
 
     assert user.login().status_code == 200

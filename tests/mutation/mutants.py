@@ -153,6 +153,15 @@ MUTANTS = (
         (f"{INTERLEAVING_TESTS}codes.py::test_right_password_counted_after_last_attempt_is_rejected",),
     ),
     Mutant(
+        "failures forgotten when the hash process is killed",
+        "login/service.py",
+        """        throttling.cancel(result)
+""",
+        """        throttling.refund(attempt, result)
+""",
+        ("tests/core/test_hash_process.py::test_killed_hash_process_keeps_earlier_failures",),
+    ),
+    Mutant(
         "attempt counted inside the request's transaction",
         "one_time_codes/verification.py",
         "commit_now(_count_attempt_by_id, submitted.purpose, code_id)",

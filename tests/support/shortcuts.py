@@ -11,7 +11,6 @@ from weakref import WeakSet
 
 import flask_sqlalchemy_lite._extension as extension
 import pytest
-from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 from pymysql.connections import Connection  # type: ignore[import-untyped]
 from sqlalchemy import Engine, create_engine
@@ -19,10 +18,10 @@ from werkzeug.routing import Rule
 
 from flaskauth.core.db import engine as engines
 from flaskauth.core.jobs import background
-from flaskauth.core.passwords import hashing
+from flaskauth.core.passwords import hashes
 
 CHEAP = Argon2Hasher(memory_cost=8, time_cost=1, parallelism=1, hash_len=32, salt_len=16)  # the least Argon2 allows
-REAL = hashing._ARGON2
+REAL = hashes.ARGON2
 
 _make_engines = extension._make_engines  # type: ignore[attr-defined]
 _add_listeners = engines.add_listeners
@@ -34,9 +33,8 @@ _with_listeners: WeakSet[Engine] = WeakSet()
 def use_hasher(hasher: Argon2Hasher) -> Iterator[None]:
     """Hash passwords with these parameters."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(hashing, "_ARGON2", hasher)
-        patch.setattr(hashing, "_PASSWORD_HASH", PasswordHash((hasher,)))
-        patch.setattr(hashing, "_DECOY_HASH", hasher.hash("decoy", salt=b"decoy-decoy-deco"))
+        patch.setattr(hashes, "ARGON2", hasher)
+        patch.setattr(hashes, "DECOY_HASH", hasher.hash("decoy", salt=b"decoy-decoy-deco"))
         yield
 
 

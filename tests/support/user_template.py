@@ -17,7 +17,7 @@ from flaskauth.audit.models import AuditEvent
 from flaskauth.core import clock
 from flaskauth.core.db.session import db
 from flaskauth.core.db.types import Base
-from flaskauth.core.passwords import hashing
+from flaskauth.core.passwords import hashes
 
 KEY = "tests.user_template"
 
@@ -70,7 +70,7 @@ def is_usable(app: Flask) -> bool:
 
 def write(app: Flask) -> bool:
     """Create the user of the template. Commits. Return False if no user has been created yet in this process."""
-    template = _templates.get(hashing._ARGON2)
+    template = _templates.get(hashes.ARGON2)
     if template:
         template.write(app)
     return bool(template)
@@ -78,7 +78,7 @@ def write(app: Flask) -> bool:
 
 def save(app: Flask) -> None:
     """Use the rows of this database as the template for the current parameters of the password hash."""
-    _templates[hashing._ARGON2] = UserTemplate.read(app)
+    _templates[hashes.ARGON2] = UserTemplate.read(app)
 
 
 def _tables() -> Iterable[Table]:

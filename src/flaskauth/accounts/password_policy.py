@@ -9,7 +9,7 @@ from typing import ClassVar
 from flaskauth.breached_passwords import service as breached_passwords
 from flaskauth.core.context import settings
 from flaskauth.core.errors import APIError
-from flaskauth.core.passwords import hashing
+from flaskauth.core.passwords import hashes
 from flaskauth.core.translations import Text
 
 MAX_LENGTH = 256  # characters
@@ -46,7 +46,7 @@ def validate_password(password: str, *, first_name: str, last_name: str, normali
     """
     from zxcvbn.matching import RANKED_DICTIONARIES  # noqa: PLC0415 (1 MB of words, loaded at first use)
 
-    normalized = hashing.normalize(password)
+    normalized = hashes.normalize(password)
     min_length = settings().password_min_length
     if len(normalized) < min_length:
         raise WeakPassword(Text("Must be at least {minimum} characters long.", minimum=min_length))

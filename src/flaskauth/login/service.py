@@ -9,7 +9,7 @@ from flaskauth.accounts.service import StoredCredentials
 from flaskauth.core import clock
 from flaskauth.core.db.session import commit_now
 from flaskauth.core.email_addresses import EmailAddress
-from flaskauth.core.errors import TooManyRequests, Unauthorized
+from flaskauth.core.errors import Overloaded, TooManyRequests, Unauthorized
 from flaskauth.core.http.request import client_network, user_agent
 from flaskauth.core.passwords import hashing
 from flaskauth.login import throttling
@@ -149,9 +149,13 @@ def check_password(attempt: LoginAttempt, credentials: StoredCredentials, passwo
     if network_wait := throttling.network_retry_after(attempt):
         raise TooManyRequests(retry_after=network_wait)
     result = commit_now(throttling.count_attempt, attempt, throttling.is_under_attack())
-    is_correct = result.should_hash and hashing.verify(
-        password, credentials.password_hash if result.should_compare else None
-    )
+    try:
+        is_correct = result.should_hash and hashing.verify(
+            password, credentials.password_hash if result.should_compare else None
+        )
+    except Overloaded:  # nothing was compared
+        throttling.cancel(result)
+        raise
     network_wait = throttling.network_retry_after(attempt) if is_correct else throttling.record_failure(attempt)
     if not is_correct or network_wait:
         audit.record("sign_in_failed", user_id=credentials.user_id or None)
@@ -177,8 +181,10 @@ def check_own_password(auth: AuthContext, password: str) -> VerifiedPassword:
 def _rehash_if_needed(verified: VerifiedPassword, password: str) -> StoredCredentials:
     """Replace a hash of an outdated scheme. Return the credentials that are stored now."""
     credentials = verified.credentials
-    new_hash = hashing.rehash_if_needed(password, credentials.password_hash or "")
-    verified.refund()
+    try:
+        new_hash = hashing.rehash_if_needed(password, credentials.password_hash or "")
+    finally:
+        verified.refund()
     if new_hash is None:
         return credentials
     accounts.change_password(credentials, new_hash)

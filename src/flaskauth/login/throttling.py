@@ -69,6 +69,11 @@ def refund(attempt: LoginAttempt, result: AttemptResult) -> None:
     rate_limits.refund(result.hit, _key("pair", email, attempt.network), _key("row", email))
 
 
+def cancel(result: AttemptResult) -> None:
+    """Refund an attempt whose password was not compared. Earlier failures still count."""
+    rate_limits.refund(result.hit)
+
+
 def reset(normalized_email: str, network: str) -> None:
     """Reset the failures and lockouts of an email address that a password reset has verified again."""
     rate_limits.reset(

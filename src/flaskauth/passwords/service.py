@@ -11,7 +11,7 @@ from flaskauth.core import clock
 from flaskauth.core.email_addresses import EmailAddress
 from flaskauth.core.errors import APIError
 from flaskauth.core.http.request import client_network
-from flaskauth.core.passwords import hashing
+from flaskauth.core.passwords import hashes, hashing
 from flaskauth.login import service as login
 from flaskauth.login import throttling
 from flaskauth.login.service import InvalidCredentials
@@ -175,7 +175,7 @@ def _validate_and_hash(password: str, user: User) -> str:
 
 
 def _require_different(password: str, current_password: str) -> None:
-    if hashing.normalize(password) == hashing.normalize(current_password):
+    if hashes.normalize(password) == hashes.normalize(current_password):
         raise WeakPassword("Must differ from the current password.")
 
 

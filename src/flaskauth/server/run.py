@@ -26,6 +26,8 @@ from flaskauth.core.http.app import AuthFlask, default_headers
 from flaskauth.core.jobs import background
 from flaskauth.core.observability import metrics as core_metrics
 from flaskauth.core.observability.log import get_logger
+from flaskauth.core.passwords import hashing
+from flaskauth.core.passwords.hash_process import HashProcess
 from flaskauth.server.fast_path import FastPath
 from flaskauth.server.request_buffer import RequestBuffer
 from flaskauth.sessions.device_names import device_name
@@ -67,7 +69,9 @@ def serve(host: str, port: int, workers: int | None) -> None:
     _check_can_listen(host, port)
     if settings.is_metrics_enabled:
         core_metrics.enable_multiprocess()
+    hash_process = _start_hash_process(settings)
     _preload_app()
+    _hashing_pool().process = hash_process
     _reset_sigterm_in_workers()
     _log_start(settings, f"{host}:{port}")
     _DrainingServer(
@@ -157,6 +161,15 @@ def _preload_app() -> None:
     gc.freeze()  # a collection writes to the objects it visits, which would copy the shared pages
 
 
+def _start_hash_process(settings: Settings) -> HashProcess | None:
+    """Start the process that hashes passwords. In development, a thread hashes them."""
+    if settings.is_development or sys.platform != "linux":
+        return None
+    process = HashProcess(lambda status: log.error("hash_process_restarted", status=status))
+    process.start()
+    return process
+
+
 @cache
 def _get_app() -> AuthFlask:
     return create_app()
@@ -185,6 +198,8 @@ def application() -> _WorkerApplication:
     """Return the RSGI application of a worker process; start its background and metrics threads."""
     sys.setswitchinterval(SWITCH_INTERVAL)
     app = _get_app()
+    if process := _hashing_pool().process:
+        process.detach()
     _background_worker().start()
     settings = app.extensions[context.KEY]
     if settings.is_development:
@@ -203,6 +218,12 @@ def application() -> _WorkerApplication:
         lambda: shutdown.is_draining(app),
         FastPath(app).respond,
     )
+
+
+def _hashing_pool() -> hashing.HashingPool:
+    pool = _get_app().extensions[hashing.KEY]
+    assert isinstance(pool, hashing.HashingPool)
+    return pool
 
 
 def _background_worker() -> background.BackgroundWorker:

@@ -61,8 +61,8 @@ class ProcessSettings(Section):
     """Folder for the data that the server creates: the SQLite database, the generated secret and avatars."""
 
     web_concurrency: Annotated[int, Field(ge=1, le=256)] = 1
-    """Number of server processes. Each hashes passwords on an equal share of the CPU cores. `flaskauth serve --workers`
-    overrides it.
+    """Number of server processes. `flaskauth serve --workers` overrides it. In production, one further process hashes
+    passwords on all CPU cores; otherwise each server process hashes them on an equal share.
     """
 
     drain_delay: Annotated[int, Field(ge=0, le=60)] | None = None

@@ -1,10 +1,9 @@
-"""Password hashing in a thread pool with one thread per processor and a bounded queue."""
+"""Password hashing behind a bounded queue: in the hash process of `flaskauth serve`, else in threads."""
 
 import os
 import sys
 import threading
 import time
-import unicodedata
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -12,29 +11,21 @@ from functools import wraps
 from typing import ParamSpec, TypeVar
 
 from flask import current_app
-from pwdlib import PasswordHash
-from pwdlib.hashers.argon2 import Argon2Hasher
 
 from flaskauth.core import crypto
 from flaskauth.core.db import session as db_session
 from flaskauth.core.errors import Overloaded
 from flaskauth.core.observability import metrics as core_metrics
-from flaskauth.core.passwords import legacy
+from flaskauth.core.passwords import hashes
+from flaskauth.core.passwords.hash_process import NICENESS, HashProcess, HashProcessLost
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 MAX_QUEUE_SECONDS = 0.5  # estimated seconds in the queue; at the beginning of a burst the real wait is up to twice that
-OPERATIONS_PER_THREAD = 3  # concurrent operations per hashing thread: one hashes while the others use the database
-NICENESS = 5  # of hashing threads, on Linux, so that requests without a hash get the processor first
+OPERATIONS_PER_THREAD = 3  # concurrent operations per thread: one hashes while the others use the database
 INITIAL_HASH_SECONDS = 0.05  # estimated duration of a hash, until it is measured
 KEY = "flaskauth.hashing"
-
-# OWASP Password Storage Cheat Sheet: Argon2id with 19 MiB, two passes, one lane. ASVS 11.4.2.
-_ARGON2 = Argon2Hasher(memory_cost=19456, time_cost=2, parallelism=1, hash_len=32, salt_len=16)
-_PASSWORD_HASH = PasswordHash((_ARGON2,))
-# Compared for an unknown account, so that the work is the same as for a known one.
-_DECOY_HASH = "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5bm9ib2R5bm9ibw$ytaH46meWY8lmL7GvISeF34nSYdizucq0l76z3Y8lWA"
 
 
 class _ThreadSlot(threading.local):
@@ -45,7 +36,10 @@ class _ThreadSlot(threading.local):
 
 
 class HashingPool:
-    """Hashing threads with a bounded queue. Argon2 releases the GIL, so other requests continue meanwhile."""
+    """A bounded queue, and threads or a process that hash. Argon2 releases the GIL: other requests continue meanwhile.
+
+    With a process, `thread_count` is this server process's share of its threads. The other share is not reserved.
+    """
 
     def __init__(self, processes: int, max_queued: int) -> None:
         self.thread_count = max(1, (os.cpu_count() or 1) // processes)
@@ -59,22 +53,36 @@ class HashingPool:
         self._executor = ThreadPoolExecutor(
             self.thread_count, thread_name_prefix="hashing", initializer=_lower_priority
         )
+        self.process: HashProcess | None = None
 
-    def run(self, work: Callable[[], T]) -> T:
-        """Run the work in a hashing thread and return its result.
+    def run(self, function: Callable[..., T], *args: str | None) -> T:
+        """Call a function of `hashes` and return its result.
 
         Raises:
-            Overloaded: the queue is too long. Work with a reserved entry is never rejected.
+            Overloaded: the queue is too long, or the hash process was killed. Work with a reserved entry is rejected
+                only in the second case.
         """
         if self._slot.is_reserved:
             self._slot.is_reserved = False
-            return self._executor.submit(self._run_counted, work).result()
+            return self.run_unqueued(function, *args)
         with self._queue_entry():
-            return self._executor.submit(self._run_counted, work).result()
+            return self.run_unqueued(function, *args)
 
-    def run_unqueued(self, work: Callable[[], T]) -> T:
-        """Run a further hash of an operation whose first hash is done. It is not rejected for a long queue."""
-        return self._executor.submit(self._run_counted, work).result()
+    def run_unqueued(self, function: Callable[..., T], *args: str | None) -> T:
+        """Run a further hash of an operation whose first hash is done. It is not rejected for a long queue.
+
+        Raises:
+            Overloaded: the hash process was killed.
+        """
+        try:
+            if self.process:
+                return self.process.run(function, *args)
+            return self._executor.submit(function, *args).result()
+        except HashProcessLost:
+            raise Overloaded(retry_after=1) from None
+        finally:
+            with self._lock:
+                self.completed += 1
 
     @contextmanager
     def reserve(self) -> Iterator[None]:
@@ -114,13 +122,6 @@ class HashingPool:
             self.pending += 1
             return ahead
 
-    def _run_counted(self, work: Callable[[], T]) -> T:
-        try:
-            return work()
-        finally:
-            with self._lock:
-                self.completed += 1
-
 
 def _lower_priority() -> None:
     if sys.platform == "linux":
@@ -149,7 +150,7 @@ def reserves_hash_slot(operation: Callable[P, T]) -> Callable[P, T]:
 def hash_password(password: str, salt: bytes | None = None) -> str:
     """Return the hash of a password, with a random salt by default. Ends the read transaction."""
     db_session.release_connection()
-    return get_pool().run(lambda: _PASSWORD_HASH.hash(normalize(password), salt=salt))
+    return get_pool().run(hashes.hash_password, password, salt.hex() if salt else None)
 
 
 def verify(password: str, stored: str | None) -> bool:
@@ -158,7 +159,7 @@ def verify(password: str, stored: str | None) -> bool:
     It costs the same if there is no hash or the hash is unreadable, so that timing does not reveal accounts.
     """
     db_session.release_connection()
-    return get_pool().run(lambda: _verify_stored(password, stored or _DECOY_HASH)) and bool(stored)
+    return get_pool().run(hashes.verify, password, stored or hashes.DECOY_HASH) and bool(stored)
 
 
 def rehash_if_needed(password: str, stored: str) -> str | None:
@@ -167,16 +168,11 @@ def rehash_if_needed(password: str, stored: str) -> str | None:
     The salt is derived from the old hash, so two concurrent sign-ins compute the same new hash. It is not skipped when
     the queue is long: a sign-in without it would then fail against the hash that the other one has stored.
     """
-    if _ARGON2.identify(stored) and not _ARGON2.check_needs_rehash(stored):
+    if not hashes.needs_rehash(stored):
         return None
     db_session.release_connection()
     salt = crypto.mac("renewed hash", stored)[:16]
-    return get_pool().run_unqueued(lambda: _PASSWORD_HASH.hash(normalize(password), salt=salt))
-
-
-def normalize(password: str) -> str:
-    """Normalize with NFKC: keyboards encode the same characters differently (NIST SP 800-63B-4 section 3.1.1.2)."""
-    return unicodedata.normalize("NFKC", password)
+    return get_pool().run_unqueued(hashes.hash_password, password, salt.hex())
 
 
 def get_pool() -> HashingPool:
@@ -184,17 +180,3 @@ def get_pool() -> HashingPool:
     pool = current_app.extensions[KEY]
     assert isinstance(pool, HashingPool)
     return pool
-
-
-def _verify_stored(password: str, stored: str) -> bool:
-    """Compare with an Argon2 hash normalized and then as typed, because it may come from an import; others as typed.
-
-    Accepted limitation: a legacy hash takes a different time than Argon2 until the first sign-in replaces it.
-    """
-    try:
-        if not _ARGON2.identify(stored):
-            return legacy.verify(password, stored)
-        return any(legacy.verify(candidate, stored) for candidate in dict.fromkeys((normalize(password), password)))
-    except ValueError:
-        _PASSWORD_HASH.verify(normalize(password), _DECOY_HASH)
-        return False

@@ -9,8 +9,6 @@ import hmac
 from collections.abc import Callable
 from typing import Protocol
 
-from werkzeug.security import check_password_hash
-
 BCRYPT_MAX_BYTES = 72  # bytes; bcrypt implementations ignored the rest of a longer password
 SCRYPT_MAX_MEMORY = 2**31 - 1  # bytes; the cost is limited in `legacy`, before the comparison
 PHP_WHITESPACE = " \t\n\r\0\x0b"  # the characters that PHP's trim() removes
@@ -73,7 +71,10 @@ def verify_werkzeug_scrypt(password: str, stored: str) -> bool:
 
 def verify_werkzeug_pbkdf2(password: str, stored: str) -> bool:
     """Compare with a hash of `werkzeug.security`, which Flask applications store."""
-    return check_password_hash(stored, password)
+    method, salt, encoded = stored.split("$")
+    _name, algorithm, rounds = method.split(":")
+    actual = hashlib.pbkdf2_hmac(algorithm, password.encode(), salt.encode(), int(rounds))
+    return hmac.compare_digest(actual, bytes.fromhex(encoded))
 
 
 def _verify_scrypt(password: str, salt: str, costs: tuple[int, int, int], expected: bytes) -> bool:

@@ -1,0 +1,134 @@
+"""The hash process: results, a killed process, and the attempts of the requests that waited for it."""
+
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from queue import Queue
+
+import pytest
+from flask import Flask
+from tests.conftest import MakeApp
+from tests.support.inspect import error_of
+from tests.support.users import PASSWORD, UserFactory
+from werkzeug.security import generate_password_hash
+
+from flaskauth.core.passwords import hashes, hashing
+from flaskauth.core.passwords.hash_process import HashProcess, HashProcessLost
+
+HASH_MEMORY = 19_456 * 1024  # bytes
+LOGINS = 6  # more than the wrong passwords that one network may send
+
+
+def child_ids() -> set[int]:
+    return {int(pid) for file in Path("/proc/self/task").glob("*/children") for pid in file.read_text().split()}
+
+
+def memory(pid: int) -> int:
+    """Return the private memory of a process in bytes."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss_Anon:"))
+
+
+@contextmanager
+def new_process() -> Iterator[tuple[HashProcess, Queue[int]]]:
+    """Create a hash process, not yet started, and the queue of its exit statuses."""
+    exits: Queue[int] = Queue()
+    process = HashProcess(exits.put)
+    yield process, exits
+    process._sender.close()
+    process._receiver.close()
+
+
+@contextmanager
+def lost_requests(app: Flask) -> Iterator[None]:
+    """Give the application a hash process that dies during each hash."""
+
+    def lose_requests() -> None:
+        while descriptors := socket.recv_fds(process._receiver, 16_384, 1)[1]:
+            os.close(descriptors[0])
+
+    pool = app.extensions[hashing.KEY]
+    with new_process() as (process, _exits):
+        receiver = threading.Thread(target=lose_requests)
+        receiver.start()
+        pool.process = process
+        yield
+        pool.process = None
+        process._sender.close()
+        receiver.join()
+
+
+def test_hash_process_hashes_and_restarts_when_killed() -> None:
+    others = child_ids()
+    with new_process() as (process, exits):
+        process.start()
+        [pid] = child_ids() - others
+        hashed = process.run(hashes.hash_password, "clé", "00" * 16)
+        assert hashed.startswith("$argon2id$v=19$m=19456,t=2,p=1$AAAA")
+        assert process.run(hashes.verify, "cle\u0301", hashed)
+        assert not process.run(hashes.verify, "cle", hashed)
+        assert process.run(hashes.verify, PASSWORD, generate_password_hash(PASSWORD, "pbkdf2:sha256:1"))
+
+        os.kill(pid, signal.SIGKILL)
+        assert exits.get() == -signal.SIGKILL
+        assert process.run(hashes.verify, "clé", hashed)
+
+
+def test_idle_hash_process_returns_its_memory() -> None:
+    others = child_ids()
+    with new_process() as (process, _exits):
+        process.start()
+        [pid] = child_ids() - others
+        for _ in range(3):
+            process.run(hashes.hash_password, PASSWORD, None)
+        assert memory(pid) > HASH_MEMORY
+        deadline = time.monotonic() + 10
+        while memory(pid) > HASH_MEMORY:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+
+def test_hash_process_ends_when_its_senders_have_ended() -> None:
+    with new_process() as (process, exits):
+        others = set(threading.enumerate())
+        process.start()
+        [thread] = set(threading.enumerate()) - others
+        process._sender.close()
+        thread.join(10)
+        assert not thread.is_alive()
+        assert exits.empty()
+
+
+def test_hash_without_any_process_raises_an_error() -> None:
+    with new_process() as (process, _exits):
+        process.detach()
+        with pytest.raises(HashProcessLost):
+            process.run(hashes.verify, "x", hashes.DECOY_HASH)
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_login_with_killed_hash_process_refunds_the_attempt(make_app: MakeApp) -> None:
+    app = make_app()
+    user = UserFactory(app).create_verified()
+    with lost_requests(app):
+        responses = [user.login() for _ in range(LOGINS)]
+
+    assert [error_of(response) for response in responses] == [(503, "overloaded")] * LOGINS
+    assert user.login().status_code == 200
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_killed_hash_process_keeps_earlier_failures(make_app: MakeApp) -> None:
+    app = make_app()
+    user = UserFactory(app).create_verified()
+    for _ in range(5):
+        user.login(password="wrong")
+    with lost_requests(app):
+        assert error_of(user.login(password="wrong")) == (503, "overloaded")
+
+    assert error_of(user.login(password="wrong")) == (429, "too_many_requests")
