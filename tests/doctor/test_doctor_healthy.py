@@ -29,6 +29,7 @@ def test_healthy_production_has_no_failures(installation: Installation) -> None:
     assert report.checks_in_state("warning") == EXPECTED_WARNINGS, report.output
     assert report.checks_in_state("ok") == set(CHECK_NAMES) - EXPECTED_WARNINGS
     assert report.ok
+    assert "one hash took" in report.finding_text("password-hash", "ok")
 
 
 def test_doctor_writes_nothing_and_sends_no_mail(installation: Installation) -> None:

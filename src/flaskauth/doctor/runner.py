@@ -10,7 +10,16 @@ from flask import Flask
 
 from flaskauth.core import context
 from flaskauth.core.db.session import dispose_engines
-from flaskauth.doctor import breached_passwords, broker, configuration, database, mail, proxies, public_url
+from flaskauth.doctor import (
+    breached_passwords,
+    broker,
+    configuration,
+    database,
+    mail,
+    password_hashes,
+    proxies,
+    public_url,
+)
 from flaskauth.doctor.findings import CheckGroup, Finding, failed, skipped
 from flaskauth.settings import Settings, find_env_file
 
@@ -24,6 +33,7 @@ GROUPS = (
     mail.TEMPLATES,
     mail.GROUP,
     breached_passwords.GROUP,
+    password_hashes.GROUP,
 )
 CHECK_NAMES = ("settings", *(name for group in GROUPS for name in group.checks))
 
