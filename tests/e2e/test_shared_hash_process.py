@@ -14,6 +14,8 @@ from tests.e2e.http_client import HttpClient
 from tests.e2e.processes import RunningProcess, Workspace
 from tests.servers import free_port
 
+from flaskauth.core.passwords.hash_process import NICENESS
+
 SECRET = "a-secret-of-the-server-for-this-test-only"
 PASSWORD = "zinc-kettle-of-an-unknown-user"
 NUMBERS = count()
@@ -56,8 +58,8 @@ def read(pid: int, name: str) -> str:
     return Path(f"/proc/{pid}/{name}").read_text()
 
 
-def nice_values(pid: int) -> set[str]:
-    return {stat.read_text().rpartition(")")[2].split()[16] for stat in Path(f"/proc/{pid}/task").glob("*/stat")}
+def nice_values(pid: int) -> set[int]:
+    return {int(stat.read_text().rpartition(")")[2].split()[16]) for stat in Path(f"/proc/{pid}/task").glob("*/stat")}
 
 
 def login(port: int) -> int:
@@ -73,8 +75,9 @@ def test_hash_process_is_shared_and_has_low_priority(server: Server) -> None:
     [pid] = hash_process_ids(running)
 
     assert len(list(Path(f"/proc/{pid}/task").iterdir())) == 1 + (os.cpu_count() or 1)
-    assert nice_values(pid) == {"5"}
-    assert {nice for child in child_ids(running) if child != pid for nice in nice_values(child)} == {"0"}
+    [server_nice] = nice_values(running.pid)
+    assert nice_values(pid) == {server_nice + NICENESS}
+    assert {nice for child in child_ids(running) if child != pid for nice in nice_values(child)} == {server_nice}
 
 
 def test_hash_process_has_no_secret_and_logs_no_password(server: Server) -> None:
