@@ -24,8 +24,7 @@ run: .venv/ready-to-run ## serve on http://127.0.0.1:5000 (PORT=...) without any
 setup: .venv/ready-to-test ## create .venv with everything that development needs (PYTHON=python3.13 selects the interpreter)
 
 test: setup ## lint, then run the tests on SQLite, MariaDB and Redis (ARGS="-k login" goes to pytest)
-	@$(test_servers) install
-	@$(compile_tests) & $(MAKE) --no-print-directory lint && wait
+	@{ $(test_servers) install && $(compile_tests); } & $(MAKE) --no-print-directory lint && wait $$!
 	$(pytest) $(ARGS)
 
 test-mysql: setup ## run the tests that use a database on MySQL 9, through PyMySQL and mysqlclient (TEST_MYSQL_URL: your server)
@@ -97,8 +96,9 @@ test_servers = $(bin)/python -m tests.servers
 # Four workers on two cores: half of the time of a test is waiting.
 pytest = $(bin)/python -m pytest -n 4 --dist worksteal
 
-# Pytest compiles the tests and caches the result. Done once beside lint, the four workers need not do it at the same time.
-compile_tests = $(bin)/python -m pytest --collect-only -qq --no-summary >/dev/null 2>&1
+# Pytest compiles the tests and caches the result. Done once beside lint, the workers need not do it at the same time.
+# An error in a test is reported by the run that follows.
+compile_tests = { $(bin)/python -m pytest --collect-only -qq --no-summary >/dev/null 2>&1 || true; }
 
 # mysqlclient is compiled, so it is installed in a folder beside .venv.
 with_mysqlclient = $(test_servers) with-mysqlclient
