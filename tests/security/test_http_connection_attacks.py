@@ -148,7 +148,7 @@ def test_a11_oversized_content_length_is_rejected_unread(server: ServerUnderTest
             started_at = time.monotonic()
             response = server.exchange(build_post("/auth/resend", b"Content-Length: %d" % length, *extra_headers))
             assert response.startswith(b"HTTP/1.1 413 "), response
-            assert time.monotonic() - started_at < 2
+            assert time.monotonic() - started_at < 5  # a server that reads the body waits for 10 seconds
 
 
 def test_a25_requests_with_flipped_bits_cause_no_500(server: ServerUnderTest) -> None:

@@ -164,7 +164,7 @@ def test_full_request_queue_returns_503_immediately(echo_server: tuple[RunningPr
         }
 
         assert responses == {(503, "overloaded")}
-        assert time.monotonic() - started < 1.0
+        assert time.monotonic() - started < 3  # before the held request ends
     time.sleep(4)
     assert _exchange(port, quick).startswith(b"HTTP/1.1 200")
 

@@ -205,7 +205,7 @@ def test_get_request_does_not_wait_behind_slow_posts(port: int) -> None:
         time.sleep(0.2)
         started = time.monotonic()
         request_echo(port, b"GET /a HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
-        assert time.monotonic() - started < 1.5  # the last POST is processed after 3 seconds
+        assert time.monotonic() - started < 2.5  # the last POST is processed after 3 seconds
 
 
 def test_forwarded_for_header_spoofing_has_no_effect(port: int) -> None:
