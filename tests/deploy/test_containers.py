@@ -85,6 +85,7 @@ def test_compose_commands_exist(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path, {"REDIS_URL": "redis://127.0.0.1:1/0"})
     commands = [spec["command"] for spec in project_services().values() if "command" in spec]
     commands.append(json.loads(instructions("CMD")[-1]))
+    workspace.run("flaskauth", "db", "upgrade")  # the worker needs a database
 
     assert len(commands) == 3
     for command in commands:

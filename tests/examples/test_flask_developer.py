@@ -30,7 +30,9 @@ def test_flask_developer_uses_every_kind_of_view(tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text(BROKEN)
     workspace, port = Workspace(tmp_path), free_port()
     create = f"echo '{PASSWORD}' | flask --app shop auth users create {EMAIL} --first-name Grace"
-    output = Shell(workspace, port).paste(create, block("docs/how-to/embed-in-a-flask-app.md", "commands"))
+    output = Shell(workspace, port).paste(
+        "flaskauth db upgrade", create, block("docs/how-to/embed-in-a-flask-app.md", "commands")
+    )
     assert "Manage users." in output
     assert EMAIL in output
     with (
