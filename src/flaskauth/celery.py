@@ -13,7 +13,7 @@ from flaskauth.core.jobs import celery_log
 from flaskauth.core.jobs.background import PeriodicJob
 from flaskauth.core.jobs.celery_app import get_celery
 from flaskauth.core.observability.log import get_logger
-from flaskauth.mail.delivery import deliver
+from flaskauth.mail.delivery import deliver_due
 from flaskauth.mail.dispatch import TASK_NAME
 from flaskauth.settings import Settings, require_database
 from flaskauth.version import __version__
@@ -54,11 +54,10 @@ def _register_job(celery: Celery, job: PeriodicJob) -> None:
     celery.conf.beat_schedule[name] = {"task": name, "schedule": seconds, "options": {"expires": max(seconds, 10)}}
 
 
-def _deliver_mail(mail_id: int) -> None:
-    """Send a mail from the outbox. Ignore an argument that is not an integer, as the message may be forged."""
+def _deliver_mails(*_arguments: object) -> None:
+    """Send the mails that are due. Arguments are ignored: servers of an earlier version send the id of a mail."""
     with flask_app.app_context():
-        if type(mail_id) is int:
-            deliver(mail_id)
+        deliver_due()
 
 
 @worker_process_init.connect  # type: ignore[untyped-decorator]
@@ -82,6 +81,6 @@ def _log_start(**_kwargs: object) -> None:
 flask_app = _create_app()
 app = get_celery(flask_app)
 app.conf.beat_schedule = {}
-app.task(_deliver_mail, name=TASK_NAME)
+app.task(_deliver_mails, name=TASK_NAME)
 for _job in periodic_jobs():
     _register_job(app, _job)

@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 from tests.conftest import MakeApp
 from tests.mail.conftest import DEVELOPMENT, PRODUCTION
-from tests.mail.test_mail_rendering import CODE, CONTEXTS, LINK, make_mail, message_part
+from tests.mail.test_mail_rendering import CODE, CONTEXTS, LINK, make_mail
 
 from flaskauth.mail.colors import contrast, text_color_on
 from flaskauth.mail.rendering import _brand, render
@@ -35,8 +35,8 @@ TEXT_CLASSES = (".header", ".footer", ".card", "h1", ".code", ".caption", ".butt
 
 def render_parts(app: Flask, template: str = "login/new_device", locale: str = "en") -> tuple[str, str]:
     with app.app_context():
-        message = render(make_mail(template, locale=locale), CODE, LINK)
-    return message_part(message, "plain").replace("\r\n", "\n"), message_part(message, "html")
+        parts = render(make_mail(template, locale=locale), CODE, LINK).parts
+    return parts.text, parts.html
 
 
 @pytest.mark.parametrize("locale", LABELS)

@@ -26,8 +26,8 @@ def seconds_until_due(row: OutboxMail) -> float:
 def test_accepted_mail_is_sent_once(harness: MailHarness) -> None:
     mail_id = harness.enqueue()
 
-    harness.deliver(mail_id)
-    harness.deliver(mail_id)
+    harness.deliver_due()
+    harness.deliver_due()
     harness.deliver_due()
 
     row, [received] = harness.row(mail_id), harness.sink.messages
@@ -74,11 +74,11 @@ def test_retry_delay_is_capped_at_ten_minutes(harness: MailHarness) -> None:
 def test_deferred_mail_is_sent_when_due(harness: MailHarness) -> None:
     harness.sink.mode = "tempfail"
     mail_id = harness.enqueue()
-    harness.deliver(mail_id)
+    harness.deliver_due()
     harness.sink.mode = "ok"
 
     harness.deliver_due()
-    harness.deliver(mail_id)
+    harness.deliver_due()
     assert harness.sink.messages == []
 
     clock.travel(RETRY_DELAY)
@@ -130,7 +130,7 @@ def test_permanent_rejection_is_recorded_and_not_retried(harness: MailHarness) -
     harness.sink.mode = "ok"
     clock.travel(timedelta(minutes=1))
     harness.deliver_due()
-    harness.deliver(mail_id)
+    harness.deliver_due()
 
     row = harness.row(mail_id)
     assert (row.state, row.attempts, row.last_error) == (FAILED, 1, "rcpt 550")
@@ -154,7 +154,7 @@ def test_slow_smtp_server_receives_mail_once(harness: MailHarness) -> None:
     harness.sink.mode = "keep"
     mail_id = harness.enqueue()
     with ThreadPoolExecutor() as pool:
-        delivery_future = pool.submit(harness.deliver, mail_id)
+        delivery_future = pool.submit(harness.deliver_due)
         time.sleep(RESPONSE_TIMEOUT + 1)
         harness.sink.mode = "ok"
         delivery_future.result(10)
@@ -184,8 +184,6 @@ def test_unconfirmed_mail_is_resent_with_same_message_id(harness: MailHarness) -
 def test_discarded_and_suppressed_mails_are_not_sent(harness: MailHarness) -> None:
     mails = [harness.enqueue(state=DISCARDED), harness.enqueue(state=SUPPRESSED)]
 
-    for mail_id in mails:
-        harness.deliver(mail_id)
     harness.deliver_due()
 
     assert [harness.row(mail_id).state for mail_id in mails] == [DISCARDED, SUPPRESSED]
@@ -286,13 +284,13 @@ def test_mails_are_sent_concurrently(harness: MailHarness) -> None:
 
 
 def test_deliver_due_sends_more_than_one_batch(harness: MailHarness) -> None:
-    for _ in range(delivery.BATCH_SIZE + 5):
+    for _ in range(delivery.CLAIM_SIZE + 5):
         harness.enqueue(code_id=None)
 
     harness.deliver_due()
 
     assert {row.state for row in harness.rows()} == {SENT}
-    assert len(harness.sink.messages) == delivery.BATCH_SIZE + 5
+    assert len(harness.sink.messages) == delivery.CLAIM_SIZE + 5
 
 
 def test_development_marks_mail_sent_without_smtp(dev_harness: MailHarness) -> None:

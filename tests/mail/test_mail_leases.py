@@ -28,9 +28,9 @@ def test_leased_mail_is_sent_by_one_process(harness: MailHarness) -> None:
     mail_id = harness.enqueue()
 
     with ThreadPoolExecutor() as pool:
-        delivery_future = pool.submit(harness.deliver, mail_id)
+        delivery_future = pool.submit(harness.deliver_due)
         wait_until_claimed(harness, mail_id)
-        harness.deliver(mail_id)
+        harness.deliver_due()
         harness.deliver_due()
         assert not delivery_future.done()
         harness.sink.mode = "ok"
@@ -77,10 +77,10 @@ def test_lost_lease_neither_sends_nor_updates_mail(harness: MailHarness) -> None
     mail_id = harness.enqueue()
     claimed = claim(harness, mail_id)
     clock.travel(LEASE)
-    harness.deliver(mail_id)
+    harness.deliver_due()
 
     with harness.app.app_context():
-        result = delivery._attempt(claimed)
+        result = delivery._attempt(claimed, smtp.Connections())
         transaction(lambda: delivery._record_result(claimed.mail, result))
 
     row = harness.row(mail_id)
@@ -104,9 +104,9 @@ def test_lost_lease_does_not_release_next_lease(harness: MailHarness) -> None:
 
 def claim(harness: MailHarness, mail_id: int) -> delivery.ClaimedMail:
     with harness.app.app_context():
-        mail = transaction(lambda: delivery._claim(mail_id))
-    assert mail
-    return mail
+        [claimed] = transaction(delivery._claim_due)
+    assert claimed.mail.id == mail_id
+    return claimed
 
 
 @pytest.fixture
@@ -122,4 +122,4 @@ def test_smtp_conversation_ends_before_lease_expiry(harness: MailHarness) -> Non
     mail = harness.row(harness.enqueue())
 
     with harness.app.app_context(), pytest.raises(smtp.DeliveryError, match="data SMTPServerDisconnected"):
-        smtp.send(render(mail, "BCDF-2345").as_bytes(), mail.recipient, timeout=0.3)
+        smtp.Connections().send(render(mail, "BCDF-2345").raw, mail.recipient, timeout=0.3)

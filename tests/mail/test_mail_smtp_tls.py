@@ -127,7 +127,7 @@ def test_slow_smtp_server_is_cut_off_at_deadline(make_harness: MakeHarness, slow
 
     started = time.monotonic()
     with harness.app.app_context(), pytest.raises(smtp.DeliveryError, match="connect"):
-        smtp.send(render(mail, "BCDF-2345").as_bytes(), mail.recipient, timeout=0.3)
+        smtp.Connections().send(render(mail, "BCDF-2345").raw, mail.recipient, timeout=0.3)
     assert time.monotonic() - started < 3
 
 
@@ -144,7 +144,7 @@ def test_send_without_time_left_is_not_started(harness: MailHarness) -> None:
     mail = harness.row(harness.enqueue())
 
     with harness.app.app_context(), pytest.raises(smtp.DeliveryError):
-        smtp.send(render(mail, "BCDF-2345").as_bytes(), mail.recipient, timeout=0)
+        smtp.Connections().send(render(mail, "BCDF-2345").raw, mail.recipient, timeout=0)
 
     assert harness.sink.messages == []
 

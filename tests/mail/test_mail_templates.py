@@ -8,7 +8,7 @@ from click.testing import CliRunner, Result
 from flask import Blueprint, Flask
 from tests.conftest import MakeApp
 from tests.mail.conftest import PRODUCTION
-from tests.mail.test_mail_rendering import CODE, make_mail, message_part
+from tests.mail.test_mail_rendering import CODE, make_mail
 from tests.support.users import Mailbox, UserFactory
 
 from flaskauth import mount
@@ -45,7 +45,7 @@ def write(folder: Path, files: dict[str, str]) -> None:
 
 def subject_of(app: Flask, locale: str = "en") -> str:
     with app.app_context():
-        return str(render(make_mail(locale=locale), CODE)["Subject"])
+        return render(make_mail(locale=locale), CODE).parts.subject
 
 
 def run(folder: Path, *args: str) -> Result:
@@ -59,7 +59,7 @@ def test_template_folder_replaces_single_file(make_app: MakeApp, folder: Path) -
 
     assert (subject_of(app), subject_of(app, "fr")[:12]) == ("Welcome to flaskauth", "Vérification")
     with app.app_context():
-        assert "Hello Grace," in message_part(render(make_mail(), CODE), "plain")
+        assert "Hello Grace," in render(make_mail(), CODE).parts.text
 
 
 def test_default_template_folder_is_in_working_directory(make_app: MakeApp, folder: Path) -> None:
@@ -98,7 +98,7 @@ def test_template_can_extend_builtin_base(make_app: MakeApp, folder: Path) -> No
     base = '{% extends "builtin/mail/base.html" %}{% block footer %}Our own footer{% endblock %}'
     write(folder, {"mail/base.html": base})
     with make_app(MAIL_TEMPLATE_FOLDER=str(folder)).app_context():
-        html = message_part(render(make_mail("registration/already_registered"), CODE), "html")
+        html = render(make_mail("registration/already_registered"), CODE).parts.html
 
     assert "<h1" in html
     assert "You already have an account" in html

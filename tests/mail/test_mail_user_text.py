@@ -27,8 +27,8 @@ from flaskauth.mail.rendering import render_parts
 from flaskauth.one_time_codes import links
 
 HEADER_NAMES = [
-    *("From", "To", "Date", "Message-ID", "Auto-Submitted", "Subject", "MIME-Version", "Content-Type"),
-    "Content-Language",
+    *("From", "To", "Date", "Message-ID", "Auto-Submitted", "Subject", "Content-Language", "MIME-Version"),
+    "Content-Type",
 ]
 # Parts with a meaning in a header field, in SMTP or for a program that normalizes text.
 SYNTAX = (
@@ -80,9 +80,9 @@ def inbox(make_harness: MakeHarness, smtp_sink: SmtpSink) -> Iterator[MailHarnes
 def deliver_one(harness: MailHarness) -> tuple[OutboxMail, ReceivedMail]:
     """Deliver the mail of the last request, and return its row and what the mail server received."""
     harness.sink.clear()
-    [mail_id] = harness.app.extensions[background.KEY].take_notifications()
-    harness.deliver(mail_id)
-    row = harness.row(mail_id)
+    assert harness.app.extensions[background.KEY].take_notifications() >= 1
+    harness.deliver_due()
+    row = max(harness.rows(), key=lambda mail: mail.id)
     assert (row.state, row.last_error) == (SENT, None)
     [received] = harness.sink.messages
     return row, received
@@ -128,7 +128,7 @@ def test_register_any_address_and_name_mails_what_was_meant(
 
     if response.status_code == 422:
         assert set(response.get_json()["errors"]) <= {"email", "first_name", "last_name", "password"}
-        assert inbox.app.extensions[background.KEY].take_notifications() == []
+        assert inbox.app.extensions[background.KEY].take_notifications() == 0
         return
     assert response.status_code == 200, response.text
     recipient = unicodedata.normalize("NFC", local.strip()) + "@" + idna.encode(domain, uts46=True).decode()

@@ -1,6 +1,7 @@
 """Deadlines and TLS for outgoing connections."""
 
 import contextlib
+import os
 import socket
 import ssl
 import threading
@@ -24,8 +25,10 @@ class Deadline:
         Raises:
             TimeoutError: the deadline has already expired; the connection is closed.
         """
+        if self._socket:
+            self._socket.close()
         # A duplicate, because wrapping a socket in TLS detaches the original descriptor.
-        self._socket = connection.dup()
+        self._socket = socket.socket(fileno=os.dup(connection.fileno()))
         if self._expired.is_set():
             connection.close()
             raise TimeoutError

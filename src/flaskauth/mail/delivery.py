@@ -1,11 +1,13 @@
-"""Deliver the mails in the outbox.
+"""Deliver the mails in the outbox (ADR 27).
 
-A mail is claimed by one conditional UPDATE, so that only one process sends it, however many try. No transaction is open
-while the server talks to the mail server. The claim of a process that dies expires after a minute.
+A mail is claimed by one conditional UPDATE, so that only one process sends it, however many try. Several mails are
+claimed in one transaction; the result of each is recorded by itself. No transaction is open while the server talks to
+the mail server. The claim of a process that dies expires after a minute.
 """
 
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -13,15 +15,14 @@ from flask import current_app
 from sqlalchemy import and_, bindparam, or_, select, update
 
 from flaskauth.audit import record
-from flaskauth.core import clock, crypto, email_addresses
+from flaskauth.core import clock, crypto
 from flaskauth.core.context import settings
-from flaskauth.core.db.compiled import CompiledStatement, IdRow
+from flaskauth.core.db.compiled import CompiledStatement
 from flaskauth.core.db.session import transaction
 from flaskauth.core.observability.log import get_logger
 from flaskauth.mail import smtp
 from flaskauth.mail.models import DISCARDED, FAILED, QUEUED, SENT, OutboxMail
-from flaskauth.mail.rendering import render
-from flaskauth.mail.serialization import serialize
+from flaskauth.mail.rendering import RenderedMail, render
 from flaskauth.one_time_codes import links
 from flaskauth.one_time_codes import service as codes
 
@@ -31,7 +32,7 @@ FIRST_RETRY_DELAY = timedelta(seconds=5)
 MAX_RETRY_DELAY = timedelta(minutes=10)
 MAX_DOUBLINGS = 7
 MAX_UNCERTAIN_ATTEMPTS = 8  # after these, a message that may have arrived is not sent again
-BATCH_SIZE = 100
+CLAIM_SIZE = 20
 CONCURRENCY = 8
 RUN_SECONDS = 50.0
 
@@ -40,16 +41,20 @@ _IS_DUE = and_(
     OutboxMail.next_attempt_at <= bindparam("now"),
     or_(OutboxMail.leased_until.is_(None), OutboxMail.leased_until <= bindparam("now")),
 )
+# Concurrent workers do not wait for each other: each skips the rows that another is claiming.
 DUE_QUERY = CompiledStatement(
-    select(OutboxMail.id).where(_IS_DUE).order_by(OutboxMail.next_attempt_at).limit(BATCH_SIZE), IdRow
+    select(*OutboxMail.__table__.columns)
+    .where(_IS_DUE)
+    .order_by(OutboxMail.next_attempt_at)
+    .limit(CLAIM_SIZE)
+    .with_for_update(skip_locked=True),
+    OutboxMail,
 )
+# SQLite has no row locks: the row may have changed since it was read.
 CLAIM = CompiledStatement(
     update(OutboxMail)
-    .where(OutboxMail.id == bindparam("mail_id"), _IS_DUE)
+    .where(OutboxMail.id == bindparam("mail_id"), OutboxMail.attempts == bindparam("attempts_before"), _IS_DUE)
     .values(leased_until=bindparam("lease_end"), attempts=OutboxMail.attempts + 1)
-)
-MAIL_QUERY = CompiledStatement(
-    select(*OutboxMail.__table__.columns).where(OutboxMail.id == bindparam("mail_id")), OutboxMail
 )
 # Every claim increments `attempts`, so the value identifies the claim. A process that lost its claim writes nothing.
 RECORD_RESULT = CompiledStatement(
@@ -94,62 +99,73 @@ class ClaimedMail:
     link: str | None
 
 
-def deliver(mail_id: int) -> None:
-    """Send one mail if it is due and no other process has claimed it. Commits the claim, then the result."""
-    claimed = transaction(lambda: _claim(mail_id))
-    if claimed is not None:
-        result = _attempt(claimed)
-        transaction(lambda: _record_result(claimed.mail, result))
-
-
 def deliver_due() -> None:
-    """Send all mails that are due, the oldest first, in batches, for at most RUN_SECONDS."""
+    """Send all mails that are due, the oldest first, for at most RUN_SECONDS. Commits the claims, then each result."""
     end, app_context = time.monotonic() + RUN_SECONDS, current_app.app_context
-
-    def deliver_in_thread(mail_id: int) -> None:
-        if time.monotonic() < end:
-            with app_context():
-                deliver(mail_id)
-
     # The development mailbox is in the database: there is no mail server to wait for.
-    with ThreadPoolExecutor(1 if settings().has_mailbox else CONCURRENCY) as executor:
-        while time.monotonic() < end and (due := transaction(lambda: DUE_QUERY.all(now=clock.now()))):
-            list(executor.map(deliver_in_thread, [row.id for row in due]))
+    threads = 1 if settings().has_mailbox else CONCURRENCY
+    sending: set[Future[None]] = set()
+
+    def deliver_in_thread(claimed: ClaimedMail) -> None:
+        with app_context():
+            _deliver(claimed, connections)
+
+    with closing(smtp.Connections()) as connections, ThreadPoolExecutor(threads) as executor:
+        while time.monotonic() < end:
+            claimed_mails = transaction(_claim_due)
+            sending |= {executor.submit(deliver_in_thread, claimed) for claimed in claimed_mails}
+            if len(claimed_mails) < CLAIM_SIZE:
+                break
+            while len(sending) > threads:  # a slow mail occupies one thread, and does not hold the others
+                done, sending = wait(sending, return_when=FIRST_COMPLETED)
+                _raise_errors(done)
+        _raise_errors(sending)
 
 
-def _claim(mail_id: int) -> ClaimedMail | None:
+def _raise_errors(futures: set[Future[None]]) -> None:
+    for future in futures:
+        future.result()
+
+
+def _claim_due() -> list[ClaimedMail]:
     now = clock.now()
-    if not CLAIM.rowcount(mail_id=mail_id, now=now, lease_end=now + LEASE):
-        return None
-    mail = MAIL_QUERY.one(mail_id=mail_id)
-    return ClaimedMail(
-        mail,
-        code="" if mail.code_id is None else codes.current_code(mail.code_id),
-        link="" if mail.link_id is None else links.current_url(mail.link_id),
-    )
+    lease_end = now + LEASE
+    claimed = []
+    for mail in DUE_QUERY.all(now=now):
+        if CLAIM.rowcount(mail_id=mail.id, attempts_before=mail.attempts, now=now, lease_end=lease_end):
+            mail.attempts, mail.leased_until = mail.attempts + 1, lease_end
+            code = "" if mail.code_id is None else codes.current_code(mail.code_id)
+            link = "" if mail.link_id is None else links.current_url(mail.link_id)
+            claimed.append(ClaimedMail(mail, code, link))
+    return claimed
 
 
-def _attempt(claimed: ClaimedMail) -> DeliveryResult:
+def _deliver(claimed: ClaimedMail, connections: smtp.Connections) -> None:
+    """Send a claimed mail, and commit the result."""
+    result = _attempt(claimed, connections)
+    transaction(lambda: _record_result(claimed.mail, result))
+
+
+def _attempt(claimed: ClaimedMail, connections: smtp.Connections) -> DeliveryResult:
     mail, code, link = claimed.mail, claimed.code, claimed.link
     if mail.expires_at <= clock.now():
         return DeliveryResult(DISCARDED, "expired")
     if code is None or link is None:
         return DeliveryResult(DISCARDED, f"its {'code' if code is None else 'link'} is no longer valid")
     try:
-        recipient = email_addresses.parse(mail.recipient).original
-        message = serialize(render(mail, code, link), recipient)
+        message = render(mail, code, link)
     except Exception:  # an error in one mail must not stop the others
         log.exception("mail_cannot_be_rendered", mail_id=mail.id, template=mail.template)
         return CANNOT_BE_RENDERED
-    return _send(mail, message, recipient)
+    return _send(mail, message, connections)
 
 
-def _send(mail: OutboxMail, message: bytes, recipient: str) -> DeliveryResult:
+def _send(mail: OutboxMail, message: RenderedMail, connections: smtp.Connections) -> DeliveryResult:
     if settings().has_mailbox:
         return DeliveryResult(SENT)
     try:
         lease_end = (mail.leased_until or clock.now()) - LEASE_RESERVE
-        smtp.send(message, recipient, timeout=max(0.0, (lease_end - clock.now()).total_seconds()))
+        connections.send(message.raw, message.to, timeout=max(0.0, (lease_end - clock.now()).total_seconds()))
     except smtp.PermanentDeliveryError as error:
         return DeliveryResult(FAILED, str(error), error.code)
     except smtp.DeliveryError as error:

@@ -110,7 +110,7 @@ def enqueue(message: Message, state: str = QUEUED) -> int:
     """
     mail = _build_row(message, state)
     insert_row(mail)
-    after_commit(lambda: notify_worker(mail.id))
+    after_commit(notify_worker)
     return mail.id
 
 

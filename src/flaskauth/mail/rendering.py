@@ -1,8 +1,7 @@
 """Render a mail: subject, text and HTML from the templates, with the code or link that no row stores."""
 
 from dataclasses import dataclass
-from email.message import EmailMessage
-from email.policy import SMTP
+from email.headerregistry import Address
 from email.utils import format_datetime
 from functools import lru_cache
 
@@ -15,6 +14,7 @@ from flaskauth.mail import templates
 from flaskauth.mail.colors import text_color_on
 from flaskauth.mail.headers import sender_address
 from flaskauth.mail.models import DEFAULT_LOCALE, OutboxMail
+from flaskauth.mail.serialization import serialize
 from flaskauth.mail.text import to_one_line
 
 
@@ -27,22 +27,39 @@ class MailParts:
     html: str
 
 
-def render(mail: OutboxMail, code: str, link: str = "") -> EmailMessage:
+@dataclass(frozen=True)
+class RenderedMail:
+    """A mail to send to one address, in one language: its parts, and the message as bytes (RFC 5322)."""
+
+    to: str
+    locale: str
+    parts: MailParts
+    raw: bytes
+
+
+def render(mail: OutboxMail, code: str, link: str = "") -> RenderedMail:
     """Return the message to send. Rendering the same row again returns the same message.
 
     Raises:
         InvalidEmail: the recipient is not an email address that `parse` accepts.
+        MessageMismatchError: the bytes do not say what was meant.
     """
+    recipient = email_addresses.parse(mail.recipient)
     locale = _select_locale(mail.template, mail.locale)
     parts = render_parts(mail.template, locale, {**mail.context, "code": code, "link": link})
-    message = _build_envelope(mail)
-    message["Subject"] = parts.subject
-    message.set_content(parts.text)
-    message.add_alternative(parts.html, subtype="html")
+    fields: dict[str, str | Address] = {
+        "From": sender_address(),
+        "To": recipient.to_header(),
+        "Date": format_datetime(mail.created_at),
+        "Message-ID": mail.message_id,
+        "Auto-Submitted": "auto-generated",  # RFC 3834: prevents automatic replies
+        "Subject": parts.subject,
+        "Content-Language": locale,
+    }
     # The same for each rendering, and unknown to the client whose names the mail contains.
-    message.set_boundary(crypto.digest("boundary", mail.message_id).hex()[:32])
-    message["Content-Language"] = locale  # set last: setting the content removes all Content-* fields
-    return message
+    boundary = crypto.digest("boundary", mail.message_id).hex()[:32]
+    raw = serialize(fields, recipient.original, parts.text, parts.html, boundary)
+    return RenderedMail(recipient.original, locale, parts, raw)
 
 
 def render_parts(template: str, locale: str, values: dict[str, str]) -> MailParts:
@@ -57,7 +74,7 @@ def render_parts(template: str, locale: str, values: dict[str, str]) -> MailPart
     footer = templates.environment().get_template("mail/footer.txt").render(context).strip()
     return MailParts(
         subject=to_one_line(subject),
-        text=f"{text.rstrip()}\n\n{footer}\n" if footer else text,
+        text=f"{text.rstrip()}\n\n{footer}".rstrip() + "\n",
         html=_css_inliner().inline(html),
     )
 
@@ -73,18 +90,6 @@ def _brand() -> dict[str, str]:
         "support_address": settings().mail_support_address or "",
         "postal_address": settings().mail_postal_address or "",
     }
-
-
-def _build_envelope(mail: OutboxMail) -> EmailMessage:
-    to = email_addresses.parse(mail.recipient).to_header()
-    # 7bit bodies pass every server. Header fields are UTF-8 only if an address is not ASCII.
-    message = EmailMessage(SMTP.clone(cte_type="7bit", utf8=not (to.addr_spec + sender_address().addr_spec).isascii()))
-    message["From"] = sender_address()
-    message["To"] = to
-    message["Date"] = format_datetime(mail.created_at)
-    message["Message-ID"] = mail.message_id
-    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: prevents automatic replies
-    return message
 
 
 def _render_part(template: str, locale: str, suffix: str, context: dict[str, str]) -> str:

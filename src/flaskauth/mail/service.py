@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from email.message import EmailMessage
 
 from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
 
@@ -12,7 +11,7 @@ from flaskauth.core.db.session import db, delete_batch, execute_count
 from flaskauth.core.observability.log import get_logger, mask_email
 from flaskauth.mail.headers import sender_address
 from flaskauth.mail.models import DISCARDED, FAILED, QUEUED, SENT, SUPPRESSED, OutboxMail
-from flaskauth.mail.rendering import render
+from flaskauth.mail.rendering import MailParts, RenderedMail, render
 from flaskauth.one_time_codes import links
 from flaskauth.one_time_codes import service as codes
 
@@ -112,7 +111,7 @@ def list_mailbox() -> list[MailboxMessage]:
 def mailbox_source(mail_id: int) -> bytes | None:
     """Return a sent mail as bytes (RFC 5322), or None if it does not exist."""
     mail = db.session.get(OutboxMail, mail_id)
-    return _render_sent(mail).as_bytes() if mail and mail.state == SENT else None
+    return _render_sent(mail).raw if mail and mail.state == SENT else None
 
 
 def delete_sent(mail_id: int | None = None) -> int:
@@ -179,15 +178,15 @@ def _to_mailbox_message(mail: OutboxMail) -> MailboxMessage:
         id=mail.id,
         to=mail.recipient,
         sender=str(sender_address()),
-        subject=str(message["Subject"]),
-        text=_body_part(message, "plain"),
-        html=_body_part(message, "html"),
+        subject=message.parts.subject,
+        text=message.parts.text,
+        html=message.parts.html,
         sent_at=mail.sent_at,
         message_id=mail.message_id,
     )
 
 
-def _render_sent(mail: OutboxMail) -> EmailMessage:
+def _render_sent(mail: OutboxMail) -> RenderedMail:
     """Render a mail with its code or link, which may be used or expired.
 
     If its template was replaced by an invalid one since, the message contains the error: the other mails are shown.
@@ -198,12 +197,6 @@ def _render_sent(mail: OutboxMail) -> EmailMessage:
         return render(mail, code=code, link=link)
     except Exception as error:
         log.exception("mail_cannot_be_rendered", mail_id=mail.id, template=mail.template)
-        message = EmailMessage()
-        message["Subject"] = f"{mail.template} cannot be rendered"
-        message.set_content(f"{type(error).__name__}: {error}")
-        return message
-
-
-def _body_part(message: EmailMessage, subtype: str) -> str:
-    part = message.get_body((subtype,))
-    return str(part.get_content()).replace("\r\n", "\n") if part else ""
+        parts = MailParts(f"{mail.template} cannot be rendered", f"{type(error).__name__}: {error}\n", html="")
+        raw = f"Subject: {parts.subject}\r\n\r\n{parts.text}".encode()
+        return RenderedMail(mail.recipient, mail.locale, parts, raw)

@@ -92,20 +92,55 @@ class SMTPClient(smtplib.SMTP):
         return f"{self.user} {hmac.new(self.password.encode(), challenge, 'md5').hexdigest()}"
 
 
-def send(message: bytes, recipient: str, timeout: float) -> None:
-    """Send the message within `timeout` seconds. On return, the server has accepted it.
+class Connections:
+    """Connections to the mail server, each used for one mail after the other. Threads can share an object."""
 
-    Raises:
-        PermanentDeliveryError: the server rejects the message permanently.
-        DeliveryError: a temporary error, or the result is unknown.
-    """
-    if timeout <= 0:
-        raise DeliveryError("connect", "TimeoutError")
-    with Deadline(timeout) as deadline, _connect(settings(), deadline) as client:
-        _send_data(client, message, recipient)
-        # The server has accepted the message: it is not sent again, even if QUIT fails.
-        with contextlib.suppress(OSError):
-            _quit(client)
+    def __init__(self) -> None:
+        self._idle: list[SMTPClient] = []
+
+    def send(self, message: bytes, recipient: str, timeout: float) -> None:
+        """Send the message within `timeout` seconds. On return, the server has accepted it.
+
+        Raises:
+            PermanentDeliveryError: the server rejects the message permanently.
+            DeliveryError: a temporary error, or the result is unknown.
+        """
+        if timeout <= 0:
+            raise DeliveryError("connect", "TimeoutError")
+        with Deadline(timeout) as deadline:
+            client = self._resume(deadline, recipient)
+            if client is None:
+                client = _connect(settings(), deadline)
+                with _closed_on_error(client):
+                    _begin(client, recipient)
+            with _closed_on_error(client):
+                _send_data(client, message, recipient)
+        self._idle.append(client)
+
+    def close(self) -> None:
+        """Close all connections. The server has accepted the messages: none is sent again, even if QUIT fails."""
+        while self._idle:
+            client = self._idle.pop()
+            with contextlib.closing(client), contextlib.suppress(OSError):
+                _quit(client)
+
+    def _resume(self, deadline: Deadline, recipient: str) -> SMTPClient | None:
+        """Begin a mail on an idle connection. Return None if there is none, or the server does not accept more mails.
+
+        Many servers close an idle connection, or one that has sent a number of mails.
+        """
+        if not self._idle:
+            return None
+        client = self._idle.pop()
+        try:
+            assert client.sock
+            deadline.watch(client.sock)
+            client.sock.settimeout(RESPONSE_TIMEOUT)
+            _begin(client, recipient)
+        except (DeliveryError, OSError):
+            client.close()
+            return None
+        return client
 
 
 def check_connection(timeout: float) -> datetime | None:
@@ -117,7 +152,7 @@ def check_connection(timeout: float) -> datetime | None:
     Raises:
         DeliveryError: a mail could not be sent; `__cause__` has the details, if there are any.
     """
-    with Deadline(timeout) as deadline, _connect(settings(), deadline) as client:
+    with Deadline(timeout) as deadline, contextlib.closing(_connect(settings(), deadline)) as client:
         expires_at = _certificate_expiry(client)
         with contextlib.suppress(OSError):
             _quit(client)
@@ -129,13 +164,12 @@ def _certificate_expiry(client: SMTPClient) -> datetime | None:
     return datetime.fromtimestamp(ssl.cert_time_to_seconds(str(certificate["notAfter"])), UTC) if certificate else None
 
 
-@contextlib.contextmanager
-def _connect(config: Settings, deadline: Deadline) -> Iterator[SMTPClient]:
+def _connect(config: Settings, deadline: Deadline) -> SMTPClient:
     with _stage("tls"):
         context = get_tls_context(config.mail_ca_file)
     with _stage("connect"):
         client = SMTPClient(config.mail_server or "", _port(config), deadline, context if config.mail_use_ssl else None)
-    with contextlib.closing(client):
+    with _closed_on_error(client):
         _ehlo(client)
         if config.mail_use_tls and not config.mail_use_ssl:
             with _stage("tls"):
@@ -146,7 +180,16 @@ def _connect(config: Settings, deadline: Deadline) -> Iterator[SMTPClient]:
                 client.login(
                     config.mail_username, config.mail_password.get_secret_value() if config.mail_password else ""
                 )
-        yield client
+    return client
+
+
+@contextlib.contextmanager
+def _closed_on_error(client: SMTPClient) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        client.close()
+        raise
 
 
 def _encode_response(response: str | None) -> list[str]:
@@ -158,7 +201,7 @@ def _ehlo(client: SMTPClient) -> None:
         client.ehlo_or_helo_if_needed()
 
 
-def _send_data(client: SMTPClient, message: bytes, recipient: str) -> None:
+def _begin(client: SMTPClient, recipient: str) -> None:
     envelope_sender = sender_address().addr_spec
     options = []
     if not (envelope_sender + recipient).isascii():
@@ -166,6 +209,9 @@ def _send_data(client: SMTPClient, message: bytes, recipient: str) -> None:
             raise PermanentDeliveryError("smtputf8", MAILBOX_NAME_NOT_ALLOWED)
         options = ["SMTPUTF8", "BODY=8BITMIME"]
     _run_command("mail", lambda: client.mail(envelope_sender, options))
+
+
+def _send_data(client: SMTPClient, message: bytes, recipient: str) -> None:
     _run_command("rcpt", lambda: client.docmd("rcpt", f"TO:<{recipient}>"))  # client.rcpt parses the address again
     if client.sock:
         # A server that scans for viruses can take minutes to reply to DATA (RFC 5321 section 4.5.3.2.6). Only the
