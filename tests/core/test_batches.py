@@ -4,7 +4,6 @@ import asyncio
 import os
 import warnings
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 
 import pytest
@@ -78,32 +77,18 @@ def test_full_queue_is_overloaded() -> None:
     assert [type(result) for result in results[MAX_QUEUED:]] == [Overloaded] * 3
 
 
-def test_items_of_threads_are_processed_in_one_batch() -> None:
-    recorder = Recorder()
-    batches = BatchProcessor(app, recorder, max_batch=4)
-    with ThreadPoolExecutor(9) as pool:
-        first = pool.submit(batches.run_blocking, 0)
-        assert recorder.is_waiting.wait(TIMEOUT)
-        others = [pool.submit(batches.run_blocking, item) for item in range(1, 9)]
-        while batches._queue.qsize() < 8:
-            pass
-        recorder.is_released.set()
-        assert [future.result(TIMEOUT) for future in (first, *others)] == [item * 2 for item in range(9)]
-    assert [len(batch) for batch in recorder.batches] == [1, 4, 4]
-
-
 def test_batch_is_processed_in_the_application_context() -> None:
     batches: BatchProcessor[int, str] = BatchProcessor(app, lambda items: [current_app.name for _ in items])
 
-    assert batches.run_blocking(1) == app.name
+    assert asyncio.run(batches.run(1)) == app.name
 
 
 def test_dead_thread_is_replaced() -> None:
     batches: BatchProcessor[int, int] = BatchProcessor(app, lambda items: items)
-    assert batches.run_blocking(1) == 1
+    assert asyncio.run(batches.run(1)) == 1
     with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # fork of a process with threads
         pid = os.fork()  # the threads do not exist in the new process
     if pid == 0:
-        os._exit(0 if batches.run_blocking(2) == 2 else 1)
+        os._exit(0 if asyncio.run(batches.run(2)) == 2 else 1)
 
     assert os.waitpid(pid, 0)[1] == 0

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
@@ -29,48 +28,32 @@ class BatchProcessor(Generic[T, R]):
         process: returns a result or an exception for each item, in the same order. If it raises an exception, each item
             of the batch gets it.
         threads: the number of batches that are processed concurrently. The threads start on first use.
-        max_batch: the maximum number of items of a batch.
     """
 
     def __init__(
         self,
         app: Flask,
         process: Callable[[Sequence[T]], Sequence[R | Exception]],
-        *,
         threads: int = 1,
-        max_batch: int = MAX_BATCH,
     ) -> None:
-        self._app, self._process, self._max_batch = app, process, max_batch
-        self._queue: SimpleQueue[tuple[T, asyncio.Future[R] | Future[R]]] = SimpleQueue()
+        self._app, self._process = app, process
+        self._queue: SimpleQueue[tuple[T, asyncio.Future[R]]] = SimpleQueue()
         self._threads = [self._create_thread() for _ in range(threads)]
         self._lock = Lock()
 
     async def run(self, item: T) -> R:
-        """Process an item of an event loop. Raise its exception.
+        """Process an item and return its result, or raise its exception.
 
         Raises:
             Overloaded: the queue is full.
         """
-        future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
-        self._enqueue(item, future)
-        return await future
-
-    def run_blocking(self, item: T) -> R:
-        """Process an item of a thread, which waits for the result. Raise its exception.
-
-        Raises:
-            Overloaded: the queue is full.
-        """
-        future: Future[R] = Future()
-        self._enqueue(item, future)
-        return future.result()
-
-    def _enqueue(self, item: T, future: "asyncio.Future[R] | Future[R]") -> None:
         if self._queue.qsize() >= MAX_QUEUED:
             raise Overloaded(retry_after=1)
+        future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._queue.put((item, future))
         if not all([thread.is_alive() for thread in self._threads]):  # not started, or not copied by a fork
             self._start_threads()
+        return await future
 
     def _start_threads(self) -> None:
         with self._lock:
@@ -86,7 +69,7 @@ class BatchProcessor(Generic[T, R]):
         while True:
             batch = [self._queue.get()]
             with suppress(Empty):
-                while len(batch) < self._max_batch:
+                while len(batch) < MAX_BATCH:
                     batch.append(self._queue.get_nowait())
             results = self._call([item for item, _ in batch])
             _deliver([future for _, future in batch], results)
@@ -100,16 +83,13 @@ class BatchProcessor(Generic[T, R]):
             return [error] * len(items)
 
 
-def _deliver(futures: "Sequence[asyncio.Future[R] | Future[R]]", results: Sequence[R | BaseException]) -> None:
+def _deliver(futures: "Sequence[asyncio.Future[R]]", results: Sequence[R | BaseException]) -> None:
     """Set the results. The event loop is woken once for the whole batch."""
-    if isinstance(futures[0], Future):
-        _set_results(futures, results)
-        return
     with suppress(RuntimeError):  # the event loop is closed: the process stops
         futures[0].get_loop().call_soon_threadsafe(_set_results, futures, results)
 
 
-def _set_results(futures: "Sequence[asyncio.Future[R] | Future[R]]", results: Sequence[R | BaseException]) -> None:
+def _set_results(futures: "Sequence[asyncio.Future[R]]", results: Sequence[R | BaseException]) -> None:
     for future, result in zip(futures, results, strict=True):
         if future.done():  # cancelled
             continue
