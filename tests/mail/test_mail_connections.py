@@ -5,11 +5,13 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 from tests.mail.conftest import MakeHarness
 from tests.mail.helpers import MailHarness
 
+from flaskauth.mail import smtp
 from flaskauth.mail.delivery import CLAIM_SIZE, CONCURRENCY
 from flaskauth.mail.models import FAILED, SENT
 
@@ -135,3 +137,18 @@ def test_slow_mail_does_not_hold_the_others(harness: MailHarness, server: SmtpSe
 
     assert server.recipients == Counter(recipients)
     assert {row.attempts for row in harness.rows()} == {1}
+
+
+def test_idle_connection_taken_by_other_thread_is_replaced(harness: MailHarness, server: SmtpServer) -> None:
+    class TakenByOtherThread(list[smtp.SMTPClient]):
+        """Idle connections, the last of which is taken between two calls of this thread."""
+
+        def __bool__(self) -> bool:
+            return True
+
+    with harness.app.app_context(), closing(smtp.Connections()) as connections:
+        connections._idle = TakenByOtherThread()
+        connections.send(b"Subject: x\r\n\r\nx\r\n", "p0@example.com", timeout=10)
+        connections._idle = [*connections._idle]
+
+    assert server.recipients == Counter(["p0@example.com"])

@@ -129,9 +129,10 @@ class Connections:
 
         Many servers close an idle connection, or one that has sent a number of mails.
         """
-        if not self._idle:
+        try:
+            client = self._idle.pop()
+        except IndexError:
             return None
-        client = self._idle.pop()
         try:
             assert client.sock
             deadline.watch(client.sock)
