@@ -93,7 +93,7 @@ MUTANTS = (
     Mutant(
         "row count ignored",
         "sessions/service.py",
-        """    return statement.rowcount(**ids, **generations, now=now, idle_expiry=idle_expires_at) == len(tokens)
+        """    return statement.rowcount(**ids, **generations, now=now, idle_expiry=idle_expires_at) == len(rows)
 """,
         """    statement.rowcount(**ids, **generations, now=now, idle_expiry=idle_expires_at)
     return True
@@ -185,8 +185,8 @@ MUTANTS = (
     Mutant(
         "mail dispatched before the commit",
         "mail/outbox.py",
-        "after_commit(lambda: notify_worker(mail.id))",
-        "notify_worker(mail.id)",
+        "after_commit(notify_worker)",
+        "notify_worker()",
         (f"{INTERLEAVING_TESTS}outbox.py", "tests/mail/test_mail_outbox.py"),
     ),
     Mutant(
@@ -299,8 +299,8 @@ MUTANTS = (
     Mutant(
         "row not read again after a lost UPDATE",
         "sessions/service.py",
-        "            return None if token in authentic else InvalidRefreshToken()\n",
-        "            return None if token in authentic and token not in current else InvalidRefreshToken()\n",
+        "        current = []\n",
+        "        rows, current = [None if row in current else row for row in rows], []\n",
         (f"{INTERLEAVING_TESTS}refresh.py::test_interleaved_refresh_returns_the_same_successor",),
     ),
     Mutant(
@@ -348,7 +348,7 @@ MUTANTS = (
         "rate_limits/service.py",
         """    counters = statements.increment({key: now + rate_limit.window for key, rate_limit in limits})
 """,
-        """    rows = statements._counters(len(keys)).all(**statements._numbered("key", keys))
+        """    rows = statements._counters(len(keys)).all(**statements.list_values("key", keys))
     counts = {row.key: row.count for row in rows}
     counters = statements.increment({key: now + rate_limit.window for key, rate_limit in limits})
     counters = {key: row._replace(count=counts.get(key, 0) + 1) for key, row in counters.items()}

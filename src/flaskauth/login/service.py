@@ -101,7 +101,7 @@ def complete_login(credentials: StoredCredentials, user: CredentialsRow, device_
     signing_keys.active_key()  # before any write, because an error response is committed
     if not accounts.record_login(credentials):
         raise InvalidCredentials
-    history = sessions.history(user.id)
+    history = sessions.get_history(user.id)
     is_new = user.last_login_at and not user.device_id and not history.has_seen_client
     device_id, device_token = devices.upsert(
         user.id, user.device_id, device_token, has_maximum=history.has_maximum_devices

@@ -5,10 +5,10 @@ from datetime import datetime
 from functools import cache
 from typing import NamedTuple
 
-from sqlalchemy import BindParameter, ColumnElement, bindparam, delete, or_, select
+from sqlalchemy import ColumnElement, delete, or_, select
 from sqlalchemy.dialects import mysql, sqlite
 
-from flaskauth.core.db.compiled import CompiledStatement
+from flaskauth.core.db.compiled import CompiledStatement, list_parameters, list_values
 from flaskauth.core.db.session import db
 from flaskauth.rate_limits.models import RateLimitCounter
 
@@ -28,8 +28,8 @@ _COLUMNS = (RateLimitCounter.key, RateLimitCounter.count, RateLimitCounter.reset
 def increment(new_windows: Mapping[bytes, datetime]) -> dict[bytes, CounterRow]:
     """Add one to each counter, or insert it with the end of its window. Lock the rows, and return them as they are."""
     keys = sorted(new_windows)
-    parameters = _numbered("key", keys)
-    windows = _numbered("resets_at", [new_windows[key] for key in keys])
+    parameters = list_values("key", keys)
+    windows = list_values("resets_at", [new_windows[key] for key in keys])
     if db.engine.dialect.insert_returning:
         rows = _increment_returning(len(keys)).all(**parameters, **windows)
     else:  # MySQL
@@ -40,7 +40,7 @@ def increment(new_windows: Mapping[bytes, datetime]) -> dict[bytes, CounterRow]:
 
 def delete_counters(unused: Sequence[bytes], keys: Sequence[bytes]) -> int:
     """Delete the counters of these keys, and those that are `unused`: with at most one attempt. Return the number."""
-    return _delete(len(unused), len(keys)).rowcount(**_numbered("unused", unused), **_numbered("key", keys))
+    return _delete(len(unused), len(keys)).rowcount(**list_values("unused", unused), **list_values("key", keys))
 
 
 @cache
@@ -59,14 +59,16 @@ def _increment(keys: int) -> CompiledStatement[None]:
 
 @cache
 def _counters(keys: int) -> CompiledStatement[CounterRow]:
-    return CompiledStatement(select(*_COLUMNS).where(RateLimitCounter.key.in_(_parameters("key", keys))), CounterRow)
+    return CompiledStatement(
+        select(*_COLUMNS).where(RateLimitCounter.key.in_(list_parameters("key", keys))), CounterRow
+    )
 
 
 @cache
 def _delete(unused: int, keys: int) -> CompiledStatement[None]:
-    all_keys = [*_parameters("unused", unused), *_parameters("key", keys)]
+    all_keys = [*list_parameters("unused", unused), *list_parameters("key", keys)]
     is_deleted: list[ColumnElement[bool]] = [RateLimitCounter.count <= 1] if unused else []
-    is_deleted += [RateLimitCounter.key.in_(_parameters("key", keys))] if keys else []
+    is_deleted += [RateLimitCounter.key.in_(list_parameters("key", keys))] if keys else []
     return CompiledStatement(delete(RateLimitCounter).where(RateLimitCounter.key.in_(all_keys), or_(*is_deleted)))
 
 
@@ -77,13 +79,5 @@ def _mysql_upsert(keys: int) -> mysql.Insert:
 
 
 def _new_rows(keys: int) -> list[dict[str, object]]:
-    windows = zip(_parameters("key", keys), _parameters("resets_at", keys), strict=True)
+    windows = zip(list_parameters("key", keys), list_parameters("resets_at", keys), strict=True)
     return [{"key": key, "count": 1, "resets_at": resets_at} for key, resets_at in windows]
-
-
-def _parameters(name: str, count: int) -> list[BindParameter[bytes]]:
-    return [bindparam(f"{name}_{number}") for number in range(count)]
-
-
-def _numbered(name: str, values: Sequence[object]) -> dict[str, object]:
-    return {f"{name}_{number}": value for number, value in enumerate(values)}

@@ -21,7 +21,7 @@ from werkzeug.local import LocalProxy
 from flaskauth.accounts import service as accounts
 from flaskauth.accounts.models import User
 from flaskauth.core import context
-from flaskauth.core.db.compiled import CompiledStatement, numbered, numbered_values
+from flaskauth.core.db.compiled import CompiledStatement, list_parameters, list_values, padded
 from flaskauth.core.db.session import db, transaction, transaction_cache
 from flaskauth.core.errors import APIError, Forbidden, Unauthorized
 from flaskauth.core.http.request import Environ, RouteView, raises
@@ -81,7 +81,7 @@ class SessionUserRow(NamedTuple):
 
 
 @cache
-def session_query(size: int) -> CompiledStatement[SessionUserRow]:
+def _build_query(size: int) -> CompiledStatement[SessionUserRow]:
     """Return the query that is executed on each request: whether sessions are active, and the users' public fields."""
     return CompiledStatement(
         select(
@@ -91,7 +91,7 @@ def session_query(size: int) -> CompiledStatement[SessionUserRow]:
         )
         .join(User, User.id == Session.user_id)
         .outerjoin(Country, accounts.COUNTRY_JOIN)
-        .where(Session.id.in_(numbered("session_id", size))),
+        .where(Session.id.in_(list_parameters("session_id", size))),
         SessionUserRow,
         autocommit=True,
     )
@@ -148,8 +148,8 @@ def load_public_users(environs: Sequence[Environ]) -> list[SessionUserRow | APIE
 def _load_rows(session_ids: Sequence[int]) -> dict[int, SessionUserRow]:
     if not session_ids:
         return {}
-    ids = numbered_values("session_id", session_ids)
-    return {row.session_id: row for row in session_query(len(ids)).all(**ids)}
+    ids = list_values("session_id", padded(session_ids))
+    return {row.session_id: row for row in _build_query(len(ids)).all(**ids)}
 
 
 def _claims_or_error(environ: Environ) -> AccessTokenClaims | APIError:

@@ -12,7 +12,7 @@ from flaskauth import audit, mail
 from flaskauth.accounts.models import User
 from flaskauth.core import clock, crypto
 from flaskauth.core.context import settings
-from flaskauth.core.db.compiled import CompiledStatement, IdRow, insert_row, numbered, numbered_values
+from flaskauth.core.db.compiled import CompiledStatement, IdRow, insert_row, list_parameters, list_values, padded
 from flaskauth.core.db.session import db, delete_batch, execute_count
 from flaskauth.core.errors import NotFound, Unauthorized
 from flaskauth.core.http.request import client_ip, client_network, user_agent
@@ -56,12 +56,10 @@ class HistoryRow(NamedTuple):
     has_maximum_sessions: bool
 
 
-_ACTIVE_SESSIONS = select(Session.id).where(
-    Session.user_id == bindparam("user_id"),
-    Session.revoked_at.is_(None),
-    Session.idle_expires_at > bindparam("now"),
-    Session.expires_at > bindparam("now"),
+_IS_ACTIVE = and_(
+    Session.revoked_at.is_(None), Session.idle_expires_at > bindparam("now"), Session.expires_at > bindparam("now")
 )
+_ACTIVE_SESSIONS = select(Session.id).where(Session.user_id == bindparam("user_id"), _IS_ACTIVE)
 EXCESS_SESSIONS = CompiledStatement(
     _ACTIVE_SESSIONS.order_by(Session.created_at.desc()).offset(MAX_SESSIONS - 1), IdRow
 )
@@ -82,27 +80,21 @@ HISTORY_QUERY = CompiledStatement(
 
 
 @cache
-def sessions_query(size: int) -> CompiledStatement[SessionRow]:
-    """Return the query of several sessions."""
+def _build_query(size: int) -> CompiledStatement[SessionRow]:
     columns = [getattr(Session, name) for name in SessionRow._fields]
-    query = select(*columns).where(Session.id.in_(numbered("session_id", size)))
+    query = select(*columns).where(Session.id.in_(list_parameters("session_id", size)))
     return CompiledStatement(query, SessionRow, autocommit=True)
 
 
 @cache
-def rotation(size: int, *, advances_generation: bool) -> CompiledStatement[None]:
+def _build_rotation(size: int, *, advances_generation: bool) -> CompiledStatement[None]:
     """Return the conditional UPDATE that uses the current generations of several sessions."""
-    keys = zip(numbered("session_id", size), numbered("current_generation", size), strict=True)
-    current = update(Session).where(
-        or_(*[and_(Session.id == session_id, Session.generation == generation) for session_id, generation in keys]),
-        Session.revoked_at.is_(None),
-        Session.idle_expires_at > bindparam("now"),
-        Session.expires_at > bindparam("now"),
-    )
+    keys = zip(list_parameters("session_id", size), list_parameters("current_generation", size), strict=True)
+    is_current = [and_(Session.id == session_id, Session.generation == generation) for session_id, generation in keys]
     values: dict[str, Any] = {"last_used_at": bindparam("now"), "idle_expires_at": bindparam("idle_expiry")}
     if advances_generation:
         values |= {"generation": Session.generation + 1, "rotated_at": bindparam("now")}
-    return CompiledStatement(current.values(values), autocommit=True)
+    return CompiledStatement(update(Session).where(or_(*is_current), _IS_ACTIVE).values(values), autocommit=True)
 
 
 class InvalidRefreshToken(Unauthorized):
@@ -123,7 +115,7 @@ class TokenPair:
     session_id: int
 
 
-def history(user_id: int) -> HistoryRow:
+def get_history(user_id: int) -> HistoryRow:
     """Return what a sign-in of the user from this client needs to know about the earlier ones."""
     return HISTORY_QUERY.one(user_id=user_id, network=client_network(), user_agent=user_agent(), now=clock.now())
 
@@ -186,21 +178,24 @@ def rotate(
     Raises:
         Unavailable: there is no signing key yet.
     """
-    rows = _load_sessions(tokens)
-    authentic = {token for token in tokens if _is_authentic(token, rows.get(token.session_id))}
-    current = [token for token in authentic if rows[token.session_id].is_current(token.generation)]
+    rows = _load_authentic(tokens)
+    current = [row for token, row in zip(tokens, rows, strict=True) if row and row.is_current(token.generation)]
     if current:
         signing_keys.active_key()  # before the rotation, which would consume the tokens without a response
     idle_expires_at = _idle_expiry(request_time)
-    rotated = set(current) if current and _advance_generations(current, request_time, idle_expires_at) else set()
-
-    def result(token: ParsedRefreshToken) -> TokenPair | InvalidRefreshToken | None:
-        if token not in rotated:
-            return None if token in authentic else InvalidRefreshToken()
-        generation = token.generation + settings().refresh_token_rotation
-        return _build_tokens(rows[token.session_id]._replace(generation=generation, idle_expires_at=idle_expires_at))
-
-    return [result(token) for token in tokens]
+    if not (current and _advance_generations(current, request_time, idle_expires_at)):
+        current = []
+    step = int(settings().refresh_token_rotation)
+    pairs = {
+        (row.id, row.generation): _build_tokens(
+            row._replace(generation=row.generation + step, idle_expires_at=idle_expires_at)
+        )
+        for row in current
+    }
+    return [
+        pairs.get((row.id, token.generation)) if row else InvalidRefreshToken()
+        for token, row in zip(tokens, rows, strict=True)
+    ]
 
 
 def revoke(session_id: int) -> bool:
@@ -279,26 +274,25 @@ def purge() -> int:
     return delete_batch(Session.id, or_(Session.revoked_at < cutoff, Session.expires_at < cutoff))
 
 
-def _load_sessions(tokens: Sequence[ParsedRefreshToken]) -> dict[int, SessionRow]:
+def _load_authentic(tokens: Sequence[ParsedRefreshToken]) -> list[SessionRow | None]:
+    """Return the session of each token, or None if there is none or the token is forged."""
     if not tokens:
-        return {}
-    ids = numbered_values("session_id", [token.session_id for token in tokens])
-    return {row.id: row for row in sessions_query(len(ids)).all(**ids)}
+        return []
+    ids = list_values("session_id", padded([token.session_id for token in tokens]))
+    by_id = {row.id: row for row in _build_query(len(ids)).all(**ids)}
+    rows = [by_id.get(token.session_id) for token in tokens]
+    return [row if row and token.has_valid_mac(row.nonce) else None for token, row in zip(tokens, rows, strict=True)]
 
 
-def _is_authentic(token: ParsedRefreshToken, row: SessionRow | None) -> bool:
-    return row is not None and token.has_valid_mac(row.nonce)
-
-
-def _advance_generations(tokens: Sequence[ParsedRefreshToken], now: datetime, idle_expires_at: datetime) -> bool:
+def _advance_generations(rows: Sequence[SessionRow], now: datetime, idle_expires_at: datetime) -> bool:
     """Advance the generations by one conditional UPDATE. Return True if it changed all sessions.
 
     It autocommits, because the requests write nothing else. After a lost response, the client gets the same successor.
     """
-    ids = numbered_values("session_id", [token.session_id for token in tokens])
-    generations = numbered_values("current_generation", [token.generation for token in tokens])
-    statement = rotation(len(ids), advances_generation=settings().refresh_token_rotation)
-    return statement.rowcount(**ids, **generations, now=now, idle_expiry=idle_expires_at) == len(tokens)
+    ids = list_values("session_id", padded([row.id for row in rows]))
+    generations = list_values("current_generation", padded([row.generation for row in rows]))
+    statement = _build_rotation(len(ids), advances_generation=settings().refresh_token_rotation)
+    return statement.rowcount(**ids, **generations, now=now, idle_expiry=idle_expires_at) == len(rows)
 
 
 def _replay(parsed: ParsedRefreshToken, request_time: datetime) -> TokenPair:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Generic, NamedTuple, NoReturn, TypeVar, overload
+from typing import Generic, NamedTuple, NoReturn, TypeVar, overload
 
 from sqlalchemy import (
     BindParameter,
@@ -37,6 +37,7 @@ from flaskauth.core.db.session import AUTOCOMMIT, db, mark_dirty
 from flaskauth.core.db.types import Base
 
 R = TypeVar("R")
+T = TypeVar("T")
 
 # An outer join with it returns a row in any case, and reads the same indexes whether or not the joined rows exist.
 ONE_ROW = select(literal_column("1").label("one")).subquery("one_row")
@@ -185,18 +186,20 @@ class _DriverStatement:
         return [[convert(value) for convert, value in zip(self.column_converters, row, strict=True)] for row in rows]
 
 
-def numbered(name: str, size: int) -> list[BindParameter[Any]]:
-    """Return the parameters of a list of this size."""
+def list_parameters(name: str, size: int) -> list[BindParameter[object]]:
+    """Return one parameter for each value of a list of this size."""
     return [bindparam(f"{name}_{number}") for number in range(size)]
 
 
-def numbered_values(name: str, values: Sequence[object]) -> dict[str, object]:
-    """Return the values of `numbered` parameters, of which the last one is repeated up to a power of two.
+def list_values(name: str, values: Sequence[object]) -> dict[str, object]:
+    """Return the values of `list_parameters`."""
+    return {f"{name}_{number}": value for number, value in enumerate(values)}
 
-    A statement for a list is thus compiled for few sizes.
-    """
-    padding = [values[-1]] * ((1 << (len(values) - 1).bit_length()) - len(values))
-    return {f"{name}_{number}": value for number, value in enumerate([*values, *padding])}
+
+def padded(values: Sequence[T]) -> list[T]:
+    """Return the values, the last one repeated up to a power of two: a statement is then compiled for few sizes."""
+    size = 1 << (len(values) - 1).bit_length()
+    return [*values, *[values[-1]] * (size - len(values))]
 
 
 def has_cursor_listeners(engine: Engine) -> bool:
