@@ -139,7 +139,13 @@ def test_refresh_unusual_body_is_handled_by_flask(app: Flask, rsgi: RSGIClient, 
     token = login(app)["refresh_token"]
 
     assert rsgi.send(refresh_request("", body=body.replace(b"%s", token.encode()))).is_by_flask
-    assert rsgi.send(refresh_request(token, {"Content-Type": "text/plain"})).status == 415
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "application/ json", "application/json; charset=utf- 8", ""])
+def test_refresh_invalid_content_type_returns_415(app: Flask, rsgi: RSGIClient, content_type: str) -> None:
+    token = login(app)["refresh_token"]
+
+    assert rsgi.send(refresh_request(token, {"Content-Type": content_type})).status == 415
 
 
 @pytest.mark.parametrize("token", ["", "x", "a.b.c", "1.1.AAAA"])

@@ -35,7 +35,7 @@ from flaskauth.sessions.schemas import LogoutRequest, LogoutResponse, RefreshReq
 from flaskauth.sessions.service import InvalidRefreshToken, TokenPair
 
 REFRESH_SCHEMA = RefreshResponse()
-PLAIN_CONTENT_TYPES = {"application/json", "application/json;charset=utf-8"}
+PLAIN_CONTENT_TYPES = {"application/json", "application/json;charset=utf-8", "application/json; charset=utf-8"}
 MAX_PLAIN_BODY = 1024  # bytes
 
 bp = Blueprint("sessions", __name__, tag="Sessions", url_prefix="/auth")
@@ -82,7 +82,7 @@ def refresh_in_batch(environs: Sequence[Environ]) -> list[BatchResult]:
 
 def _parse_plain_body(environ: Environ) -> ParsedRefreshToken | None:
     """Return the token of a body with this single field, or None for all others. The body can be read again."""
-    if environ.get("CONTENT_TYPE", "").lower().replace(" ", "") not in PLAIN_CONTENT_TYPES:
+    if environ.get("CONTENT_TYPE", "").lower() not in PLAIN_CONTENT_TYPES:
         return None
     try:
         body = environ["wsgi.input"].read(MAX_PLAIN_BODY + 1)
