@@ -8,7 +8,7 @@ from typing import cast
 
 import pytest
 from redis import Redis as Client
-from tests.servers import Redis
+from tests.servers import Redis, free_port
 from tests.support.inspect import run_concurrently
 
 from flaskauth.core.http.request_limits import MAX_WINDOWS, RequestLimiter
@@ -96,6 +96,18 @@ def test_urgent_counts_reach_redis_without_the_interval(nodes: list[RequestLimit
     assert time.monotonic() - started_at < 2.5
 
 
+def test_rate_limit_is_kept_when_redis_loses_its_data(nodes: list[RequestLimiter], client: Client) -> None:
+    """Redis restarts without its data, or evicts a key. A process that knows the requests still rejects others."""
+    limiter = nodes[0]
+    assert count_allowed(limiter) == 30
+    limiter.reconcile()
+    client.flushall()
+    assert limiter.test(LIMIT, "key") > 0
+    limiter.reconcile()
+
+    assert 0 < limiter.test(LIMIT, "key") <= 60
+
+
 def test_rate_limit_without_redis_is_the_share_of_a_process() -> None:
     assert count_allowed(make_limiter(WEB_CONCURRENCY="3")) == 10
     assert count_allowed(make_limiter(WEB_CONCURRENCY="40")) == 1
@@ -136,8 +148,11 @@ def test_rate_limit_window_opens_with_first_request_and_expires(redis: Redis, cl
 
 
 def test_rate_limit_windows_of_many_networks_are_bounded() -> None:
-    """An attacker with an IPv6 prefix has many networks. The newest are counted, and expired ones deleted."""
-    limiter = make_limiter()
+    """An attacker with an IPv6 prefix has many networks. The newest are counted, and expired ones deleted.
+
+    While Redis is unavailable, no others are kept for it.
+    """
+    limiter = make_limiter(f"redis://127.0.0.1:{free_port()}/0")
     limiter.hit("1/second", "expired")
     for number in range(MAX_WINDOWS + 10):
         limiter.hit("1/hour", f"2001:db8::{number:x}")
@@ -145,3 +160,5 @@ def test_rate_limit_windows_of_many_networks_are_bounded() -> None:
     assert MAX_WINDOWS / 2 <= len(limiter._windows) <= MAX_WINDOWS
     assert not any("expired" in key for key in limiter._windows)
     assert limiter.test("1/hour", f"2001:db8::{number:x}") > 0
+    assert not limiter.reconcile()
+    assert limiter._unreconciled.items() <= limiter._windows.items()

@@ -119,12 +119,18 @@ class RequestLimiter:
                 redis_outage.report(error)
                 with self._lock:
                     self._is_shared = False
-                    self._unreconciled = {**windows, **self._unreconciled}
+                    waiting = {**windows, **self._unreconciled}
+                    # Deleted windows are not kept: an attacker with many networks would fill the memory.
+                    self._unreconciled = {
+                        key: window for key, window in waiting.items() if self._windows.get(key) is window
+                    }
                 return False
             with self._lock:
                 self._is_shared, now = True, time.monotonic()
                 for (_, window, count), (total, remaining) in zip(counts, totals, strict=True):
                     window.unsent -= count
+                    if total < window.count - window.unsent:
+                        continue  # Redis has restarted without its data: the process keeps what it knows
                     window.count = total + window.unsent
                     if remaining > 0:
                         window.resets_at = now + remaining / 1000
