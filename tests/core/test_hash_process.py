@@ -1,6 +1,8 @@
 """The hash process: results, a killed process, and the attempts of the requests that waited for it."""
 
+import errno
 import os
+import resource
 import signal
 import socket
 import threading
@@ -9,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from queue import Queue
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -35,11 +38,11 @@ def memory(pid: int) -> int:
 
 
 @contextmanager
-def new_process() -> Iterator[tuple[HashProcess, Queue[int]]]:
-    """Create a hash process, not yet started, and the queue of its exit statuses."""
-    exits: Queue[int] = Queue()
-    process = HashProcess(exits.put)
-    yield process, exits
+def new_process() -> Iterator[tuple[HashProcess, Queue[dict[str, Any]]]]:
+    """Create a hash process, not yet started, and the queue of the events that it logs."""
+    events: Queue[dict[str, Any]] = Queue()
+    process = HashProcess(lambda _name, **fields: events.put(fields))
+    yield process, events
     process._sender.close()
     process._receiver.close()
 
@@ -53,7 +56,7 @@ def lost_requests(app: Flask) -> Iterator[None]:
             os.close(descriptors[0])
 
     pool = app.extensions[hashing.KEY]
-    with new_process() as (process, _exits):
+    with new_process() as (process, _events):
         receiver = threading.Thread(target=lose_requests)
         receiver.start()
         pool.process = process
@@ -65,7 +68,7 @@ def lost_requests(app: Flask) -> Iterator[None]:
 
 def test_hash_process_hashes_and_restarts_when_killed() -> None:
     others = child_ids()
-    with new_process() as (process, exits):
+    with new_process() as (process, events):
         process.start()
         [pid] = child_ids() - others
         hashed = process.run(hashes.hash_password, "clé", "00" * 16)
@@ -75,13 +78,30 @@ def test_hash_process_hashes_and_restarts_when_killed() -> None:
         assert process.run(hashes.verify, PASSWORD, generate_password_hash(PASSWORD, "pbkdf2:sha256:1"))
 
         os.kill(pid, signal.SIGKILL)
-        assert exits.get() == -signal.SIGKILL
+        assert events.get() == {"status": -signal.SIGKILL}
         assert process.run(hashes.verify, "clé", hashed)
+
+
+def test_hash_process_that_cannot_be_started_is_retried() -> None:
+    """It is killed when the system has no file descriptor, or no memory, for a new one."""
+    others = child_ids()
+    with new_process() as (process, events):
+        process.start()
+        [pid] = child_ids() - others
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+        try:
+            os.kill(pid, signal.SIGKILL)
+            assert events.get(timeout=10)["status"] == -signal.SIGKILL
+            assert events.get(timeout=10)["errno"] == errno.EMFILE
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert not process.run(hashes.verify, "x", hashes.DECOY_HASH)
 
 
 def test_idle_hash_process_returns_its_memory() -> None:
     others = child_ids()
-    with new_process() as (process, _exits):
+    with new_process() as (process, _events):
         process.start()
         [pid] = child_ids() - others
         for _ in range(3):
@@ -94,18 +114,18 @@ def test_idle_hash_process_returns_its_memory() -> None:
 
 
 def test_hash_process_ends_when_its_senders_have_ended() -> None:
-    with new_process() as (process, exits):
+    with new_process() as (process, events):
         others = set(threading.enumerate())
         process.start()
         [thread] = set(threading.enumerate()) - others
         process._sender.close()
         thread.join(10)
         assert not thread.is_alive()
-        assert exits.empty()
+        assert events.empty()
 
 
 def test_hash_without_any_process_raises_an_error() -> None:
-    with new_process() as (process, _exits):
+    with new_process() as (process, _events):
         process.detach()
         with pytest.raises(HashProcessLost):
             process.run(hashes.verify, "x", hashes.DECOY_HASH)

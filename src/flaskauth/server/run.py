@@ -165,7 +165,7 @@ def _start_hash_process(settings: Settings) -> HashProcess | None:
     """Start the process that hashes passwords. In development, a thread hashes them."""
     if settings.is_development or sys.platform != "linux":
         return None
-    process = HashProcess(lambda status: log.error("hash_process_restarted", status=status))
+    process = HashProcess(log.error)
     process.start()
     return process
 

@@ -22,6 +22,7 @@ T = TypeVar("T")
 NICENESS = 5  # other requests get the processor first
 IDLE_SECONDS = 2.0  # without a hash, then the memory is returned
 RESTART_DELAY = 0.1  # seconds
+RETRY_DELAY = 0.5  # seconds, if the process cannot be started
 RESULT_TIMEOUT = 10.0  # seconds; the queue is bounded, so only a stopped process takes longer
 MAX_PACKET = 16_384  # bytes; a password has at most 1,024, each of which JSON writes as up to 6
 MAX_RESULT = 1024  # bytes
@@ -36,14 +37,17 @@ class HashProcess:
     """The process, as its parent and the forks of the parent use it. The parent restarts it when it dies.
 
     It ends when all processes that can send requests have ended, however they ended.
+
+    Args:
+        log_error: called with the name and the fields of an event: the process was killed, or cannot be started.
     """
 
-    def __init__(self, on_restart: Callable[[int], object]) -> None:
+    def __init__(self, log_error: Callable[..., object]) -> None:
         self._sender, self._receiver = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._on_restart = on_restart
+        self._log_error = log_error
 
     def start(self) -> None:
-        """Start the process, and a thread that restarts it. `on_restart` is called with the exit status."""
+        """Start the process, and a thread that restarts it."""
         threading.Thread(target=self._keep_running, args=(self._spawn(),), name="hash-process", daemon=True).start()
 
     def detach(self) -> None:
@@ -79,9 +83,18 @@ class HashProcess:
 
     def _keep_running(self, process: "subprocess.Popen[bytes]") -> None:
         while status := process.wait():  # 0: there are no senders
-            self._on_restart(status)
+            self._log_error("hash_process_restarted", status=status)
             time.sleep(RESTART_DELAY)
-            process = self._spawn()
+            process = self._respawn()
+
+    def _respawn(self) -> "subprocess.Popen[bytes]":
+        """Start the process again. Retry while the system has no memory, process or file descriptor for it."""
+        while True:
+            try:
+                return self._spawn()
+            except OSError as error:
+                self._log_error("hash_process_not_started", exception=type(error).__name__, errno=error.errno)
+                time.sleep(RETRY_DELAY)
 
 
 class _Worker:
