@@ -98,7 +98,7 @@ def look_up(number: int) -> None:
         normalized_email=dataset.EMAIL.format(number),
         **devices.match_parameters(dataset.user_network(number), "not a token"),
     )
-    assert row.network
+    assert row.is_network_recognised
 
 
 def compare(rates: Mapping[str, Sequence[Rates]]) -> Rates:

@@ -33,11 +33,11 @@ class CredentialsRow(NamedTuple):
     locale: str
     normalized_email: str
     device_id: int | None
-    network: bool
+    is_network_recognised: bool
 
     @property
     def is_recognised(self) -> bool:
-        return self.device_id is not None or self.network
+        return devices.DeviceMatch(self.device_id, self.is_network_recognised).is_recognised
 
 
 # For an unknown email address, the recognition of the client reads the same indexes with the user id 0.

@@ -1,8 +1,7 @@
 """Recognised devices and networks: they let the user sign in while unrecognised clients are locked out."""
 
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Label, bindparam, delete, exists, select, update
 
@@ -18,9 +17,15 @@ NETWORK_RECOGNITION_PERIOD = timedelta(days=30)
 MAX_DEVICES = 50
 
 
-class MatchRow(NamedTuple):
+class DeviceMatch(NamedTuple):
+    """A recognised device, a recognised network, both or neither."""
+
     device_id: int | None
-    network: bool
+    is_network_recognised: bool
+
+    @property
+    def is_recognised(self) -> bool:
+        return self.device_id is not None or self.is_network_recognised
 
 
 _FOR_USER = Device.user_id == bindparam("user_id")
@@ -32,8 +37,8 @@ EXCESS_DEVICES = CompiledStatement(
 )
 
 
-def match_columns(user_id: ColumnElement[int]) -> tuple[Label[Any], Label[Any]]:
-    """Return the columns of `MatchRow` for the user with this id. A query needs also `match_parameters`."""
+def match_columns(user_id: ColumnElement[int]) -> tuple[Label[int], Label[bool]]:
+    """Return the columns of `DeviceMatch` for the user with this id. A query needs also `match_parameters`."""
     device = select(Device.id).where(
         Device.token_digest == bindparam("digest"),
         Device.user_id == user_id,
@@ -44,21 +49,10 @@ def match_columns(user_id: ColumnElement[int]) -> tuple[Label[Any], Label[Any]]:
         Session.network == bindparam("network"),
         Session.created_at > bindparam("visited_since"),
     )
-    return device.scalar_subquery().label("device_id"), exists(recent_session).label("network")
+    return device.scalar_subquery().label("device_id"), exists(recent_session).label("is_network_recognised")
 
 
-MATCH_QUERY = CompiledStatement(select(*match_columns(bindparam("user_id"))), MatchRow)
-
-
-@dataclass(frozen=True)
-class DeviceMatch:
-    """A recognised device, a recognised network, both or neither. It is true if either is recognised."""
-
-    device_id: int | None
-    is_network_recognised: bool
-
-    def __bool__(self) -> bool:
-        return self.device_id is not None or self.is_network_recognised
+MATCH_QUERY = CompiledStatement(select(*match_columns(bindparam("user_id"))), DeviceMatch)
 
 
 def match(user_id: int, network: str, device_token: str | None) -> DeviceMatch:
@@ -66,7 +60,7 @@ def match(user_id: int, network: str, device_token: str | None) -> DeviceMatch:
 
     For user id 0 (no user), the same query matches nothing, so the response time does not reveal whether a user exists.
     """
-    return DeviceMatch(*MATCH_QUERY.one(user_id=user_id, **match_parameters(network, device_token)))
+    return MATCH_QUERY.one(user_id=user_id, **match_parameters(network, device_token))
 
 
 def match_parameters(network: str, device_token: str | None) -> dict[str, object]:
@@ -90,7 +84,7 @@ def reserve_mail(normalized_email: str, user_id: int, network: str, device_token
 
     The limits are higher if the user (0 for no user) is recognised by the device token or the network.
     """
-    is_recognised = bool(match(user_id, network, device_token))
+    is_recognised = match(user_id, network, device_token).is_recognised
     return mail_limits.reserve(normalized_email, network, is_recognised=is_recognised)
 
 

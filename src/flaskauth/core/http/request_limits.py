@@ -94,11 +94,11 @@ class RequestLimiter:
 
     def hit(self, limits: str, *key: str) -> float:
         """Count a request. Return 0 if it is within the limits, else the seconds to wait. Never wait for Redis."""
-        return self._check(limits, key, count=1)
+        return self._check(limits, key, counts=True)
 
     def test(self, limits: str, *key: str) -> float:
         """Return 0 if a further request is within the limits, else the seconds to wait. Do not count."""
-        return self._check(limits, key, count=0)
+        return self._check(limits, key, counts=False)
 
     def reconcile_soon(self) -> None:
         """Let the other processes know the counts within milliseconds, not within a second."""
@@ -136,7 +136,7 @@ class RequestLimiter:
                         window.resets_at = now + remaining / 1000
             return True
 
-    def _check(self, limits: str, key: Key, count: int) -> float:
+    def _check(self, limits: str, key: Key, *, counts: bool) -> float:
         now, wait = time.monotonic(), 0.0
         with self._lock:
             checked = []
@@ -148,12 +148,12 @@ class RequestLimiter:
                     wait = max(wait, 1.0, window.resets_at - now)
                 if self._redis:
                     self._unreconciled[window_key] = window
-            if count and not wait:
+            if counts and not wait:
                 for rule, window in checked:
                     if not window.count:
                         window.resets_at = now + rule.seconds
-                    window.count += count
-                    window.unsent += count
+                    window.count += 1
+                    window.unsent += 1
         if self._redis and self._thread_pid != os.getpid():
             self._start_thread()
         return wait
