@@ -6,7 +6,9 @@ from pathlib import Path
 
 UNNEEDED = ("alembic", "celery", "kombu", "obstore", "passlib", "PIL", "pygments", "pymysql", "redis", "rich.console")
 SCRIPT = """
-import sys
+import gc, sys
+import flaskauth.cli.output
+assert gc.isenabled()
 import flaskauth.cli.main, flaskauth.server.run
 flaskauth.server.run._get_app()
 print(*sys.modules)

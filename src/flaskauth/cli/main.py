@@ -1,6 +1,5 @@
 """The `flaskauth` command and its subcommands."""
 
-import gc
 import logging
 
 import click
@@ -148,4 +147,3 @@ main.add_command(users.users)
 main.add_command(audit.audit)
 main.add_command(mail.mail)
 main.add_command(templates.templates)
-gc.enable()
