@@ -261,10 +261,11 @@ def test_fast_path_with_full_queue_returns_503(app: Flask) -> None:
         return [{"success": True} for _ in environs]
 
     with rsgi_client(app, {("GET", PROFILE): ("profile.get_profile", wait, 1)}) as rsgi:
-        responses = rsgi.send_all([profile_request("") for _ in range(MAX_QUEUED + 70)])
+        requests = [profile_request("", {"X-Request-ID": "mine-1"}) for _ in range(MAX_QUEUED + 70)]
+        rejected = [response for response in rsgi.send_all(requests) if response.status != 200]
 
-    rejected = [response for response in responses if response.status != 200]
     assert {(response.status, response.headers["Retry-After"]) for response in rejected} == {(503, "1")}
+    assert {(response.request_id, response.json["request_id"]) for response in rejected} == {("mine-1", "mine-1")}
 
 
 def test_fast_path_closes_the_connection_while_draining(app: Flask, rsgi: RSGIClient) -> None:

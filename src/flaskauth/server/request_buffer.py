@@ -17,7 +17,7 @@ from granian.rsgi import Headers as RequestHeaders  # type: ignore[attr-defined]
 from granian.rsgi import ProtocolClosed, Scope  # type: ignore[attr-defined]
 
 from flaskauth.core.errors import APIError, BadRequest, InternalError, Overloaded, TooLarge, Unavailable
-from flaskauth.core.ids import new_secret_id
+from flaskauth.core.http.request import request_id_from
 from flaskauth.core.observability.log import get_logger
 from flaskauth.core.translations import translate_body
 from flaskauth.server.fast_path import Response
@@ -151,7 +151,7 @@ class RequestBuffer:
 
     def _send_error(self, scope: Scope, protocol: HTTPProtocol, error: APIError) -> None:
         """Count and log an error, and send its response, which the application does not create."""
-        request_id = new_secret_id().hex()
+        request_id = request_id_from({"HTTP_X_REQUEST_ID": scope.headers.get("x-request-id") or ""})
         accept_language = scope.headers.get("accept-language") or ""
         body, language_headers = translate_body(error.to_dict(request_id), accept_language)
         headers = {
