@@ -18,6 +18,7 @@ from tests.support.users import CLIENT_IP, UserFactory, bearer
 
 from flaskauth.core import shutdown
 from flaskauth.core.jobs.batches import MAX_QUEUED
+from flaskauth.core.observability.log import get_logger
 from flaskauth.server.fast_path import MAX_DATABASE_WAIT
 
 APP_ORIGIN = "https://app.example.com"
@@ -207,6 +208,19 @@ def test_fast_path_log_line_equals_flask(make_app: MakeApp) -> None:
     varying = {"ms", "timestamp"}
     assert [*fast] == [*slow]
     assert {**fast, **dict.fromkeys(varying)} == {**slow, **dict.fromkeys(varying)}
+
+
+def test_batch_log_line_has_no_earlier_request_id(make_app: MakeApp) -> None:
+    def log_in_view(environs: Any) -> Any:
+        get_logger("test").warning("in_view")
+        return [{"success": True} for _ in environs]
+
+    views = {("GET", PROFILE): ("profile.get_profile", log_in_view, 1)}
+    with redirect_stderr(LogCapture()) as log_capture, rsgi_client(make_app(), views) as rsgi:
+        for _ in range(2):
+            assert not rsgi.send(profile_request("")).is_by_flask
+
+    assert ["request_id" in line for line in log_capture.events_named("in_view")] == [False, False]
 
 
 def test_fast_path_is_off_with_a_custom_hook(app: Flask) -> None:

@@ -10,6 +10,7 @@ from functools import partial
 import orjson
 from flask.signals import request_finished, request_started, request_tearing_down
 from sqlalchemy.exc import SQLAlchemyError
+from structlog.contextvars import clear_contextvars
 
 from flaskauth.core import context
 from flaskauth.core.db.session import is_row_locked
@@ -92,6 +93,7 @@ class FastPath:
 
 def _respond(app: AuthFlask, view: BatchView, environs: Sequence[Environ]) -> list[Response | APIError | None]:
     """Call the view, and log the requests that it has answered."""
+    clear_contextvars()  # the lines of the view do not belong to the last request of the previous batch
     return [
         _build_response(app, environ, result) if isinstance(result, Mapping) else result
         for environ, result in zip(environs, view(environs), strict=True)
