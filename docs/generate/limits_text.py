@@ -21,7 +21,7 @@ PERSISTENCE = """
 | stored in | after a restart | Redis flushed or unavailable | several processes and nodes |
 |---|---|---|---|
 | database | kept | kept | share one count |
-| process and Redis | kept | reset; while Redis is unavailable, each counts its share | share one count, a second late |
+| process and Redis | kept | kept where counted; each counts its share | share one count, a second late |
 | process | reset | kept | count separately; for request limits, each counts its share, 1 of `WEB_CONCURRENCY` |
 
 Counters that protect passwords, codes and mailboxes are in the database. No restart, burst or additional node allows an

@@ -43,9 +43,10 @@ PRELOADED = (
     *("alembic.command", "rich.progress", "pymysql", "redis", "granian.server", "aiosmtpd.smtp"),
     *("celery.bin.celery", "celery.bin.worker", "celery.apps.worker", "celery.apps.beat", "kombu.transport.redis"),
     *("celery.concurrency.prefork", "celery.worker.worker", "celery.worker.consumer"),
-    # Imported by the server when it creates an application or uses it for the first time.
+    # Imported by the server when it creates an application or uses it for the first time. Not prometheus_client: it
+    # decides at its import whether it adds up the metrics of several processes.
     *("flaskauth.server.run", "flaskauth.migrations.idempotent", "flaskauth.migrations.steps", "alembic.config"),
-    *("apiflask.settings", "asgiref.sync", "prometheus_client", "obstore.store", "zxcvbn", "encodings.idna"),
+    *("apiflask.settings", "asgiref.sync", "obstore.store", "zxcvbn", "encodings.idna"),
 )
 
 
