@@ -43,7 +43,8 @@ def test_readme_production_script_leads_to_login(
         "https://auth.example.com": f"http://127.0.0.1:{port}",
         "smtp.example.com MAIL_PORT=587": f"127.0.0.1 MAIL_PORT={sink.port}",
         "MAIL_USERNAME=mailer MAIL_PASSWORD=secret": f"MAIL_USERNAME={SMTP_LOGIN[0]} MAIL_PASSWORD={SMTP_LOGIN[1]}",
-        "--host 127.0.0.1 --port 8000 --workers 4": f"--port {port} --workers 2",
+        "WEB_CONCURRENCY=4": "WEB_CONCURRENCY=2",
+        "--host 127.0.0.1 --port 8000": f"--port {port}",
     }.items():
         assert script.count(text) == 1, text
         script = script.replace(text, replacement)
@@ -55,6 +56,6 @@ def test_readme_production_script_leads_to_login(
 
     pasted = f"PATH={script_folder()}:{BIN_FOLDER}:$PATH\n{script}\nwait"
     with workspace.start("/bin/bash", "-c", pasted) as running, closing(HttpClient(port)) as http_client:
-        running.wait_until(http_client.is_ready).wait_for_output(" ok.")
+        running.wait_until(http_client.is_ready).wait_for_output(" ok.").wait_for_output("2 processes can open")
         UserScenario(http_client, code_for, "grace@example.com").run_full_scenario()
     mariadb.drop(DATABASE)
