@@ -134,4 +134,4 @@ $(bin)/python: | $(filter .uv/bin/uv,$(uv))
 
 .uv/bin/uv:
 	@echo "Installing uv into .uv"
-	@$(python) -m pip install --quiet --root-user-action=ignore --upgrade --target .uv uv
+	@$(python) -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --upgrade --target .uv uv
