@@ -31,9 +31,10 @@ REQUESTS = """
 ## Requests per network
 
 The server counts requests before it reads the body or queries the database. Each process counts, and adds its counts to
-those in Redis once a second. A network can therefore exceed a limit by what it sends to several processes within that
-second ([ADR 27](../adr/0027-redis-receives-counts-and-notifications-in-batches.md)). Without Redis, each process
-enforces its share. Each route is counted separately. The [settings](settings.md) change the limits, such as
+those in Redis once a second, and during a burst of one network immediately. A burst to several processes can therefore
+exceed a limit, by less than a quarter of it for each node
+([ADR 27](../adr/0027-redis-receives-counts-and-notifications-in-batches.md)). Without Redis, each process enforces its
+share. Each route is counted separately. The [settings](settings.md) change the limits, such as
 `RATE_LIMIT_REGISTER=100/minute; 1000/hour`. `RATE_LIMIT_FACTOR` multiplies these limits and that of wrong passwords,
 for load tests, and no others. A route without a limit requires a valid access token first, or returns public data.
 

@@ -75,6 +75,22 @@ def test_rate_limit_of_two_processes_applies_within_a_second(nodes: list[Request
     assert [0 < limiter.test(LIMIT, "key") <= 60 for limiter in nodes] == [True, True]
 
 
+def test_rate_limit_of_a_burst_to_two_processes_is_nearly_exact(nodes: list[RequestLimiter]) -> None:
+    """The burst ends within milliseconds, before the threads exchange the counts."""
+    allowed = sum(nodes[number % 2].hit("60/minute", "key") == 0 for number in range(200))
+
+    assert 60 <= allowed <= 68
+
+
+def test_rate_limit_of_a_paced_burst_applies_in_each_process(nodes: list[RequestLimiter]) -> None:
+    """The other process has counted requests since this one last read the total."""
+    nodes[1].hit("60/minute", "key")
+    nodes[1].reconcile()
+    allowed = [count_allowed(limiter, limits="60/minute", requests=100) for limiter in nodes]
+
+    assert 60 <= sum(allowed) + 1 <= 68
+
+
 def test_rate_limit_is_read_by_a_process_that_only_tests_it(nodes: list[RequestLimiter]) -> None:
     """A process that started later, or has seen no wrong password of a network, knows that it is past the limit."""
     assert count_allowed(nodes[0]) == 30

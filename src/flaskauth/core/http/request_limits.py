@@ -33,6 +33,9 @@ MAX_WINDOWS = 50_000  # of a process, about 20 MB; an attacker with an IPv6 /40 
 FIRST_SWEEP = 1_000  # windows at which expired ones are deleted for the first time
 RECONCILE_INTERVAL = 1.0  # seconds
 RECONCILE_PAUSE = 0.02  # seconds; events that other processes must learn immediately wait no longer
+# Exchanges while a network sends what a limit allows to one process. With more of them, several processes exceed the
+# limit by less. Only the requests of such a burst wait for them.
+EXCHANGES_PER_SHARE = 4
 REDIS_TIMEOUT = 0.5  # seconds
 REDIS_RETRY_SECONDS = 5.0  # seconds between attempts while Redis is unavailable
 KEYS_PER_CALL = 500  # Redis serves no other client during a call
@@ -93,7 +96,12 @@ class RequestLimiter:
         self._thread_pid = 0
 
     def hit(self, limits: str, *key: str) -> float:
-        """Count a request. Return 0 if it is within the limits, else the seconds to wait. Never wait for Redis."""
+        """Count a request. Return 0 if it is within the limits, else the seconds to wait.
+
+        It waits for Redis only during a burst of one network, which other processes may have counted too.
+        """
+        if self._needs_exchange(limits, key):
+            self.reconcile()
         return self._check(limits, key, counts=True)
 
     def test(self, limits: str, *key: str) -> float:
@@ -135,6 +143,19 @@ class RequestLimiter:
                     if remaining > 0:
                         window.resets_at = now + remaining / 1000
             return True
+
+    def _needs_exchange(self, limits: str, key: Key) -> bool:
+        """Return True if the process has counted a part of what a limit still allowed at the last exchange."""
+        if not self._is_shared:
+            return False
+        with self._lock:
+            for rule in self._rules(limits):
+                window = self._windows.get((*key, rule.limit, rule.seconds))
+                if window and window.unsent:
+                    remaining = rule.limit - window.count + window.unsent
+                    if window.unsent * EXCHANGES_PER_SHARE >= remaining * rule.share / rule.limit:
+                        return True
+        return False
 
     def _check(self, limits: str, key: Key, *, counts: bool) -> float:
         now, wait = time.monotonic(), 0.0
