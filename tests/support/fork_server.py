@@ -88,7 +88,9 @@ class ForkedProcess:
         socket.send_fds(self._link, [len(request).to_bytes(4, "big")], [null, out, out])
         os.close(null)
         self._link.sendall(request)
-        self.pid = int(self._receive())
+        # One reader for both lines: the first read may get the exit status of a short command too.
+        self._lines = self._link.makefile("r")
+        self.pid = int(self._lines.readline())
 
     def poll(self) -> int | None:
         """Return the exit status, or None while the process runs."""
@@ -115,13 +117,10 @@ class ForkedProcess:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
-    def _receive(self) -> str:
-        with self._link.makefile("r") as lines:
-            return lines.readline()
-
     def _finish(self) -> None:
-        line = self._receive()
+        line = self._lines.readline()
         self.returncode = int(line) if line else -signal.SIGKILL  # the fork server itself was killed
+        self._lines.close()
         self._link.close()
 
 
