@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from threading import get_ident
 
 import pytest
 from tests.chaos.environment import Environment, start_environment
@@ -31,7 +32,6 @@ class WorkerEnvironment:
 
     def heal(self) -> None:
         self.database_proxy.heal()
-        self.database_proxy.cuts = 0
         self.environment.sink.stop()
         self.environment.sink.mode = "ok"
         self.environment.sink.start()
@@ -46,14 +46,18 @@ def _is_result_update(data: bytes) -> bool:
 
 
 class _CommitOfResult:
-    """Matches the commit that follows the statement that records a delivery."""
+    """Matches the commit that follows the statement that records a delivery, on the same connection.
+
+    The proxy has a thread for each connection.
+    """
 
     def __init__(self) -> None:
-        self._has_seen_update = False
+        self._thread: int | None = None
 
     def __call__(self, data: bytes) -> bool:
-        self._has_seen_update = self._has_seen_update or _is_result_update(data)
-        return self._has_seen_update and is_commit(data)
+        if _is_result_update(data):
+            self._thread = get_ident()
+        return self._thread == get_ident() and is_commit(data)
 
 
 KILL_POINTS: dict[str, tuple[Callable[[WorkerEnvironment], None], set[int]]] = {
@@ -104,7 +108,7 @@ def test_killed_worker_loses_no_mail_and_repeats_at_most_one(worker_environment:
 def _is_at_kill_point(worker_environment: WorkerEnvironment, email: str) -> bool:
     """Return True if the worker has reached the step at which it is to be killed."""
     if worker_environment.environment.sink.mode == "ok":
-        return worker_environment.database_proxy.cuts > 0
+        return worker_environment.database_proxy.is_silent
     is_claimed = worker_environment.environment.execute_sql("SELECT id FROM outbox WHERE leased_until IS NOT NULL") > 0
     return is_claimed and (
         worker_environment.environment.sink.mode != "keep"
