@@ -79,10 +79,12 @@ export class AuthClient extends EventTarget {
 
   async #refreshLocked() {
     const expired = this.#token;
+    const used = localStorage.getItem(REFRESH_TOKEN);
     await this.#locked(async () => {
-      if (this.#token !== expired) return; // another tab was first
       const refresh_token = localStorage.getItem(REFRESH_TOKEN);
-      if (!refresh_token) return;
+      // Another tab was first. Its message can arrive after its lock.
+      if (this.#token === expired && refresh_token !== used) await this.#nextChange(1000);
+      if (this.#token !== expired || !refresh_token) return;
       try {
         this.#store(await this.#post("/auth/refresh", { refresh_token }));
       } catch (error) {
@@ -90,6 +92,14 @@ export class AuthClient extends EventTarget {
         if (!(error instanceof AuthError) || error.code !== "invalid_refresh_token") throw error;
         this.#store(null);
       }
+    });
+  }
+
+  /** Wait for the event `change`. @param {number} milliseconds at most */
+  #nextChange(milliseconds) {
+    return new Promise((resolve) => {
+      this.addEventListener("change", resolve, { once: true });
+      setTimeout(resolve, milliseconds);
     });
   }
 
