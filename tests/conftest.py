@@ -273,6 +273,13 @@ def users(app: Flask) -> UserFactory:
     return UserFactory(app)
 
 
+@pytest.fixture
+def stopped_clock() -> Iterator[None]:
+    """Stop the clock, for a test that compares times of two requests or with the current time."""
+    with shortcuts.stop_clock():
+        yield
+
+
 @pytest.fixture(autouse=True)
 def reset_clock() -> Iterator[None]:
     """Return to the real time after each test."""

@@ -78,6 +78,7 @@ def test_profile_fast_path_works_during_account_deletion(app: Flask, rsgi: RSGIC
     assert_equal(rsgi.send(profile_request(token)), rsgi.send(profile_request(token, FORCE_FLASK)))
 
 
+@pytest.mark.usefixtures("stopped_clock")
 def test_refresh_fast_path_equals_flask_response(app: Flask, rsgi: RSGIClient) -> None:
     headers = {**BROWSER, "Content-Type": "application/json; charset=UTF-8"}
     fast = rsgi.send(refresh_request(login(app)["refresh_token"], headers))

@@ -16,6 +16,7 @@ from pymysql.connections import Connection  # type: ignore[import-untyped]
 from sqlalchemy import Engine, create_engine
 from werkzeug.routing import Rule
 
+from flaskauth.core import clock
 from flaskauth.core.db import engine as engines
 from flaskauth.core.jobs import background
 from flaskauth.core.passwords import hashes
@@ -35,6 +36,16 @@ def use_hasher(hasher: Argon2Hasher) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(hashes, "ARGON2", hasher)
         patch.setattr(hashes, "DECOY_HASH", hasher.hash("decoy", salt=b"decoy-decoy-deco"))
+        yield
+
+
+@contextmanager
+def stop_clock() -> Iterator[None]:
+    """Keep the clock of this process at the current time, so that two responses can have equal times. `clock.travel`
+    moves it as usual."""
+    stopped_at = clock.now() - clock._offset
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(clock, "now", lambda: stopped_at + clock._offset)
         yield
 
 
