@@ -33,7 +33,7 @@ MUTANTS = (
         "core/http/request_limits.py",
         "window.count = total + window.unsent",
         "window.count = total",
-        ("tests/core/test_request_limits.py::test_rate_limit_concurrent_threads_never_exceed_limit",),
+        ("tests/core/test_request_limits.py::test_rate_limit_counts_a_request_during_an_exchange",),
     ),
     Mutant(
         "limit not divided without Redis",
