@@ -270,6 +270,27 @@ def test_fast_path_error_falls_back_to_flask_or_503(app: Flask, delay: float, er
         assert rsgi.send(profile_request(login(app)["token"])).status == status
 
 
+def test_fast_path_exception_is_logged_once_per_batch(make_app: MakeApp) -> None:
+    """Flask then runs each request itself, and logs what it raises there."""
+    sizes: list[int] = []
+
+    def fail(environs: Any) -> Any:
+        sizes.append(len(environs))
+        while sizes == [1] and client.waiting("GET", PROFILE) < 3:
+            time.sleep(0.001)
+        raise ZeroDivisionError
+
+    with (
+        redirect_stderr(LogCapture()) as log_capture,
+        rsgi_client(make_app(), {("GET", PROFILE): ("profile.get_profile", fail, 1)}) as client,
+    ):
+        responses = client.send_all([profile_request("x") for _ in range(4)])
+
+    assert {response.status for response in responses} == {401}
+    lines = log_capture.events_named("unhandled_exception")
+    assert [(line["requests"], "request_id" in line) for line in lines] == [(1, False), (3, False)]
+
+
 def test_fast_path_with_full_queue_returns_503(app: Flask) -> None:
     def wait(environs: Any) -> Any:
         time.sleep(0.1)
