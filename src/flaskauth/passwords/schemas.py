@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from marshmallow import ValidationError
 
-from flaskauth.accounts.schemas import EmailField, PasswordField
+from flaskauth.accounts.schemas import EmailField, NewPasswordField, PasswordField
 from flaskauth.core.http.schemas import RequestSchema, ResponseSchema, message_field, validates_schema
 from flaskauth.login.schemas import device_token_field
 from flaskauth.one_time_codes.schemas import CodeField, VerificationIdField
@@ -29,7 +29,7 @@ class ResetPasswordRequest(RequestSchema):
     factory = PasswordResetData
 
     otp = CodeField(required=True)
-    password = PasswordField(required=True)
+    password = NewPasswordField(required=True)
     reset_id = VerificationIdField(RESET_ID_DESCRIPTION)
     email = EmailField()
 
@@ -41,7 +41,7 @@ class ResetPasswordRequest(RequestSchema):
 
 class ChangePasswordRequest(RequestSchema):
     current_password = PasswordField(required=True)
-    password = PasswordField(required=True)
+    password = NewPasswordField(required=True)
 
 
 class PasswordChangedResponse(ResponseSchema):
