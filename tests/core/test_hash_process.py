@@ -131,15 +131,17 @@ def test_stopped_hash_process_is_replaced() -> None:
         assert events.empty()
 
 
-def test_hash_process_that_dies_at_start_is_delayed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hash_process_that_dies_at_start_is_delayed(tmp_path: Path) -> None:
     """Each start is logged once, and the next one waits twice as long."""
-    module = tmp_path / "flaskauth.py"
-    module.write_text("raise SystemExit(3)")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    (tmp_path / "flaskauth.py").write_text("raise SystemExit(3)")
     with new_process() as (process, events):
-        process.start()
-        assert [events.get(timeout=60) for _ in range(2)] == [{"status": 3, "delay": delay} for delay in (0.1, 0.2)]
-        module.unlink()
+        os.environ["PYTHONPATH"] = str(tmp_path)
+        try:
+            process.start()
+            restarts = [events.get(timeout=60) for _ in range(2)]
+        finally:
+            del os.environ["PYTHONPATH"]
+        assert restarts == [{"status": 3, "delay": delay} for delay in (0.1, 0.2)]
         assert not process.run(hashes.verify, "x", hashes.DECOY_HASH)
 
 
