@@ -154,6 +154,7 @@ CASES = [
 ]
 
 
+@pytest.mark.usefixtures("stopped_clock")
 @pytest.mark.parametrize(("database", "scenario"), CASES, indirect=["database"])
 def test_responses_for_any_email_state_prevent_enumeration(
     app: Flask, client: FlaskClient, users: UserFactory, scenario: Scenario

@@ -5,7 +5,9 @@ A test whose subject is the hash or the pool itself uses the fixture `real_argon
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from functools import cache
+from itertools import count
 from typing import Any
 from weakref import WeakSet
 
@@ -41,11 +43,14 @@ def use_hasher(hasher: Argon2Hasher) -> Iterator[None]:
 
 @contextmanager
 def stop_clock() -> Iterator[None]:
-    """Keep the clock of this process at the current time, so that two responses can have equal times. `clock.travel`
-    moves it as usual."""
-    stopped_at = clock.now() - clock._offset
+    """Stop the clock of this process at a whole second, so that requests have equal times, however long they take.
+
+    Each reading takes one millisecond, because ids are made of the milliseconds. `clock.travel` works as usual.
+    """
+    readings = count()
+    start = (clock.now() - clock._offset).replace(microsecond=0) + timedelta(seconds=1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(clock, "now", lambda: stopped_at + clock._offset)
+        patch.setattr(clock, "now", lambda: start + timedelta(milliseconds=next(readings)) + clock._offset)
         yield
 
 
