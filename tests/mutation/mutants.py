@@ -57,6 +57,13 @@ MUTANTS = (
         ("tests/server/test_fast_path.py::test_profile_fast_path_equals_flask_response",),
     ),
     Mutant(
+        "work differs for an unknown address",
+        "registration/pending.py",
+        '        rate_limits.decrement([b""])\n',
+        "        pass\n",
+        ("tests/registration/test_email_enumeration.py::test_resend_costs_the_same_for_each_address_of_a_network",),
+    ),
+    Mutant(
         "personal data in logs",
         "core/observability/log.py",
         "    _state.shows_exception_text = settings.is_development\n",
