@@ -31,8 +31,8 @@ MUTANTS = (
     Mutant(
         "request count lost",
         "core/http/request_limits.py",
-        "window.count = total + window.unsent",
-        "window.count = total",
+        "self.count, self.resets_at = total + self.unsent, resets_at",
+        "self.count, self.resets_at = total, resets_at",
         ("tests/core/test_request_limits.py::test_rate_limit_counts_a_request_during_an_exchange",),
     ),
     Mutant(
