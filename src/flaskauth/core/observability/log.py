@@ -190,10 +190,11 @@ def _write_unhandled_records(render: Callable[[Event], str]) -> None:
 def _render_json(event: Event) -> str:
     """Return the event as ASCII, so that no terminal interprets a control character. orjson does not escape others."""
     try:
-        line = orjson.dumps(event)
+        line = orjson.dumps(event).decode()
     except TypeError:  # a type that JSON does not have, or a lone surrogate
-        line = b""
-    return line.decode() if line and line.isascii() else json.dumps(event, default=repr, separators=(",", ":"))
+        line = ""
+    is_safe = line and line.isascii() and line.isprintable()  # DEL is ASCII
+    return line if is_safe else json.dumps(event, default=repr, separators=(",", ":"))
 
 
 def _render_text(event: Event, *, is_colored: bool) -> str:
