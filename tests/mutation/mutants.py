@@ -57,6 +57,13 @@ MUTANTS = (
         ("tests/server/test_fast_path.py::test_profile_fast_path_equals_flask_response",),
     ),
     Mutant(
+        "batch waits for a locked row",
+        "sessions/routes.py",
+        "now, skips_locked=True",
+        "now, skips_locked=False",
+        ("tests/concurrency/test_refresh_batches.py::test_batch_with_a_locked_session_refreshes_the_others",),
+    ),
+    Mutant(
         "work differs for an unknown address",
         "registration/pending.py",
         '        rate_limits.decrement([b""])\n',
