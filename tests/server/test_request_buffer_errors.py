@@ -74,7 +74,7 @@ def test_non_ascii_forwarded_for_falls_back_to_the_peer(flaskauth_server: tuple[
     server, port = flaskauth_server
     for number, value in enumerate((b"\xe9, 203.0.113.9", "203.0.113.9, ü".encode(), b"\xff")):
         _get(port, b"/hello", b"X-Request-ID: forwarded-%d\r\nX-Forwarded-For: %s" % (number, value))
-        server.wait_for_output(f'"ip":"127.0.0.1","event":"request","request_id":"forwarded-{number}"')
+        server.wait_for_output(f'"ip": "127.0.0.1", "event": "request", "request_id": "forwarded-{number}"')
 
 
 def test_repeated_forwarded_for_uses_the_line_of_the_proxy(flaskauth_server: tuple[RunningProcess, int]) -> None:
@@ -83,7 +83,7 @@ def test_repeated_forwarded_for_uses_the_line_of_the_proxy(flaskauth_server: tup
     lines = b"X-Forwarded-For: \xff\r\nX-Forwarded-For: 192.0.2.1, \xe9\r\nX-Forwarded-For: 203.0.113.9"
     _get(port, b"/hello", b"X-Request-ID: repeated\r\n" + lines)
 
-    server.wait_for_output('"ip":"203.0.113.9","event":"request","request_id":"repeated"')
+    server.wait_for_output('"ip": "203.0.113.9", "event": "request", "request_id": "repeated"')
 
 
 @pytest.mark.parametrize("name", [b"Via", b"Forwarded", b"X-Forwarded-For", b"X-Real-IP"])
@@ -133,7 +133,7 @@ def test_buffer_error_is_counted_logged_and_has_cors_headers(echo_server: tuple[
         assert (b"access-control-allow-origin: " + origin + b"\r\n" in response) == is_allowed
         assert b"vary: Accept-Language, Origin" in response
         request_id = json.loads(response.partition(b"\r\n\r\n")[2])["request_id"]
-        server.wait_for_output(f'"request_id":"{request_id}","event":"request_rejected"')
+        server.wait_for_output(f'"request_id": "{request_id}", "event": "request_rejected"')
     assert server.output.count("counted internal_error") >= 3
 
 

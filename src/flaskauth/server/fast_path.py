@@ -10,6 +10,7 @@ from functools import partial
 import orjson
 from flask.signals import request_finished, request_started, request_tearing_down
 from sqlalchemy.exc import SQLAlchemyError
+from structlog.contextvars import clear_contextvars
 
 from flaskauth.core import context
 from flaskauth.core.db.session import is_row_locked
@@ -18,7 +19,7 @@ from flaskauth.core.http import app as http_app
 from flaskauth.core.http.app import AuthFlask
 from flaskauth.core.http.request import BatchResult, Environ, client_ip_from, is_developer, request_id_from
 from flaskauth.core.jobs.batches import BatchProcessor
-from flaskauth.core.observability.log import current_request_id, get_logger
+from flaskauth.core.observability.log import get_logger
 from flaskauth.core.translations import translate_body
 from flaskauth.profile import routes as profile_routes
 from flaskauth.sessions import routes as session_routes
@@ -92,7 +93,7 @@ class FastPath:
 
 def _respond(app: AuthFlask, view: BatchView, environs: Sequence[Environ]) -> list[Response | APIError | None]:
     """Call the view, and log the requests that it has answered, or the exception that concerns all of them."""
-    current_request_id.set(None)  # the lines of the view do not belong to the last request of the previous batch
+    clear_contextvars()  # the lines of the view do not belong to the last request of the previous batch
     try:
         return [
             _build_response(app, environ, result) if isinstance(result, Mapping) else result
@@ -101,7 +102,7 @@ def _respond(app: AuthFlask, view: BatchView, environs: Sequence[Environ]) -> li
     except (APIError, SQLAlchemyError):
         raise
     except Exception as error:
-        current_request_id.set(None)
+        clear_contextvars()
         log.error("unhandled_exception", exc_info=error, requests=len(environs))
         raise
 
@@ -116,7 +117,7 @@ def _build_response(app: AuthFlask, environ: Environ, result: Mapping[str, objec
         ("Content-Length", str(len(body))),
         ("X-Request-ID", request_id),
     ]
-    current_request_id.set(request_id)
+    http_app.bind_request_id(request_id)
     seconds = time.perf_counter() - environ[STARTED_AT]
     http_app.log_request(app, environ["REQUEST_METHOD"], environ["PATH_INFO"], 200, seconds, client_ip_from(environ))
     return 200, headers, body

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 from urllib.parse import urlsplit, urlunsplit
 
 import orjson
+import structlog
 from apiflask import APIFlask
 from flask import Flask, Request, Response, request
 from flask.json.provider import JSONProvider
@@ -23,7 +24,7 @@ from flaskauth.core.errors import APIError, Forbidden, MethodNotAllowed
 from flaskauth.core.http import cors, json_body, pages
 from flaskauth.core.http.request import client_ip, has_encoded_path, is_developer, json_response, request_id
 from flaskauth.core.observability import metrics as core_metrics
-from flaskauth.core.observability.log import current_request_id, get_logger
+from flaskauth.core.observability.log import get_logger
 from flaskauth.settings import Network, Settings
 
 log = get_logger(__name__)
@@ -160,9 +161,15 @@ def _render_error(error: APIError) -> Response:
 
 def _start_request() -> None:
     request.environ[STARTED_AT] = time.perf_counter()
-    current_request_id.set(request_id())
+    bind_request_id(request_id())
     if early_error := request.environ.get(FAST_PATH_ERROR):
         raise early_error
+
+
+def bind_request_id(request_id: str) -> None:
+    """Add the request id to all log lines of this thread."""
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request_id=request_id)
 
 
 def _reject_remote_clients(dev_hosts: Sequence[Network]) -> None:
