@@ -17,6 +17,8 @@ from flaskauth import bloom_filter
 from flaskauth.extras import missing_extra
 
 _ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://([^\s/?#@*\\]+)/*", re.ASCII | re.IGNORECASE)
+_APK_ORIGIN = re.compile(r"android:apk-key-hash:[A-Za-z0-9_-]{43}")
+_DOMAIN = re.compile(r"([a-z0-9-]{1,63}\.)+(?=[a-z0-9-]*[a-z])[a-z0-9-]{2,63}|localhost")
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
@@ -77,6 +79,36 @@ def _encode_host(host: str) -> str:
         return idna.encode(name, uts46=True).decode() + colon + port
     except idna.IDNAError:
         raise ValueError("must be origins with a valid host name") from None
+
+
+def origin_of(url: str) -> str:
+    """Return the origin of an http URL as browsers send it, or "" if its host name is invalid."""
+    parts = urlsplit(url)
+    try:
+        return _check_origin(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}")
+    except ValueError:
+        return ""
+
+
+def is_domain(host: str) -> bool:
+    """Return True if passkeys can belong to this host: no IP address, and no top-level domain but localhost."""
+    return _DOMAIN.fullmatch(host) is not None
+
+
+def _check_rp_id(value: str) -> str:
+    host = _encode_host(value.lower())
+    if not is_domain(host):
+        raise ValueError("must be a domain such as example.com: no IP address, no top-level domain, no scheme or port")
+    return host
+
+
+def _check_webauthn_origin(value: str) -> str:
+    if _APK_ORIGIN.fullmatch(value):
+        return value
+    origin = _check_origin(value)
+    if urlsplit(origin).scheme not in {"http", "https"}:
+        raise ValueError("must be https origins, or android:apk-key-hash: with 43 characters of base64url")
+    return _require_https(origin)
 
 
 def _require_https(value: str) -> str:
@@ -206,6 +238,10 @@ Endpoint = Annotated[Url, AfterValidator(_require_https)]
 Origins = Annotated[tuple[Annotated[str, AfterValidator(_check_origin)], ...], BeforeValidator(_split_list)]
 DatabaseUrl = Annotated[str, AfterValidator(_check_database_url)]
 HeaderSecret = Annotated[SecretStr, AfterValidator(_check_header_value)]
+RpId = Annotated[str, AfterValidator(_check_rp_id)]
+WebAuthnOrigins = Annotated[
+    tuple[Annotated[str, AfterValidator(_check_webauthn_origin)], ...], BeforeValidator(_split_list)
+]
 RedisUrl = Annotated[SecretStr, BeforeValidator(_check_redis_url)]
 BreachedPasswords = Annotated[Path | str, BeforeValidator(_parse_breached_passwords)]
 Rates = Annotated[str, AfterValidator(_check_rates)]

@@ -20,9 +20,11 @@ from flaskauth.settings.fields import (
     Port,
     Rates,
     RedisUrl,
+    RpId,
     Secrets,
     Sender,
     Url,
+    WebAuthnOrigins,
 )
 
 
@@ -281,6 +283,21 @@ class ProtectionSettings(Section):
     """
 
 
+class PasskeySettings(Section):
+    """Passkeys"""
+
+    webauthn_rp_id: RpId | None = None
+    """The domain that passkeys belong to (RP ID), such as `example.com`. Passkeys work at this domain, its subdomains
+    and the origins of `WEBAUTHN_ORIGINS`. A change makes all passkeys unusable. Unset: the host of `PUBLIC_URL`.
+    """
+
+    webauthn_origins: WebAuthnOrigins = ()
+    """Comma-separated origins of web pages and apps where passkeys may be used, besides that of `PUBLIC_URL`:
+    `https://app.example.com`, or `android:apk-key-hash:` with the hash of the certificate of an Android app. They must
+    match exactly. Origins outside the RP ID are listed at `/.well-known/webauthn`.
+    """
+
+
 class RetentionSettings(Section):
     """Retention"""
 
@@ -318,6 +335,7 @@ SECTIONS: tuple[type[Section], ...] = (
     MailContentSettings,
     TokenSettings,
     ProtectionSettings,
+    PasskeySettings,
     RetentionSettings,
     AvatarSettings,
 )
