@@ -286,6 +286,7 @@ def _create_app(database: str, folder: Path, overrides: Mapping[str, str]) -> Fl
         "FLASKAUTH_ENV": "development",
         "FLASKAUTH_INSTANCE_PATH": str(folder),
         "SQLALCHEMY_DATABASE_URI": database,
+        "EMAIL_SIGN_IN": "true",
         "TRUSTED_PROXIES": "127.0.0.1",
         "DATABASE_POOL_SIZE": "32",  # a burst of 30 requests waits for no connection, on a slow machine either
         **overrides,

@@ -102,7 +102,7 @@ without its tag (`+tag`) and without the dots of its local part.
             ("login.throttling.ATTACK_RATE",),
         ),
         Row(
-            *("Codes by id", "{}", "registration, reset or email change", CODE, "429 until the request expires"),
+            *("Codes by id", "{}", "request of a code", CODE, "429 until the request expires"),
             ("one_time_codes.verification.MAX_ATTEMPTS_BY_ID",),
         ),
         Row(

@@ -35,6 +35,7 @@ from flaskauth.core.passwords.hashing import HashingPool
 from flaskauth.countries import routes as country_routes
 from flaskauth.email_change import routes as email_change_routes
 from flaskauth.extras import missing_extra
+from flaskauth.login import email_code_routes
 from flaskauth.login import routes as login_routes
 from flaskauth.mail import delivery
 from flaskauth.mail import routes as mail_routes
@@ -58,6 +59,7 @@ from flaskauth.signing_keys import service as signing_keys
 BLUEPRINTS = (
     registration_routes.bp,
     login_routes.bp,
+    email_code_routes.bp,
     session_routes.bp,
     password_routes.bp,
     profile_routes.bp,

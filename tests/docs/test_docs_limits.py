@@ -30,7 +30,7 @@ CONTRACT_FIGURES = {
     ("Wrong passwords, except of recognised devices", "network"): "30 a minute and 300 an hour",
     ("Passwords during a lockout", "email address, and recognised device or network"): "10 an hour",
     ("Password lockout", "counter"): "30 seconds at first; 1 hour at most",
-    ("Codes by id", "registration, reset or email change"): "5",
+    ("Codes by id", "request of a code"): "5",
     ("Codes by email address", "purpose and email address"): "10 an hour",
     ("Codes by email address", "purpose, email address and network"): "5 an hour",
     ("Codes alone", "purpose and network"): "10 an hour",

@@ -368,12 +368,26 @@ MUTANTS = (
     Mutant(
         "decoy writes no row",
         "passwords/service.py",
-        """    mail.notify("passwords/reset_code", recipient, code=code, state=state)
+        """    mail.notify("passwords/reset_code", mailed.recipient, code=mailed.code, state=mailed.state)
 """,
-        """    if owner:
-        mail.notify("passwords/reset_code", recipient, code=code, state=state)
+        """    if mailed.user_id:
+        mail.notify("passwords/reset_code", mailed.recipient, code=mailed.code, state=mailed.state)
 """,
         ("tests/passwords/test_password_reset.py",),
+    ),
+    Mutant(
+        "sign-in code used twice",
+        "login/email_code.py",
+        "    verified.consume()\n    codes.revoke_for_purpose(SIGN_IN, user.normalized_email)\n",
+        "",
+        ("tests/login/test_email_code.py::test_email_code_is_single_use_and_expires",),
+    ),
+    Mutant(
+        "sign-in code outlives a reset",
+        "one_time_codes/service.py",
+        "OneTimeCode.purpose.in_(ACCOUNT_PURPOSES),",
+        "OneTimeCode.purpose == RESET,",
+        ("tests/login/test_email_code.py::test_email_code_after_revocation_is_rejected",),
     ),
     Mutant(
         "limit turned against the user",

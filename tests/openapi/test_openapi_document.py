@@ -19,6 +19,7 @@ from flaskauth.settings import Settings
 WITHOUT_DATABASE = {"/", "/hello", "/health/live", "/.well-known/jwks.json", "/openapi.json"}
 OPERATION_IDS = {
     *("register", "verifyEmail", "resendCode", "login", "reauthenticate", "refreshToken", "logout"),
+    *("requestEmailCode", "signInWithEmailCode"),
     *("listSessions", "revokeSession", "revokeOtherSessions", "forgotPassword", "resetPassword", "changePassword"),
     *("getProfile", "editProfile", "listActivity", "exportAccount", "changeEmail", "verifyEmailChange"),
     *("getRevertEmailChangePage", "revertEmailChange", "getReportSignInPage", "reportSignIn", "deleteAccount"),

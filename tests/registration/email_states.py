@@ -35,7 +35,8 @@ STATES = (
     "unverified",
     "respelled",
 )
-RANDOM_IDS = re.compile(r'(?<="verification_id":")[\w-]{22}(?=")|(?<="reset_id":")[\w-]{22}(?=")')
+ID_NAMES = ("verification_id", "reset_id", "sign_in_id")
+RANDOM_IDS = re.compile("|".join(f'(?<="{name}":")[\\w-]{{22}}(?=")' for name in ID_NAMES))
 SECONDS = re.compile(r'(?<="retry_after":)(\d+)')
 
 ScenarioSetup = Callable[[Flask, str], object]
@@ -97,7 +98,7 @@ class EmailProbe:
             path, json=request_body, headers={**forwarded_for(self.ip), "X-Request-ID": "the-same"}
         )
         response_body = response.get_json()
-        self.ids |= {name: response_body[name] for name in ("verification_id", "reset_id") if name in response_body}
+        self.ids |= {name: response_body[name] for name in ID_NAMES if name in response_body}
         return response
 
 

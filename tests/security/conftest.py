@@ -40,6 +40,7 @@ def shared_app(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> I
         "FLASKAUTH_ENV": "development",
         "FLASKAUTH_INSTANCE_PATH": str(folder),
         "SQLALCHEMY_DATABASE_URI": database_url,
+        "EMAIL_SIGN_IN": "true",
         "TRUSTED_PROXIES": "127.0.0.1",
         "DATABASE_POOL_SIZE": "32",
         "RATE_LIMIT_REGISTER": "10/minute",

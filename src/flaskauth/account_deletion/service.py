@@ -9,7 +9,6 @@ from flaskauth.core import clock
 from flaskauth.core.errors import NotFound
 from flaskauth.mail.outbox import format_timestamp
 from flaskauth.one_time_codes import service as codes
-from flaskauth.passwords.service import PURPOSE as RESET
 from flaskauth.sessions import service as sessions
 from flaskauth.sessions.decorators import AuthContext, lock_session
 
@@ -53,5 +52,5 @@ def restore(auth: AuthContext) -> None:
 
 def _revoke_access(user: User) -> None:
     sessions.revoke_all_for(user.id)
-    codes.revoke_for_purpose(RESET, user.normalized_email)
+    codes.revoke_account_codes(user.normalized_email)
     accounts.cancel_email_changes(user.id)

@@ -8,7 +8,6 @@ from sqlalchemy import and_, bindparam, func, select
 from flaskauth.accounts import service as accounts
 from flaskauth.accounts.models import User
 from flaskauth.core.db.compiled import ONE_ROW, CompiledStatement
-from flaskauth.core.email_addresses import EmailAddress
 from flaskauth.core.http.request import client_network
 from flaskauth.countries.models import Country
 from flaskauth.sessions import devices
@@ -52,7 +51,7 @@ CREDENTIALS_QUERY = CompiledStatement(
 )
 
 
-def load_credentials(email: EmailAddress, device_token: str | None) -> CredentialsRow:
+def load_credentials(normalized_email: str, device_token: str | None) -> CredentialsRow:
     """Return the user of an email address who can sign in, and how the client is recognised."""
     parameters = devices.match_parameters(client_network(), device_token)
-    return CREDENTIALS_QUERY.one(normalized_email=email.normalized, **parameters)
+    return CREDENTIALS_QUERY.one(normalized_email=normalized_email, **parameters)

@@ -1,8 +1,23 @@
 """Request and response bodies of login and reauthentication."""
 
+from collections.abc import Mapping
+
 from flaskauth.accounts.schemas import EmailField, PasswordField, UserSchema
-from flaskauth.core.http.schemas import RequestSchema, ResponseSchema, StrictString, UTCTimestamp, fields, message_field
+from flaskauth.core.http.schemas import (
+    RequestSchema,
+    ResponseSchema,
+    StrictString,
+    UTCTimestamp,
+    fields,
+    message_field,
+    validates_schema,
+)
+from flaskauth.login.email_code import EmailSignInData
+from flaskauth.login.mailed_codes import MailedCodeRequest
 from flaskauth.login.service import LoginData
+from flaskauth.one_time_codes.schemas import CodeField, VerificationIdField, require_id_or_email
+
+SIGN_IN_ID_DESCRIPTION = "Identifies this sign-in"
 
 
 def device_token_field() -> StrictString:
@@ -33,6 +48,31 @@ class LoginResponse(ResponseSchema):
         required=True, metadata={"description": "Send it with the next sign-in from this device."}
     )
     user = fields.Nested(UserSchema, required=True)
+
+
+class MailCodeRequest(RequestSchema):
+    factory = MailedCodeRequest
+
+    email = EmailField(required=True)
+    device_token = device_token_field()
+
+
+class EmailCodeResponse(ResponseSchema):
+    message = message_field("If this email address has an account, a sign-in code will be sent")
+    sign_in_id = VerificationIdField(SIGN_IN_ID_DESCRIPTION, required=True)
+
+
+class EmailSignInRequest(RequestSchema):
+    factory = EmailSignInData
+
+    otp = CodeField(required=True)
+    sign_in_id = VerificationIdField(SIGN_IN_ID_DESCRIPTION)
+    email = EmailField()
+    device_token = device_token_field()
+
+    @validates_schema
+    def validate_one_identifier(self, data: Mapping[str, object], **_kwargs: object) -> None:
+        require_id_or_email(data, "sign_in_id")
 
 
 class ReauthenticateRequest(RequestSchema):

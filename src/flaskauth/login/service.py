@@ -82,7 +82,7 @@ def sign_in(data: LoginData) -> LoginResult:
     Raises:
         InvalidCredentials, TooManyRequests, Overloaded
     """
-    user, email = load_credentials(data.email, data.device_token), data.email.normalized
+    user, email = load_credentials(data.email.normalized, data.device_token), data.email.normalized
     attempt = LoginAttempt(email, client_network(), user.device_id, user.is_recognised)
     credentials = StoredCredentials(user.id or 0, user.password_hash, email)
     credentials = _rehash_if_needed(check_password(attempt, credentials, data.password), data.password)

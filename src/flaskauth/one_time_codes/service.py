@@ -17,6 +17,7 @@ CODE_LIFETIME = timedelta(minutes=10)  # NIST SP 800-63B-4 section 3.1.3.2
 REUSE_THRESHOLD = timedelta(minutes=3)
 FIRST_RESEND_DELAY = timedelta(seconds=60)
 RETENTION = timedelta(days=7)
+RESET, SIGN_IN = ACCOUNT_PURPOSES = ("reset", "sign_in")  # codes that give access to an existing account
 
 CODE_QUERY = CompiledStatement(
     select(*OneTimeCode.__table__.columns).where(OneTimeCode.id == bindparam("code_id")), OneTimeCode
@@ -151,6 +152,16 @@ def revoke_for_purpose(purpose: str, normalized_email: str) -> None:
     """Revoke the codes of an email address for one purpose. They become decoys, so clients notice no difference."""
     unused = update(OneTimeCode).where(OneTimeCode.purpose == purpose, OneTimeCode.normalized_email == normalized_email)
     execute_count(unused.where(OneTimeCode.used_at.is_(None)).values(is_decoy=True))
+
+
+def revoke_account_codes(normalized_email: str) -> None:
+    """Revoke the codes that give access to the account of an email address. They become decoys."""
+    unused = update(OneTimeCode).where(
+        OneTimeCode.purpose.in_(ACCOUNT_PURPOSES),
+        OneTimeCode.normalized_email == normalized_email,
+        OneTimeCode.used_at.is_(None),
+    )
+    execute_count(unused.values(is_decoy=True))
 
 
 def revoke_for_email(normalized_email: str) -> None:

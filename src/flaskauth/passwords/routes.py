@@ -5,6 +5,7 @@ from flaskauth.accounts.password_policy import WeakPassword
 from flaskauth.core.errors import Overloaded
 from flaskauth.core.http.request import Blueprint, public, raises
 from flaskauth.core.http.request_limits import rate_limit
+from flaskauth.login.mailed_codes import InvalidMailedCode, MailedCodeRequest
 from flaskauth.login.service import InvalidCredentials
 from flaskauth.passwords import service
 from flaskauth.passwords.schemas import (
@@ -14,7 +15,7 @@ from flaskauth.passwords.schemas import (
     PasswordChangedResponse,
     ResetPasswordRequest,
 )
-from flaskauth.passwords.service import ForgotPasswordData, InvalidResetCode, PasswordResetData
+from flaskauth.passwords.service import PasswordResetData
 from flaskauth.sessions.decorators import auth_required, current_auth
 
 bp = Blueprint("passwords", __name__, tag="Passwords", url_prefix="/auth")
@@ -25,7 +26,7 @@ bp = Blueprint("passwords", __name__, tag="Passwords", url_prefix="/auth")
 @rate_limit("send_code")
 @bp.input(ForgotPasswordRequest, arg_name="form")
 @bp.output(ForgotPasswordResponse)
-def forgot_password(form: ForgotPasswordData) -> dict[str, object]:
+def forgot_password(form: MailedCodeRequest) -> dict[str, object]:
     """Request a password reset code by mail.
 
     The response does not reveal whether the email address has an account.
@@ -36,7 +37,7 @@ def forgot_password(form: ForgotPasswordData) -> dict[str, object]:
 @bp.post("/reset-password")
 @public
 @rate_limit("verify")
-@raises(InvalidResetCode, WeakPassword, Overloaded)
+@raises(InvalidMailedCode, WeakPassword, Overloaded)
 @bp.input(ResetPasswordRequest, arg_name="form")
 @bp.output(PasswordChangedResponse)
 def reset_password(form: PasswordResetData) -> dict[str, object]:

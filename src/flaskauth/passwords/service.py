@@ -7,40 +7,21 @@ from flaskauth.accounts import password_policy
 from flaskauth.accounts import service as accounts
 from flaskauth.accounts.models import User
 from flaskauth.accounts.password_policy import WeakPassword
-from flaskauth.core import clock
 from flaskauth.core.email_addresses import EmailAddress
 from flaskauth.core.errors import APIError
 from flaskauth.core.http.request import client_network
 from flaskauth.core.passwords import hashes, hashing
+from flaskauth.login import mailed_codes, throttling
 from flaskauth.login import service as login
-from flaskauth.login import throttling
+from flaskauth.login.mailed_codes import InvalidMailedCode, MailedCodeRequest
 from flaskauth.login.service import InvalidCredentials
-from flaskauth.mail.models import DISCARDED, QUEUED, SUPPRESSED
-from flaskauth.one_time_codes import links, verification
+from flaskauth.one_time_codes import links
 from flaskauth.one_time_codes import service as codes
-from flaskauth.one_time_codes.service import CodeRequest
-from flaskauth.one_time_codes.verification import InvalidCode, SubmittedCode, VerifiedCode
-from flaskauth.sessions import devices
+from flaskauth.one_time_codes.service import RESET
+from flaskauth.one_time_codes.verification import InvalidCode
 from flaskauth.sessions import service as sessions
 from flaskauth.sessions.decorators import AuthContext, lock_session
 from flaskauth.sessions.models import Session
-
-PURPOSE = "reset"
-
-
-class InvalidResetCode(InvalidCode):
-    """401 `invalid_code`: the same for a code that is wrong, used, expired or was never mailed."""
-
-    code = "invalid_code"
-    message = "The code is wrong, used or expired. Use the code of the newest mail or request a new one."
-
-
-@dataclass(frozen=True)
-class ForgotPasswordData:
-    """The email address to send a reset code to, and the device token of an earlier sign-in."""
-
-    email: EmailAddress
-    device_token: str | None = None
 
 
 @dataclass(frozen=True)
@@ -53,23 +34,12 @@ class PasswordResetData:
     email: EmailAddress | None = None
 
 
-def request_reset(form: ForgotPasswordData) -> bytes:
-    """Mail a reset code to the owner of an email address. Return the id of the reset.
-
-    The device token of an earlier sign-in raises the mail limits, which other clients may have exhausted.
-    Without an owner, the code is a decoy and the mail is stored but not sent, so both cases do the same work.
-    """
-    email, network = form.email, client_network()
-    owner = accounts.get_mail_recipient(email.normalized)
-    user_id = owner.id if owner else 0
-    is_suppressed = not devices.reserve_mail(email.normalized, user_id, network, form.device_token)
-    request = CodeRequest(PURPOSE, email.normalized, network, expires_at=clock.now() + codes.CODE_LIFETIME)
-    code = codes.issue(request, is_decoy=owner is None, is_suppressed=is_suppressed)
-    state = SUPPRESSED if is_suppressed else QUEUED if owner else DISCARDED
-    recipient = owner or mail.EmailRecipient(email.original)
-    mail.notify("passwords/reset_code", recipient, code=code, state=state)
-    audit.record("reset_requested", user_id=user_id or None)
-    return code.id
+def request_reset(request: MailedCodeRequest) -> bytes:
+    """Mail a reset code to the owner of an email address. Return the id of the reset."""
+    mailed = mailed_codes.issue(RESET, request)
+    mail.notify("passwords/reset_code", mailed.recipient, code=mailed.code, state=mailed.state)
+    audit.record("reset_requested", user_id=mailed.user_id or None)
+    return mailed.code.id
 
 
 @hashing.reserves_hash_slot
@@ -79,13 +49,13 @@ def reset_password(form: PasswordResetData) -> None:
     The previous password is accepted: to reject it would reveal it to an attacker who can read the user's mail.
 
     Raises:
-        InvalidResetCode, TooManyRequests, WeakPassword, Overloaded
+        InvalidMailedCode, TooManyRequests, WeakPassword, Overloaded
     """
     try:
         user = _apply_reset(form)
     except InvalidCode:
-        audit.record("invalid_code", purpose=PURPOSE)
-        raise InvalidResetCode from None
+        audit.record("invalid_code", purpose=RESET)
+        raise InvalidMailedCode from None
     throttling.reset(user.normalized_email, client_network())
     audit.record("password_reset", user_id=user.id)
     links.revoke_superseded(user.id, user.normalized_email)
@@ -136,7 +106,7 @@ def _apply_reset(form: PasswordResetData) -> User:
 
     A weak password consumes neither the code nor an attempt.
     """
-    verified = _verify_code(form)
+    verified = mailed_codes.verify(RESET, form.otp, form.reset_id, form.email)
     user = accounts.find_by_email(verified.normalized_email)
     if user is None:
         raise InvalidCode
@@ -151,15 +121,6 @@ def _apply_reset(form: PasswordResetData) -> User:
     if not accounts.reset_password(user_id, verified.normalized_email, password_hash):
         raise InvalidCode
     return user
-
-
-def _verify_code(form: PasswordResetData) -> VerifiedCode:
-    submitted = SubmittedCode(PURPOSE, form.otp, client_network())
-    if form.reset_id is not None:
-        return verification.verify_by_id(submitted, form.reset_id)
-    assert form.email
-    # All resets of an email address are for one account, so several pending ones are not ambiguous.
-    return verification.verify_by_email(submitted, form.email.normalized)
 
 
 def _validate_and_hash(password: str, user: User) -> str:
@@ -180,8 +141,8 @@ def _require_different(password: str, current_password: str) -> None:
 
 
 def _revoke_access_and_notify(user: User, except_session: Session | None = None) -> None:
-    """Revoke reset codes, pending email changes, sessions and devices, and notify the user of the new password."""
-    codes.revoke_for_purpose(PURPOSE, user.normalized_email)
+    """Revoke codes, pending email changes, sessions and devices, and notify the user of the new password."""
+    codes.revoke_account_codes(user.normalized_email)
     accounts.cancel_email_changes(user.id)
     sessions.revoke_all_for(user.id, except_session)
     mail.notify("passwords/password_changed", user)

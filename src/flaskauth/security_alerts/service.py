@@ -10,8 +10,6 @@ from flaskauth.one_time_codes import service as codes
 from flaskauth.one_time_codes.models import EmailLink
 from flaskauth.sessions import service as sessions
 
-RESET_PURPOSE = "reset"
-
 
 class LinkExpired(Unauthorized):
     """401 `invalid_token`: the link is unknown, was used or has expired."""
@@ -72,7 +70,7 @@ def _restore_account(link: EmailLink, user: User) -> None:
     _revoke_access_and_notify(user)
     sessions.forget_networks(user.id, link.session_id, link.created_at)
     if lost_email != link.normalized_email:
-        codes.revoke_for_purpose(RESET_PURPOSE, lost_email)
+        codes.revoke_account_codes(lost_email)
         mail.notify("security_alerts/email_removed", lost_recipient)
 
 
@@ -87,5 +85,5 @@ def _revoke_access_and_notify(user: User) -> None:
     accounts.cancel_email_changes(user.id)
     sessions.revoke_all_for(user.id)
     db.session.refresh(user)  # the UPDATEs bypass the object, and the mail goes to the restored email address
-    codes.revoke_for_purpose(RESET_PURPOSE, user.normalized_email)
+    codes.revoke_account_codes(user.normalized_email)
     mail.notify("security_alerts/account_secured", user)

@@ -239,6 +239,11 @@ class ProtectionSettings(Section):
     password_min_length: Annotated[int, Field(ge=8, le=64)] = 8
     """Minimum password length in characters. NIST SP 800-63B-4 requires 15 if the password is the only factor."""
 
+    email_sign_in: bool = False
+    """Let users sign in with a code from a mail instead of the password: `POST /auth/email-code`. A mailbox then gives
+    access to the account, as it does by a password reset.
+    """
+
     breached_passwords: BreachedPasswords | None = None
     """Reject passwords that appear in known data breaches. Set a filter file that `flaskauth passwords build-filter`
     created, or the root URL of a range API that is compatible with Pwned Passwords, such as
@@ -259,11 +264,13 @@ class ProtectionSettings(Section):
     """Requests per network: `POST /auth/register`."""
 
     rate_limit_send_code: Rates = "60/minute"
-    """Requests per network: `POST /auth/resend`, `/auth/forgot-password` and `/users/email`, each."""
+    """Requests per network: `POST /auth/resend`, `/auth/forgot-password`, `/auth/email-code` and `/users/email`,
+    each.
+    """
 
     rate_limit_verify: Rates = "120/minute"
-    """Requests per network: `POST /auth/verify`, `/auth/reset-password` and `/users/email/verify`, each. The limits of
-    attempts per code are fixed.
+    """Requests per network: `POST /auth/verify`, `/auth/reset-password`, `/auth/email-code/verify` and
+    `/users/email/verify`, each. The limits of attempts per code are fixed.
     """
 
     rate_limit_refresh: Rates = "600/minute"

@@ -15,7 +15,6 @@ from flaskauth.core.passwords import legacy
 from flaskauth.one_time_codes import service as codes
 from flaskauth.sessions import service as sessions
 
-RESET_PURPOSE = "reset"
 UNKNOWN_HASH = "unknown: cannot be verified"
 NO_PASSWORD = "none: a password reset is required"  # noqa: S105
 
@@ -77,7 +76,7 @@ def disable(email: EmailAddress) -> bool:
         return False
     # This also revokes the session of a concurrent sign-in that committed first; a later one sees `disabled_at`.
     revoked = sessions.revoke_all_for(user.id)
-    codes.revoke_for_purpose(RESET_PURPOSE, user.normalized_email)
+    codes.revoke_account_codes(user.normalized_email)
     accounts.cancel_email_changes(user.id)
     audit.record("account_disabled", user_id=user.id, revoked=revoked)
     return True
