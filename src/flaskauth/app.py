@@ -40,6 +40,7 @@ from flaskauth.login import routes as login_routes
 from flaskauth.mail import delivery
 from flaskauth.mail import routes as mail_routes
 from flaskauth.mail import service as mail
+from flaskauth.mfa import challenges, factors
 from flaskauth.one_time_codes import links
 from flaskauth.one_time_codes import service as codes
 from flaskauth.passwords import routes as password_routes
@@ -81,6 +82,8 @@ PURGE_FUNCTIONS: tuple[Callable[[], int], ...] = (
     mail.purge,
     sessions.purge,
     devices.purge,
+    challenges.purge,
+    factors.purge,
     rate_limits.purge,
     audit.purge,
     erasure.purge,

@@ -140,7 +140,7 @@ def test_email_code_by_id_allows_five_attempts(users: UserFactory) -> None:
     assert sign_in(users.client, code.code, email=GRACE_EMAIL).status_code == 200
 
 
-@pytest.mark.parametrize("revocation", ["reset", "disable", "no password", "unverified"])
+@pytest.mark.parametrize("revocation", ["reset", "disable", "reset required", "unverified"])
 def test_email_code_after_revocation_is_rejected(app: Flask, users: UserFactory, revocation: str) -> None:
     users.create_verified()
     code = request_code(users)
@@ -150,7 +150,7 @@ def test_email_code_after_revocation_is_rejected(app: Flask, users: UserFactory,
     else:
         values: dict[str, dict[str, Any]] = {
             "disable": {"disabled_at": clock.now()},
-            "no password": {"password_hash": None},
+            "reset required": {"reset_required": True},
             "unverified": {"is_verified": False},
         }
         execute_statement(app, update(User).values(**values[revocation]))

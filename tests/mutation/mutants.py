@@ -118,10 +118,10 @@ MUTANTS = (
     Mutant(
         "row count ignored",
         "login/service.py",
-        """    if not accounts.record_login(credentials):
+        """    if not accounts.record_login(user.id, user.credential_version):
         raise InvalidCredentials
 """,
-        """    accounts.record_login(credentials)
+        """    accounts.record_login(user.id, user.credential_version)
 """,
         (f"{INTERLEAVING_TESTS}login.py::test_password_verified_before_revocation_is_rejected",),
     ),

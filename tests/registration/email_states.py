@@ -61,7 +61,7 @@ def _create_other_states() -> None:
         _copy_user(email_in_state("account"), f"{state}@example.com")
     user_admin.disable(parse(email_in_state("disabled")))
     accounts.schedule_deletion(_find_user("pending_deletion").id, clock.now() + timedelta(days=7))
-    accounts.set_password(_find_user("password_cleared").id, None)
+    accounts.clear_password(_find_user("password_cleared").id)
     accounts.edit(_find_user("unverified"), is_verified=False)
     user = _find_user("reserved")
     links.issue(links.REVERT_EMAIL_CHANGE, user.id, email=user.email, normalized_email=user.normalized_email)

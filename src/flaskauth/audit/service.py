@@ -21,6 +21,7 @@ EVENTS = {
     "account_created": "an email address was verified and the account was created",
     "invalid_code": "a code was wrong (authn_login_fail)",
     "sign_in": "a user signed in (authn_login_success)",
+    "second_factor_required": "the first factor of a sign-in was right, and a second one was requested",
     "sign_in_failed": "a sign-in was rejected (authn_login_fail)",
     "sign_in_rate_exceeded": "the rate of failed sign-ins of all users is far above normal",
     "sign_in_code_requested": "a sign-in code was requested, for a registered or an unregistered email address",

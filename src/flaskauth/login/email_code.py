@@ -3,15 +3,15 @@
 from dataclasses import dataclass
 
 from flaskauth import audit, mail
-from flaskauth.accounts.service import StoredCredentials
 from flaskauth.core.email_addresses import EmailAddress
 from flaskauth.login import mailed_codes
 from flaskauth.login.credentials import CredentialsRow, load_credentials
 from flaskauth.login.mailed_codes import InvalidMailedCode, MailedCodeRequest
-from flaskauth.login.service import InvalidCredentials, LoginResult, complete_login
+from flaskauth.login.service import InvalidCredentials, LoginProof, LoginResult, complete_login
 from flaskauth.one_time_codes import service as codes
 from flaskauth.one_time_codes.service import SIGN_IN
 from flaskauth.one_time_codes.verification import InvalidCode
+from flaskauth.signing_keys import amr
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,11 @@ def sign_in(data: EmailSignInData) -> LoginResult:
 
     Raises:
         InvalidMailedCode, TooManyRequests
+        SecondFactorRequired: the code is right.
     """
     try:
         user = _consume_code(data)
-        credentials = StoredCredentials(user.id, user.password_hash, user.normalized_email)
-        return complete_login(credentials, user, data.device_token)
+        return complete_login(LoginProof(user, amr.EMAIL, data.device_token))
     except (InvalidCode, InvalidCredentials):
         audit.record("invalid_code", purpose=SIGN_IN)
         raise InvalidMailedCode from None

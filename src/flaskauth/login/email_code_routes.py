@@ -9,6 +9,7 @@ from flaskauth.login.email_code import EmailSignInData
 from flaskauth.login.mailed_codes import InvalidMailedCode, MailedCodeRequest
 from flaskauth.login.schemas import EmailCodeResponse, EmailSignInRequest, LoginResponse, MailCodeRequest
 from flaskauth.login.service import LoginResult
+from flaskauth.mfa.challenges import SecondFactorRequired
 
 bp = Blueprint("email_code", __name__, tag="Sign-in", url_prefix="/auth")
 
@@ -37,7 +38,7 @@ def request_email_code(form: MailedCodeRequest) -> dict[str, object]:
 @bp.post("/email-code/verify")
 @public
 @rate_limit("verify")
-@raises(InvalidMailedCode, NotFound)
+@raises(InvalidMailedCode, SecondFactorRequired, NotFound)
 @bp.input(EmailSignInRequest, arg_name="form")
 @bp.output(LoginResponse)
 def sign_in_with_email_code(form: EmailSignInData) -> LoginResult:

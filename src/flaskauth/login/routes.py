@@ -7,6 +7,7 @@ from flaskauth.core.http.request_limits import rate_limit
 from flaskauth.login import service
 from flaskauth.login.schemas import LoginRequest, LoginResponse, ReauthenticateRequest, ReauthenticateResponse
 from flaskauth.login.service import FreshToken, InvalidCredentials, LoginData, LoginResult
+from flaskauth.mfa.challenges import SecondFactorRequired
 from flaskauth.sessions.decorators import auth_required, current_auth
 
 bp = Blueprint("login", __name__, tag="Sign-in", url_prefix="/auth")
@@ -15,7 +16,7 @@ bp = Blueprint("login", __name__, tag="Sign-in", url_prefix="/auth")
 @bp.post("/login")
 @public
 @rate_limit("login")
-@raises(InvalidCredentials, Overloaded)
+@raises(InvalidCredentials, SecondFactorRequired, Overloaded)
 @bp.input(LoginRequest, arg_name="form")
 @bp.output(LoginResponse)
 def login(form: LoginData) -> LoginResult:

@@ -1,6 +1,6 @@
 """Login with a password, and reauthentication."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from flaskauth import audit, mail
@@ -12,7 +12,7 @@ from flaskauth.core.email_addresses import EmailAddress
 from flaskauth.core.errors import Overloaded, TooManyRequests, Unauthorized
 from flaskauth.core.http.request import client_network, user_agent
 from flaskauth.core.passwords import hashing
-from flaskauth.login import throttling
+from flaskauth.login import factors, throttling
 from flaskauth.login.credentials import CredentialsRow, load_credentials
 from flaskauth.login.throttling import AttemptResult, LoginAttempt
 from flaskauth.one_time_codes import links
@@ -20,7 +20,7 @@ from flaskauth.sessions import devices
 from flaskauth.sessions import service as sessions
 from flaskauth.sessions.decorators import AuthContext, lock_session
 from flaskauth.sessions.device_names import device_name
-from flaskauth.signing_keys import access_tokens
+from flaskauth.signing_keys import access_tokens, amr
 from flaskauth.signing_keys import service as signing_keys
 from flaskauth.signing_keys.access_tokens import FRESH_LIFETIME
 
@@ -40,6 +40,15 @@ class LoginData:
 
     email: EmailAddress
     password: str
+    device_token: str | None = None
+
+
+@dataclass(frozen=True)
+class LoginProof:
+    """What a client has proven: the user as read before the check of the factors, and the authentication methods."""
+
+    user: CredentialsRow
+    amr: str
     device_token: str | None = None
 
 
@@ -81,33 +90,42 @@ def sign_in(data: LoginData) -> LoginResult:
 
     Raises:
         InvalidCredentials, TooManyRequests, Overloaded
+        SecondFactorRequired: the password is right.
     """
     user, email = load_credentials(data.email.normalized, data.device_token), data.email.normalized
     attempt = LoginAttempt(email, client_network(), user.device_id, user.is_recognised)
-    credentials = StoredCredentials(user.id or 0, user.password_hash, email)
-    credentials = _rehash_if_needed(check_password(attempt, credentials, data.password), data.password)
-    return complete_login(credentials, user, data.device_token)
+    credentials = StoredCredentials(user.id or 0, user.password_hash, email, user.credential_version)
+    _rehash_if_needed(check_password(attempt, credentials, data.password), data.password)
+    return complete_login(LoginProof(user, amr.PASSWORD, data.device_token))
 
 
-def complete_login(credentials: StoredCredentials, user: CredentialsRow, device_token: str | None) -> LoginResult:
+def complete_login(proof: LoginProof) -> LoginResult:
     """Record the login, start a session and return its tokens. Every login calls this function.
 
+    With MFA on, it requires a second factor, unless the device is remembered: then the token is not fresh.
     It mails the user if neither the device nor the network with this user agent was seen before.
 
     Raises:
-        InvalidCredentials: the account was deleted or disabled, or its password changed since it was checked.
+        SecondFactorRequired: the proof has one factor. A login challenge is inserted.
+        InvalidCredentials: the account was deleted or disabled, or a credential changed since it was checked.
         Unavailable: there is no signing key yet.
     """
+    user, device_token = proof.user, proof.device_token
     signing_keys.active_key()  # before any write, because an error response is committed
-    if not accounts.record_login(credentials):
+    is_complete = not user.mfa_enabled or amr.has_second_factor(proof.amr)
+    if not (is_complete or (proof.amr == amr.PASSWORD and devices.is_remembered(user.device_id))):
+        raise factors.begin_second_step(user, proof.amr)
+    if not accounts.record_login(user.id, user.credential_version):
         raise InvalidCredentials
     history = sessions.get_history(user.id)
     is_new = user.last_login_at and not user.device_id and not history.has_seen_client
     device_id, device_token = devices.upsert(
         user.id, user.device_id, device_token, has_maximum=history.has_maximum_devices
     )
-    token_pair = sessions.start(user.id, device_id, has_maximum=history.has_maximum_sessions)
-    audit.record("sign_in", user_id=user.id, session_id=token_pair.session_id)
+    token_pair = sessions.start(
+        user.id, device_id, proof.amr, is_fresh=is_complete, has_maximum=history.has_maximum_sessions
+    )
+    audit.record("sign_in", user_id=user.id, session_id=token_pair.session_id, amr=proof.amr)
     if is_new:
         link = links.issue(
             links.REPORT_SIGN_IN,
@@ -131,10 +149,13 @@ def reauthenticate(auth: AuthContext, password: str) -> FreshToken:
         InvalidToken: the session was revoked during this call.
     """
     user_id, session_id, auth_time = auth.user.id, auth.session.id, auth.session.created_at
+    methods = auth.session.amr
     check_own_password(auth, password).refund()
     lock_session(auth)
     audit.record("reauthenticated", user_id=user_id, session_id=session_id)
-    return FreshToken(access_tokens.issue(user_id, session_id, auth_time, fresh=True), clock.now() + FRESH_LIFETIME)
+    return FreshToken(
+        access_tokens.issue(user_id, session_id, auth_time, methods, fresh=True), clock.now() + FRESH_LIFETIME
+    )
 
 
 def check_password(attempt: LoginAttempt, credentials: StoredCredentials, password: str) -> VerifiedPassword:
@@ -173,19 +194,17 @@ def check_own_password(auth: AuthContext, password: str) -> VerifiedPassword:
     """
     # The session's device is recognised, so an attacker's guesses from elsewhere cannot lock out its user.
     attempt = LoginAttempt(auth.user.normalized_email, client_network(), auth.session.device_id, is_recognised=True)
-    return check_password(
-        attempt, StoredCredentials(auth.user.id, auth.user.password_hash, attempt.normalized_email), password
-    )
+    user = auth.user
+    credentials = StoredCredentials(user.id, user.password_hash, user.normalized_email, user.credential_version)
+    return check_password(attempt, credentials, password)
 
 
-def _rehash_if_needed(verified: VerifiedPassword, password: str) -> StoredCredentials:
-    """Replace a hash of an outdated scheme. Return the credentials that are stored now."""
+def _rehash_if_needed(verified: VerifiedPassword, password: str) -> None:
+    """Replace a hash of an outdated scheme."""
     credentials = verified.credentials
     try:
         new_hash = hashing.rehash_if_needed(password, credentials.password_hash or "")
     finally:
         verified.refund()
-    if new_hash is None:
-        return credentials
-    accounts.change_password(credentials, new_hash)
-    return replace(credentials, password_hash=new_hash)
+    if new_hash is not None:
+        accounts.store_rehash(credentials, new_hash)

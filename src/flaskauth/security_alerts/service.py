@@ -81,7 +81,7 @@ def _revoke_access_and_notify(user: User) -> None:
     """
     if accounts.cancel_deletion(user.id):
         audit.record("account_restored", user_id=user.id)
-    accounts.set_password(user.id, None)
+    accounts.clear_password(user.id)
     accounts.cancel_email_changes(user.id)
     sessions.revoke_all_for(user.id)
     db.session.refresh(user)  # the UPDATEs bypass the object, and the mail goes to the restored email address

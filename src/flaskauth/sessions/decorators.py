@@ -27,7 +27,7 @@ from flaskauth.core.errors import APIError, Forbidden, Unauthorized
 from flaskauth.core.http.request import Environ, RouteView, raises
 from flaskauth.countries.models import Country
 from flaskauth.sessions.models import Session, is_active
-from flaskauth.signing_keys import access_tokens
+from flaskauth.signing_keys import access_tokens, amr
 from flaskauth.signing_keys.access_tokens import AccessTokenClaims, InvalidToken
 
 P = ParamSpec("P")
@@ -181,11 +181,14 @@ def auth_optional(view: Callable[..., object]) -> Callable[..., object]:
 
 
 def fresh_auth_required(view: Callable[Concatenate[User, P], T]) -> Callable[P, T]:
-    """Like `auth_required`, and require that the password was verified in the last 10 minutes (ASVS 7.5.1)."""
+    """Like `auth_required`, and require that all factors were proven in the last 10 minutes (ASVS 7.5.1).
+
+    With MFA on, a password alone is not enough, even if it was verified before MFA was turned on.
+    """
 
     def require_fresh() -> User:
         auth = _authenticate(view)
-        if not auth.claims.is_fresh:
+        if not auth.claims.is_fresh or (auth.user.mfa_enabled and not amr.has_second_factor(auth.session.amr)):
             raise ReauthenticationRequired
         return auth.user
 

@@ -1,13 +1,13 @@
 """Recognised devices and networks: they let the user sign in while unrecognised clients are locked out."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Label, bindparam, delete, exists, select, update
+from sqlalchemy import ColumnElement, Label, bindparam, delete, exists, func, select, update
 
 from flaskauth.core import clock, crypto
 from flaskauth.core.db.compiled import CompiledStatement, IdRow, insert_row
-from flaskauth.core.db.session import delete_batch, execute_count
+from flaskauth.core.db.session import db, delete_batch, execute_count
 from flaskauth.core.ids import new_id
 from flaskauth.mail import rate_limits as mail_limits
 from flaskauth.sessions.models import Device, Session
@@ -109,6 +109,29 @@ def upsert(
 def delete_for_user(user_id: int, except_device_id: int | None = None) -> None:
     """Delete the devices of a user, except one if given."""
     execute_count(delete(Device).where(Device.user_id == user_id, Device.id != (except_device_id or 0)))
+
+
+def is_remembered(device_id: int | None) -> bool:
+    """Return True if a sign-in with a password from this device requires no second factor now."""
+    remembered = select(Device.id).where(Device.id == device_id, Device.remembered_until > clock.now())
+    return device_id is not None and db.session.scalar(remembered) is not None
+
+
+def remember(device_id: int, until: datetime) -> None:
+    """Store until when a sign-in with a password from this device requires no second factor."""
+    execute_count(update(Device).where(Device.id == device_id).values(remembered_until=until))
+
+
+def count_remembered(user_id: int) -> int:
+    """Return the number of remembered devices of a user."""
+    remembered = select(func.count()).where(Device.user_id == user_id, Device.remembered_until > clock.now())
+    return db.session.scalar(remembered) or 0
+
+
+def clear_remembered(user_id: int, except_device_id: int | None = None) -> int:
+    """Require a second factor on all devices of a user again, except one if given. Return their number."""
+    remembered = update(Device).where(Device.user_id == user_id, Device.remembered_until > clock.now())
+    return execute_count(remembered.where(Device.id != (except_device_id or 0)).values(remembered_until=None))
 
 
 def purge() -> int:

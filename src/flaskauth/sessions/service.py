@@ -25,6 +25,7 @@ from flaskauth.sessions.models import Device, Session, is_active
 from flaskauth.sessions.refresh_tokens import ParsedRefreshToken
 from flaskauth.signing_keys import access_tokens
 from flaskauth.signing_keys import service as signing_keys
+from flaskauth.signing_keys.amr import PASSWORD
 
 MAX_SESSIONS = 20
 LATE_REPLAY_LIMIT = RateLimit(10, timedelta(days=1))
@@ -42,6 +43,7 @@ class SessionRow(NamedTuple):
     idle_expires_at: datetime
     expires_at: datetime
     revoked_at: datetime | None
+    amr: str
 
     def is_current(self, generation: int) -> bool:
         """Return True if this generation may be used, as far as the row shows. The UPDATE decides."""
@@ -120,8 +122,13 @@ def get_history(user_id: int) -> HistoryRow:
     return HISTORY_QUERY.one(user_id=user_id, network=client_network(), user_agent=user_agent(), now=clock.now())
 
 
-def start(user_id: int, device_id: int, *, has_maximum: bool = True) -> TokenPair:
-    """Insert a session and return its first tokens. If the user may have 20 already, revoke the oldest ones."""
+def start(
+    user_id: int, device_id: int, amr: str = PASSWORD, *, is_fresh: bool = True, has_maximum: bool = True
+) -> TokenPair:
+    """Insert a session and return its first tokens. If the user may have 20 already, revoke the oldest ones.
+
+    In the server only `login.complete_login` calls this function, after it has required a second factor.
+    """
     now = clock.now()
     if has_maximum:
         _evict_oldest(user_id)
@@ -138,9 +145,10 @@ def start(user_id: int, device_id: int, *, has_maximum: bool = True) -> TokenPai
         last_used_at=now,
         idle_expires_at=_idle_expiry(now),
         expires_at=now + timedelta(minutes=settings().refresh_token_duration),
+        amr=amr,
     )
     insert_row(session)
-    return _build_tokens(session, fresh=True)
+    return _build_tokens(session, fresh=is_fresh)
 
 
 def refresh(token: str, request_time: datetime) -> TokenPair:
@@ -263,6 +271,11 @@ def revoke_others(user_id: int, current_session: Session) -> None:
     audit.record("signed_out_everywhere", user_id=user_id, session_id=current_session.id, revoked=revoked)
 
 
+def set_amr(session_id: int, amr: str) -> None:
+    """Store the authentication methods that were proven last in a session."""
+    execute_count(update(Session).where(Session.id == session_id, Session.amr != amr).values(amr=amr))
+
+
 def revoke_everyone() -> int:
     """Revoke all sessions of all users. Return the number of revoked sessions."""
     return execute_count(update(Session).where(Session.revoked_at.is_(None)).values(revoked_at=clock.now()))
@@ -353,7 +366,7 @@ def _revoke_reused(session: Session) -> None:
 
 def _build_tokens(session: Session | SessionRow, *, fresh: bool = False) -> TokenPair:
     return TokenPair(
-        token=access_tokens.issue(session.user_id, session.id, session.created_at, fresh=fresh),
+        token=access_tokens.issue(session.user_id, session.id, session.created_at, session.amr, fresh=fresh),
         refresh_token=refresh_tokens.derive(session.id, session.generation, session.nonce),
         expired_at=min(session.idle_expires_at, session.expires_at),
         id=session.user_id,

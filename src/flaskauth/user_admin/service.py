@@ -8,7 +8,6 @@ from sqlalchemy import select, update
 from flaskauth import audit
 from flaskauth.accounts import service as accounts
 from flaskauth.accounts.models import User
-from flaskauth.core import clock
 from flaskauth.core.db.session import db, execute_count
 from flaskauth.core.email_addresses import EmailAddress
 from flaskauth.core.passwords import legacy
@@ -71,8 +70,7 @@ def disable(email: EmailAddress) -> bool:
         UserNotFound
     """
     user = find(email)
-    not_disabled = update(User).where(User.id == user.id, User.disabled_at.is_(None))
-    if not execute_count(not_disabled.values(disabled_at=clock.now())):
+    if not accounts.disable(user.id):
         return False
     # This also revokes the session of a concurrent sign-in that committed first; a later one sees `disabled_at`.
     revoked = sessions.revoke_all_for(user.id)

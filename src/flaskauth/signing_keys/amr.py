@@ -1,0 +1,29 @@
+"""Authentication methods of a session: the claim `amr` (RFC 8176), stored as text such as "pwd otp mfa", and `acr`.
+
+The first method is `pwd` (password), `email` (a mailed code), `hwk` or `swk` (a passkey that verified its user). As a
+second factor follow `otp` (also for a recovery code), `hwk` (a key bound to one device) or `swk` (a synced one).
+"""
+
+PASSWORD = "pwd"  # noqa: S105
+EMAIL = "email"
+SECOND_FACTORS = {"otp", "hwk", "swk"}
+MULTIPLE_FACTORS = "mfa"
+
+
+def add(first: str, method: str) -> str:
+    """Return the methods of a sign-in that began with `first` and added a second factor.
+
+    A mailed code is no factor by NIST SP 800-63B-4, so it never makes a sign-in multi-factor.
+    """
+    methods = [item for item in first.split() if item not in {*SECOND_FACTORS, MULTIPLE_FACTORS}]
+    return " ".join([*methods, method, *([] if EMAIL in methods else [MULTIPLE_FACTORS])])
+
+
+def has_second_factor(amr: str) -> bool:
+    """Return True if a second factor was proven, or a passkey that counts as two."""
+    return not SECOND_FACTORS.isdisjoint(amr.split())
+
+
+def acr(amr: str) -> str:
+    """Return the authentication assurance level of NIST SP 800-63B-4."""
+    return "aal2" if MULTIPLE_FACTORS in amr.split() else "aal1"

@@ -1,0 +1,60 @@
+"""With MFA on, no sign-in starts a session without a second factor, and no change of a credential is overtaken."""
+
+import ast
+
+from flask import Flask
+from sqlalchemy import select, update
+from tests.conftest import MakeApp
+from tests.support.inspect import error_of, execute_statement, query_all, single_event
+from tests.support.users import UserFactory
+from tests.test_conventions import find_calls, source_trees
+
+from flaskauth.accounts.models import User
+from flaskauth.sessions.models import Session
+
+SECOND_FACTOR_REQUIRED = (401, "second_factor_required")
+
+
+def test_login_with_mfa_on_requires_second_factor(app: Flask, users: UserFactory) -> None:
+    user = users.create_verified()
+    execute_statement(app, update(User).values(mfa_enabled=True))
+    response = user.login()
+
+    assert error_of(response) == SECOND_FACTOR_REQUIRED
+    assert {"challenge_token", "expires_at", "factors", "passkey"} < set(response.get_json())
+    assert query_all(app, select(Session)) == []
+    assert single_event(app, "second_factor_required").user_id is not None
+
+
+def test_email_code_with_mfa_on_requires_second_factor(make_app: MakeApp) -> None:
+    app = make_app(EMAIL_SIGN_IN="true")
+    users = UserFactory(app)
+    user = users.create_verified()
+    execute_statement(app, update(User).values(mfa_enabled=True))
+    users.client.post("/auth/email-code", json={"email": user.email})
+    body = {"otp": users.mailbox.code(user.email), "email": user.email}
+
+    assert error_of(users.client.post("/auth/email-code/verify", json=body)) == SECOND_FACTOR_REQUIRED
+    assert query_all(app, select(Session)) == []
+
+
+def test_fresh_password_token_is_not_fresh_with_mfa_on(app: Flask, users: UserFactory) -> None:
+    token = users.create_verified().login_ok()["token"]
+    execute_statement(app, update(User).values(mfa_enabled=True))
+    response = users.client.delete("/auth/sessions", headers={"Authorization": f"Bearer {token}"})
+
+    assert error_of(response) == (403, "reauthentication_required")
+
+
+def test_sessions_start_is_called_only_by_complete_login() -> None:
+    """`testing.py` starts sessions for the tests of applications; it is not part of the server."""
+    callers = {
+        (path, function.name)
+        for path, tree in source_trees()
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef)
+        for call in find_calls(function, "start")
+        if isinstance(call.func, ast.Attribute) and ast.unparse(call.func.value) in {"sessions", "service"}
+    }
+
+    assert callers == {("login/service.py", "complete_login"), ("testing.py", "access_token")}
