@@ -94,6 +94,11 @@ UNDECRYPTABLE_KEYS = (
     " and signs out all users."
 )
 
+FACTORS_EXIST = (
+    "SECOND_FACTOR is off, but users have second factors, which their next sign-in would ignore."
+    " Set it to optional, or remove the factors first: `flaskauth users reset-factors`."
+)
+
 logger = get_logger(__name__)
 
 
@@ -105,7 +110,8 @@ def create_app(settings: Settings | None = None) -> AuthFlask:
     Raises:
         SettingsError: one or more settings are invalid.
         InstallationNotFound: a command of Flask other than `run` found no installation.
-        ClickException: a stored signing key cannot be decrypted with SECRET_KEY or a fallback.
+        ClickException: a stored signing key cannot be decrypted with SECRET_KEY or a fallback, or SECOND_FACTOR is off
+            and users have second factors.
     """
     settings = settings or _load_settings()
     log.init_app(settings)
@@ -160,6 +166,8 @@ def initialize(app: AuthFlask, settings: Settings) -> None:
             if settings.sqlalchemy_database_uri is None:
                 _migrate_default_database(settings)
             signing_keys.ensure_keys()
+            if settings.second_factor == "off" and transaction(factors.exist):
+                raise click.ClickException(FACTORS_EXIST)
             with db.engine.connect() as connection:
                 if not migrations.is_current(connection):
                     logger.warning("database_not_ready", reason=WRONG_SCHEMA)

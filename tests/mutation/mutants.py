@@ -376,6 +376,13 @@ MUTANTS = (
         ("tests/passwords/test_password_reset.py",),
     ),
     Mutant(
+        "required factor ignored",
+        "sessions/decorators.py",
+        "if auth.must_enrol and not",
+        "if False and not",
+        ("tests/mfa/test_factor_policy.py::test_required_factor_rejects_all_but_enrolment_routes",),
+    ),
+    Mutant(
         "sign-in code used twice",
         "login/email_code.py",
         "    verified.consume()\n    codes.revoke_for_purpose(SIGN_IN, user.normalized_email)\n",

@@ -30,6 +30,7 @@ class CredentialsRow(NamedTuple):
     password_hash: str | None
     credential_version: int
     mfa_enabled: bool
+    mfa_required: bool
     last_login_at: datetime | None
     locale: str
     normalized_email: str
@@ -47,7 +48,7 @@ def _build_query(is_user: ColumnElement[bool]) -> CompiledStatement[CredentialsR
     return CompiledStatement(
         select(
             *accounts.PUBLIC_COLUMNS,
-            *(User.password_hash, User.credential_version, User.mfa_enabled),
+            *(User.password_hash, User.credential_version, User.mfa_enabled, User.mfa_required),
             *(User.last_login_at, User.locale, User.normalized_email),
             *devices.match_columns(func.coalesce(User.id, 0)),
         ).select_from(user),

@@ -8,7 +8,7 @@ from flaskauth.login import service
 from flaskauth.login.schemas import LoginRequest, LoginResponse, ReauthenticateRequest, ReauthenticateResponse
 from flaskauth.login.service import FreshToken, InvalidCredentials, LoginData, LoginResult
 from flaskauth.mfa.challenges import SecondFactorRequired
-from flaskauth.sessions.decorators import auth_required, current_auth
+from flaskauth.sessions.decorators import allow_enrolment, auth_required, current_auth
 
 bp = Blueprint("login", __name__, tag="Sign-in", url_prefix="/auth")
 
@@ -30,6 +30,7 @@ def login(form: LoginData) -> LoginResult:
 @bp.post("/reauthenticate")
 @rate_limit("login")
 @auth_required
+@allow_enrolment
 @raises(InvalidCredentials, Overloaded)
 @bp.input(ReauthenticateRequest, arg_name="form")
 @bp.output(ReauthenticateResponse)

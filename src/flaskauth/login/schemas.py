@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from marshmallow import post_dump
+
 from flaskauth.accounts.schemas import EmailField, PasswordField, UserSchema
 from flaskauth.core.http.schemas import (
     RequestSchema,
@@ -48,6 +50,13 @@ class LoginResponse(ResponseSchema):
         required=True, metadata={"description": "Send it with the next sign-in from this device."}
     )
     user = fields.Nested(UserSchema, required=True)
+    enrol_by = UTCTimestamp(
+        metadata={"description": "Only if a required second factor is missing: when other operations are rejected"}
+    )
+
+    @post_dump
+    def remove_missing_time(self, body: dict[str, object], **_kwargs: object) -> dict[str, object]:
+        return body if body.get("enrol_by") else {name: value for name, value in body.items() if name != "enrol_by"}
 
 
 class MailCodeRequest(RequestSchema):

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from flaskauth import audit, mail
+from flaskauth.accounts import mfa_policy
 from flaskauth.accounts import service as accounts
 from flaskauth.accounts.service import StoredCredentials
 from flaskauth.core import clock
@@ -54,13 +55,14 @@ class LoginProof:
 
 @dataclass(frozen=True)
 class LoginResult:
-    """The data of a successful login."""
+    """The data of a successful login. `enrol_by` is when a required second factor must exist, if it is missing."""
 
     token: str
     refresh_token: str
     expired_at: datetime
     device_token: str
     user: dict[str, object]
+    enrol_by: datetime | None
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,12 @@ def complete_login(proof: LoginProof) -> LoginResult:
         )
         mail.notify("login/new_device", user, link_id=link.id, device=device_name(user_agent()))
     return LoginResult(
-        token_pair.token, token_pair.refresh_token, token_pair.expired_at, device_token, accounts.public_fields(user)
+        token=token_pair.token,
+        refresh_token=token_pair.refresh_token,
+        expired_at=token_pair.expired_at,
+        device_token=device_token,
+        user=accounts.public_fields(user),
+        enrol_by=mfa_policy.enrol_by(user),
     )
 
 

@@ -2,13 +2,19 @@
 
 from datetime import timedelta
 
-from sqlalchemy import and_, or_
+from sqlalchemy import and_, or_, select
 
 from flaskauth.core import clock
-from flaskauth.core.db.session import delete_batch
-from flaskauth.mfa.models import Passkey, RecoveryCode, TotpFactor, UsedWebauthnChallenge
+from flaskauth.core.db.session import db, delete_batch
+from flaskauth.mfa.models import ACTIVE_PASSKEY, ACTIVE_TOTP, Passkey, RecoveryCode, TotpFactor, UsedWebauthnChallenge
 
 RESTORE_PERIOD = timedelta(days=7)  # removed factors and codes are kept so long
+
+
+def exist() -> bool:
+    """Return True if any user has a second factor."""
+    factors = select(TotpFactor.id).where(ACTIVE_TOTP), select(Passkey.id).where(ACTIVE_PASSKEY)
+    return any(db.session.scalar(factor.limit(1)) is not None for factor in factors)
 
 
 def purge() -> int:

@@ -18,6 +18,7 @@ from sqlalchemy.orm import joinedload
 from sqlalchemy.sql.base import ExecutableOption
 from werkzeug.local import LocalProxy
 
+from flaskauth.accounts import mfa_policy
 from flaskauth.accounts import service as accounts
 from flaskauth.accounts.models import User
 from flaskauth.core import context
@@ -59,6 +60,13 @@ class AccountPendingDeletion(Forbidden):
     message = "This account is scheduled for deletion. Restore it first: POST /users/account/restore."
 
 
+class MfaEnrolmentRequired(Forbidden):
+    """403 `mfa_enrolment_required`: the user must add a second factor first."""
+
+    code = "mfa_enrolment_required"
+    message = "A second factor is required. Add one first: POST /users/factors/totp."
+
+
 class SessionUserRow(NamedTuple):
     """A session and its state, and the user's `accounts.PUBLIC_COLUMNS`."""
 
@@ -66,7 +74,6 @@ class SessionUserRow(NamedTuple):
     revoked_at: datetime | None
     idle_expires_at: datetime
     expires_at: datetime
-    deletion_due_at: datetime | None
     id: int
     email: str
     first_name: str
@@ -86,7 +93,7 @@ def _build_query(size: int) -> CompiledStatement[SessionUserRow]:
     return CompiledStatement(
         select(
             Session.id.label("session_id"),
-            *(Session.revoked_at, Session.idle_expires_at, Session.expires_at, User.deletion_due_at),
+            *(Session.revoked_at, Session.idle_expires_at, Session.expires_at),
             *accounts.PUBLIC_COLUMNS,
         )
         .join(User, User.id == Session.user_id)
@@ -99,11 +106,15 @@ def _build_query(size: int) -> CompiledStatement[SessionUserRow]:
 
 @dataclass(frozen=True)
 class AuthContext:
-    """The authenticated user, the session and the claims of the access token."""
+    """The authenticated user, the session and the claims of the access token.
+
+    A user who must enrol may only add a second factor.
+    """
 
     user: User
     session: Session
     claims: AccessTokenClaims
+    must_enrol: bool
 
 
 @overload
@@ -118,7 +129,7 @@ def auth_required(view: Callable[..., object]) -> Callable[..., object]:
 def auth_required_readonly(view: Callable[Concatenate[SessionUserRow, P], T]) -> Callable[P, T]:
     """Like `auth_required`, for views that only read the user's public fields: one query and no transaction.
 
-    The view's first argument is a SessionUserRow.
+    The view's first argument is a SessionUserRow. Users who may do nothing else can read these fields, too.
     """
 
     @wraps(view)
@@ -126,10 +137,9 @@ def auth_required_readonly(view: Callable[Concatenate[SessionUserRow, P], T]) ->
         [row] = load_public_users([request.environ])
         if isinstance(row, APIError):
             raise row
-        _reject_pending_deletion(view, row.deletion_due_at)
         return view(row, *args, **kwargs)
 
-    return _mark_guarded(wrapper)
+    return _mark_guarded(allow_enrolment(allow_pending_deletion(wrapper)))
 
 
 def load_public_users(environs: Sequence[Environ]) -> list[SessionUserRow | APIError]:
@@ -201,6 +211,12 @@ def allow_pending_deletion(view: Callable[P, T]) -> Callable[P, T]:
     return view
 
 
+def allow_enrolment(view: Callable[P, T]) -> Callable[P, T]:
+    """Allow users who must add a second factor first. Apply it before (below) the authenticating decorator."""
+    view.allows_enrolment = True  # type: ignore[attr-defined]
+    return view
+
+
 def token_optional(view: Callable[P, T]) -> Callable[P, T]:
     """Reject an invalid access token, and let the view check whether one is present. Its session may have ended."""
 
@@ -210,7 +226,7 @@ def token_optional(view: Callable[P, T]) -> Callable[P, T]:
             bearer_claims()  # raises InvalidToken
         return view(*args, **kwargs)
 
-    return _mark_guarded(allow_pending_deletion(wrapper), access="optional")
+    return _mark_guarded(allow_enrolment(allow_pending_deletion(wrapper)), access="optional")
 
 
 def _find_current_user() -> User | None:
@@ -219,7 +235,7 @@ def _find_current_user() -> User | None:
         return None
     try:
         return _authenticate(current_app.view_functions.get(request.endpoint or "")).user
-    except (Unauthorized, AccountPendingDeletion):
+    except (Unauthorized, AccountPendingDeletion, MfaEnrolmentRequired):
         return None
 
 
@@ -283,15 +299,13 @@ def bearer_token(environ: Environ) -> str:
 
 
 def _authenticate(view: Callable[..., object] | None) -> AuthContext:
-    """Return the authentication of the request. Reject an account pending deletion unless the view allows it."""
+    """Return the authentication of the request. Reject a user whose state the view does not allow."""
     auth = current_auth()
-    _reject_pending_deletion(view, auth.user.deletion_due_at)
-    return auth
-
-
-def _reject_pending_deletion(view: Callable[..., object] | None, deletion_due_at: datetime | None) -> None:
-    if deletion_due_at is not None and not getattr(view, "allows_pending_deletion", False):
+    if auth.user.deletion_due_at is not None and not getattr(view, "allows_pending_deletion", False):
         raise AccountPendingDeletion
+    if auth.must_enrol and not getattr(view, "allows_enrolment", False):
+        raise MfaEnrolmentRequired
+    return auth
 
 
 def _mounted_auth() -> AuthContext:
@@ -320,7 +334,7 @@ def _load_auth(claims: AccessTokenClaims, *loading: ExecutableOption) -> AuthCon
     row = db.session.execute(statement.options(*loading)).first()
     if row is None or row.User.id != claims.user_id or not row.Session.is_active:
         raise InvalidToken
-    return AuthContext(row.User, row.Session, claims)
+    return AuthContext(row.User, row.Session, claims, must_enrol=mfa_policy.must_enrol(row.User))
 
 
 def _pass_user(
@@ -379,5 +393,7 @@ def _mark_guarded(view: Callable[P, T], access: str = "guarded") -> Callable[P, 
     guarded = raises(InvalidToken)(view)
     if not getattr(view, "allows_pending_deletion", False):
         guarded = raises(AccountPendingDeletion)(guarded)
+    if not getattr(view, "allows_enrolment", False):
+        guarded = raises(MfaEnrolmentRequired)(guarded)
     cast("RouteView", guarded).access = access
     return guarded

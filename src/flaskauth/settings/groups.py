@@ -1,5 +1,6 @@
 """The settings by group. `.env.example` and the settings page are generated from these docstrings."""
 
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -238,6 +239,16 @@ class ProtectionSettings(Section):
 
     password_min_length: Annotated[int, Field(ge=8, le=64)] = 8
     """Minimum password length in characters. NIST SP 800-63B-4 requires 15 if the password is the only factor."""
+
+    second_factor: Literal["off", "optional", "required"] = "optional"
+    """Second factors of users, such as an authenticator app or a passkey. `optional`: users can add them. `required`: a
+    user without one can only add one. `off`: no factors; the server does not start if a user has one.
+    """
+
+    second_factor_from: date | None = None
+    """With `SECOND_FACTOR=required`, the date (UTC) from which a factor is required, such as `2027-01-31`. Until then
+    responses contain it as `enrol_by`. Unset: immediately.
+    """
 
     email_sign_in: bool = False
     """Let users sign in with a code from a mail instead of the password: `POST /auth/email-code`. A mailbox then gives

@@ -1,0 +1,105 @@
+"""SECOND_FACTOR: a user who must have a second factor and has none can only add one."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import click
+import pytest
+from flask import Flask
+from sqlalchemy import insert, update
+from tests.conftest import MakeApp
+from tests.support.inspect import error_of, execute_statement
+from tests.support.route_catalog import Route, all_routes
+from tests.support.users import TestUser, UserFactory, bearer
+
+from flaskauth.accounts.models import User
+from flaskauth.core import clock
+from flaskauth.mfa.models import TotpFactor
+
+ENROLMENT_REQUIRED = (403, "mfa_enrolment_required")
+ALLOWED = {
+    "GET /users/profile",
+    "POST /auth/reauthenticate",
+    "GET /auth/sessions",
+    "DELETE /auth/sessions",
+    "DELETE /auth/sessions/1",
+    "POST /users/account/restore",
+}
+TOMORROW, TODAY = "2031-05-02", "2031-05-01"
+
+
+def sign_in(app: Flask) -> str:
+    token: str = UserFactory(app).create_verified().login_ok()["token"]
+    return token
+
+
+def rejected_routes(app: Flask, token: str) -> set[str]:
+    """Return the guarded routes that require a second factor."""
+    client = app.test_client()
+
+    def is_rejected(route: Route) -> bool:
+        response = client.open(route.path, method=route.method, headers=bearer(token))
+        return error_of(response) == ENROLMENT_REQUIRED if response.status_code == 403 else False
+
+    return {str(route) for route in guarded_routes(app) if is_rejected(route)}
+
+
+def edit_profile(app: Flask, token: str) -> tuple[int, str | None]:
+    response = app.test_client().post("/users/edit", json={"locale": "en"}, headers=bearer(token))
+    return response.status_code, response.get_json().get("code")
+
+
+def guarded_routes(app: Flask) -> Iterator[Route]:
+    return (route for route in all_routes(app) if route.access == "guarded")
+
+
+def test_required_factor_rejects_all_but_enrolment_routes(make_app: MakeApp) -> None:
+    app = make_app(SECOND_FACTOR="required")
+    token = sign_in(app)
+
+    assert rejected_routes(app, token) == {str(route) for route in guarded_routes(app)} - ALLOWED
+    assert app.test_client().post("/auth/logout", headers=bearer(token)).status_code == 200
+
+
+def test_required_factor_of_one_user_rejects_only_that_user(app: Flask, users: UserFactory) -> None:
+    token = sign_in(app)
+    assert edit_profile(app, token) == (200, None)
+    execute_statement(app, update(User).values(mfa_required=True))
+    assert edit_profile(app, token) == ENROLMENT_REQUIRED
+    execute_statement(app, update(User).values(mfa_enabled=True))
+    assert edit_profile(app, token) == (200, None)
+
+
+def test_required_factor_is_announced_until_its_date(make_app: MakeApp) -> None:
+    clock.travel(datetime(2031, 5, 1, 23, 59, tzinfo=UTC) - clock.now())
+    app = make_app(SECOND_FACTOR="required", SECOND_FACTOR_FROM=TOMORROW)
+    response = UserFactory(app).create_verified().login_ok()
+    assert response["enrol_by"] == "2031-05-02T00:00:00Z"
+    assert edit_profile(app, response["token"]) == (200, None)
+
+    past = make_app(SECOND_FACTOR="required", SECOND_FACTOR_FROM=TODAY)
+    assert edit_profile(past, response["token"]) == ENROLMENT_REQUIRED
+
+
+def test_optional_factor_is_not_announced(users: UserFactory) -> None:
+    assert "enrol_by" not in users.create_verified().login_ok()
+
+
+def test_deletion_of_user_who_must_enrol_can_be_cancelled(make_app: MakeApp) -> None:
+    app = make_app(SECOND_FACTOR="required")
+    user: TestUser = UserFactory(app).create_verified()
+    execute_statement(app, update(User).values(deletion_due_at=clock.now()))
+
+    assert app.test_client().post("/users/account/restore", headers=bearer(user.login_ok()["token"])).status_code == 200
+
+
+def test_start_with_factors_is_rejected_if_they_are_off(make_app: MakeApp) -> None:
+    app = make_app()
+    user_id = UserFactory(app).create_verified().login_ok()["user"]["id"]
+    make_app(SECOND_FACTOR="off")
+
+    now = clock.now()
+    factor = {"session_id": 1, "name": "phone", "encrypted_secret": b"s", "last_step": 0, "created_at": now}
+    execute_statement(app, insert(TotpFactor).values(id=1, user_id=user_id, confirmed_at=now, **factor))
+    with pytest.raises(click.ClickException, match="users reset-factors"):
+        make_app(SECOND_FACTOR="off")
