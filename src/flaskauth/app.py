@@ -35,6 +35,8 @@ from flaskauth.core.passwords.hashing import HashingPool
 from flaskauth.countries import routes as country_routes
 from flaskauth.email_change import routes as email_change_routes
 from flaskauth.extras import missing_extra
+from flaskauth.factor_reset import routes as factor_reset_routes
+from flaskauth.factor_reset import service as factor_resets
 from flaskauth.login import email_code_routes
 from flaskauth.login import routes as login_routes
 from flaskauth.mail import delivery
@@ -63,6 +65,7 @@ BLUEPRINTS = (
     email_code_routes.bp,
     session_routes.bp,
     password_routes.bp,
+    factor_reset_routes.bp,
     profile_routes.bp,
     email_change_routes.bp,
     security_alert_routes.bp,
@@ -144,6 +147,8 @@ def periodic_jobs() -> tuple[PeriodicJob, ...]:
         PeriodicJob("mail.sweep", timedelta(seconds=2), delivery.deliver_due, is_shared=True),
         PeriodicJob("keys.maintain", timedelta(minutes=10), signing_keys.ensure_keys),
         PeriodicJob("audit.seal", timedelta(minutes=1), sealing.seal),
+        PeriodicJob("factor_resets.perform", timedelta(hours=1), factor_resets.perform_due),
+        PeriodicJob("factor_resets.remind", timedelta(days=1), factor_resets.remind),
         PeriodicJob("purge", timedelta(hours=1), purge),
         *(() if missing_extra("avatars") else (PeriodicJob("avatars.purge", timedelta(days=1), avatars.purge),)),
     )

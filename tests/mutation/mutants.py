@@ -383,6 +383,28 @@ MUTANTS = (
         ("tests/mfa/test_factor_policy.py::test_required_factor_rejects_all_but_enrolment_routes",),
     ),
     Mutant(
+        "lost factor removed for an unrecognised client",
+        "factor_reset/service.py",
+        "        and is_recognised\n",
+        "",
+        ("tests/factor_reset/test_lost_factor.py::test_lost_factor_of_unauthorised_client_is_decoy",),
+    ),
+    Mutant(
+        "lost factor removed after a password reset",
+        "factor_reset/service.py",
+        """        and not audit_log.has_event(user.id, "password_reset", clock.now() - PERIOD_WITHOUT_RESET)
+""",
+        "",
+        ("tests/factor_reset/test_lost_factor.py::test_lost_factor_of_unauthorised_client_is_decoy",),
+    ),
+    Mutant(
+        "cancelled factor reset is done",
+        "factor_reset/service.py",
+        "or not factor_resets.take_due(user_id) ",
+        "",
+        ("tests/factor_reset/test_lost_factor.py::test_concurrent_cancel_and_removal_do_one_of_them",),
+    ),
+    Mutant(
         "sign-in code used twice",
         "login/email_code.py",
         "    verified.consume()\n    codes.revoke_for_purpose(SIGN_IN, user.normalized_email)\n",

@@ -19,7 +19,8 @@ from flaskauth.settings import Settings
 WITHOUT_DATABASE = {"/", "/hello", "/health/live", "/.well-known/jwks.json", "/openapi.json"}
 OPERATION_IDS = {
     *("register", "verifyEmail", "resendCode", "login", "reauthenticate", "refreshToken", "logout"),
-    *("requestEmailCode", "signInWithEmailCode"),
+    *("requestEmailCode", "signInWithEmailCode", "requestLostFactorCode", "confirmLostFactor"),
+    *("getCancelFactorResetPage", "cancelFactorReset"),
     *("listSessions", "revokeSession", "revokeOtherSessions", "forgotPassword", "resetPassword", "changePassword"),
     *("getProfile", "editProfile", "listActivity", "exportAccount", "changeEmail", "verifyEmailChange"),
     *("getRevertEmailChangePage", "revertEmailChange", "getReportSignInPage", "reportSignIn", "deleteAccount"),

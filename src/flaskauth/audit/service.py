@@ -1,6 +1,7 @@
 """Record events in the transaction of the operation, read them, and delete or erase them."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from flask import has_request_context
 from sqlalchemy import select, update
@@ -29,6 +30,10 @@ EVENTS = {
     "reset_requested": "a password reset was requested, for a registered or an unregistered email address",
     "password_reset": "a new password was set with a code from a mail (authn_password_change)",
     "password_changed": "a signed-in user changed the password (authn_password_change)",
+    "factor_reset_requested": "a user who has lost the second factors scheduled their removal",
+    "factor_reset_cancelled": "a scheduled removal of second factors was cancelled",
+    "factor_reset_done": "the second factors of a user were removed after the delay (authn_mfa_reset)",
+    "factors_restored": "a link from a mail undid the changes of second factors",
     "email_change_requested": "a signed-in user requested an email change",
     "email_changed": "a new email address was verified with a code from a mail",
     "email_change_reverted": "an email change was reverted with a link from a mail",
@@ -92,6 +97,12 @@ def events_for_user(user_id: int, before: int | None, limit: int) -> Sequence[Au
     """Return the newest events of a user, optionally only those with an id below `before`."""
     newest = select(AuditEvent).where(AuditEvent.user_id == user_id).order_by(AuditEvent.id.desc()).limit(limit)
     return db.session.scalars(newest.where(AuditEvent.id < before) if before is not None else newest).all()
+
+
+def has_event(user_id: int, name: str, since: datetime) -> bool:
+    """Return True if the event was recorded for the user since a time."""
+    events = select(AuditEvent.id).where(AuditEvent.user_id == user_id, AuditEvent.name == name, AuditEvent.at >= since)
+    return db.session.scalar(events.limit(1)) is not None
 
 
 def erase_personal_data(user_id: int) -> None:

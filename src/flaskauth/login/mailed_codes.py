@@ -41,19 +41,20 @@ class MailedCode:
     user_id: int
 
 
-def issue(purpose: str, request: MailedCodeRequest) -> MailedCode:
+def issue(purpose: str, request: MailedCodeRequest, *, is_decoy: bool = False) -> MailedCode:
     """Insert a code for the owner of an email address. The caller mails it.
 
     The device token of an earlier sign-in raises the mail limits, which other clients may have exhausted.
-    Without an owner, the code is a decoy and the mail is stored but not sent, so both cases do the same work.
+    Without an owner, the code is a decoy and the mail is stored but not sent, so both cases do the same work. So it is
+    if the caller requests a decoy.
     """
     email, network = request.email, client_network()
     owner = accounts.get_mail_recipient(email.normalized)
     user_id = owner.id if owner else 0
     is_suppressed = not devices.reserve_mail(email.normalized, user_id, network, request.device_token)
     code_request = CodeRequest(purpose, email.normalized, network, expires_at=clock.now() + codes.CODE_LIFETIME)
-    code = codes.issue(code_request, is_decoy=owner is None, is_suppressed=is_suppressed)
-    state = SUPPRESSED if is_suppressed else QUEUED if owner else DISCARDED
+    code = codes.issue(code_request, is_decoy=is_decoy or owner is None, is_suppressed=is_suppressed)
+    state = SUPPRESSED if is_suppressed else QUEUED if not code.is_decoy else DISCARDED
     return MailedCode(code, owner or mail.EmailRecipient(email.original), state, user_id)
 
 

@@ -16,6 +16,7 @@ from flaskauth.core.passwords import hashing
 from flaskauth.login import factors, throttling
 from flaskauth.login.credentials import CredentialsRow, load_credentials
 from flaskauth.login.throttling import AttemptResult, LoginAttempt
+from flaskauth.mfa import factor_resets
 from flaskauth.one_time_codes import links
 from flaskauth.sessions import devices
 from flaskauth.sessions import service as sessions
@@ -119,6 +120,8 @@ def complete_login(proof: LoginProof) -> LoginResult:
         raise factors.begin_second_step(user, proof.amr)
     if not accounts.record_login(user.id, user.credential_version):
         raise InvalidCredentials
+    if amr.has_second_factor(proof.amr):
+        factor_resets.cancel(user.id)  # the user has found the factor
     history = sessions.get_history(user.id)
     is_new = user.last_login_at and not user.device_id and not history.has_seen_client
     device_id, device_token = devices.upsert(

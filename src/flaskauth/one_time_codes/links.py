@@ -1,7 +1,7 @@
-"""Mailed links that revert an email change or report a sign-in: valid for 7 days, single-use.
+"""Mailed links that revert an email change, report a sign-in or cancel a factor reset: valid for 7 days, single-use.
 
-Both restore the email address that they were mailed to. Of two addresses, the one with the older link is restored, so
-a link to an attacker's address cannot undo a link to the owner's (ADR 17).
+The first two restore the email address that they were mailed to. Of two addresses, the one with the older link is
+restored, so a link to an attacker's address cannot undo a link to the owner's (ADR 17).
 
 The token is in the URL fragment, which servers, logs and mail scanners do not see. Only a POST consumes it.
 """
@@ -21,6 +21,7 @@ from flaskauth.one_time_codes.models import EmailLink
 
 REVERT_EMAIL_CHANGE = "revert-email-change"
 REPORT_SIGN_IN = "report-sign-in"
+CANCEL_FACTOR_RESET = "lost-factor/cancel"
 LIFETIME = timedelta(days=7)
 RETENTION = timedelta(days=7)
 
@@ -109,6 +110,13 @@ def revoke_superseded(user_id: int, normalized_email: str) -> None:
 def ids_for_user(user_id: int) -> Select[bytes]:
     """Return a query for the ids of the user's links."""
     return select(EmailLink.id).where(EmailLink.user_id == user_id)
+
+
+def reported_sessions(user_id: int) -> Select[int | None]:
+    """Return a query for the sessions that mails of the last 7 days reported, with used links too."""
+    return select(EmailLink.session_id).where(
+        EmailLink.user_id == user_id, EmailLink.session_id.is_not(None), EmailLink.expires_at > clock.now()
+    )
 
 
 def delete_for_user(user_id: int) -> None:

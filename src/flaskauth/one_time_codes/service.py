@@ -17,7 +17,7 @@ CODE_LIFETIME = timedelta(minutes=10)  # NIST SP 800-63B-4 section 3.1.3.2
 REUSE_THRESHOLD = timedelta(minutes=3)
 FIRST_RESEND_DELAY = timedelta(seconds=60)
 RETENTION = timedelta(days=7)
-RESET, SIGN_IN = ACCOUNT_PURPOSES = ("reset", "sign_in")  # codes that give access to an existing account
+RESET, SIGN_IN, LOST_FACTOR = ACCOUNT_PURPOSES = ("reset", "sign_in", "lost_factor")  # codes for an existing account
 
 CODE_QUERY = CompiledStatement(
     select(*OneTimeCode.__table__.columns).where(OneTimeCode.id == bindparam("code_id")), OneTimeCode
@@ -155,7 +155,7 @@ def revoke_for_purpose(purpose: str, normalized_email: str) -> None:
 
 
 def revoke_account_codes(normalized_email: str) -> None:
-    """Revoke the codes that give access to the account of an email address. They become decoys."""
+    """Revoke the codes for the account of an email address. They become decoys."""
     unused = update(OneTimeCode).where(
         OneTimeCode.purpose.in_(ACCOUNT_PURPOSES),
         OneTimeCode.normalized_email == normalized_email,

@@ -1,10 +1,15 @@
-"""Revert an email change or report a sign-in. Both restore the account, and revoke all access until a reset."""
+"""Revert an email change, report a sign-in, or cancel a factor reset.
+
+The first two restore the account with its second factors, and revoke all access until a password reset.
+"""
 
 from flaskauth import audit, mail
 from flaskauth.accounts import service as accounts
 from flaskauth.accounts.models import User
+from flaskauth.core import clock
 from flaskauth.core.db.session import db
 from flaskauth.core.errors import Unauthorized
+from flaskauth.mfa import factor_changes, factor_resets
 from flaskauth.one_time_codes import links
 from flaskauth.one_time_codes import service as codes
 from flaskauth.one_time_codes.models import EmailLink
@@ -44,6 +49,17 @@ def report_sign_in(token: str) -> None:
     _restore_account(link, user)
 
 
+def cancel_factor_reset(token: str) -> None:
+    """Keep the second factors of a user whose password an attacker knows.
+
+    Raises:
+        LinkExpired: also if the removal was done or cancelled.
+    """
+    _link, user = _consume_link(links.CANCEL_FACTOR_RESET, token)
+    if not factor_resets.cancel(user.id):
+        raise LinkExpired
+
+
 def _consume_link(purpose: str, token: str) -> tuple[EmailLink, User]:
     link = links.consume(purpose, token)
     user = accounts.lock_user(link.user_id) if link else None
@@ -65,6 +81,7 @@ def _restore_account(link: EmailLink, user: User) -> None:
     assert link.normalized_email
     if not accounts.restore_email(user.id, link.email, link.normalized_email):
         raise LinkExpired
+    _restore_factors(link)
     links.revoke_newer(link)
     links.revoke_superseded(user.id, link.normalized_email)
     _revoke_access_and_notify(user)
@@ -72,6 +89,16 @@ def _restore_account(link: EmailLink, user: User) -> None:
     if lost_email != link.normalized_email:
         codes.revoke_account_codes(lost_email)
         mail.notify("security_alerts/email_removed", lost_recipient)
+
+
+def _restore_factors(link: EmailLink) -> None:
+    """Undo the changes of factors since the session of the link began.
+
+    An attacker may have further sessions, of which the user has not followed the link. So the changes since the oldest
+    session are undone that began in the last 7 days and that a mail reported.
+    """
+    starts = sessions.reported_starts(link.user_id, link.session_id, clock.now() - links.LIFETIME)
+    factor_changes.undo_since(link.user_id, min([*starts, link.created_at]))
 
 
 def _revoke_access_and_notify(user: User) -> None:
@@ -83,6 +110,7 @@ def _revoke_access_and_notify(user: User) -> None:
         audit.record("account_restored", user_id=user.id)
     accounts.clear_password(user.id)
     accounts.cancel_email_changes(user.id)
+    factor_resets.cancel(user.id)
     sessions.revoke_all_for(user.id)
     db.session.refresh(user)  # the UPDATEs bypass the object, and the mail goes to the restored email address
     codes.revoke_account_codes(user.normalized_email)

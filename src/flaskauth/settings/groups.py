@@ -250,6 +250,11 @@ class ProtectionSettings(Section):
     responses contain it as `enrol_by`. Unset: immediately.
     """
 
+    factor_reset_delay: Annotated[int, Field(ge=0, le=160)] = 72
+    """Hours after which the second factors of a user who has lost them are removed: `POST /auth/lost-factor`. A mail
+    each day has a link that cancels it. 0: only operators can remove them. Works with `SECOND_FACTOR=optional` only.
+    """
+
     email_sign_in: bool = False
     """Let users sign in with a code from a mail instead of the password: `POST /auth/email-code`. A mailbox then gives
     access to the account, as it does by a password reset.

@@ -1,0 +1,22 @@
+"""Scheduled removals of all second factors of a user."""
+
+from sqlalchemy import delete
+
+from flaskauth import audit
+from flaskauth.core import clock
+from flaskauth.core.db.session import execute_count
+from flaskauth.mfa.models import FactorReset
+
+
+def cancel(user_id: int) -> bool:
+    """Cancel the removal of the user's factors and record it. Return False if none was scheduled."""
+    if not execute_count(delete(FactorReset).where(FactorReset.user_id == user_id)):
+        return False
+    audit.record("factor_reset_cancelled", user_id=user_id)
+    return True
+
+
+def take_due(user_id: int) -> bool:
+    """Delete a removal that is due. Return True if this call deleted it: the caller then removes the factors."""
+    due = delete(FactorReset).where(FactorReset.user_id == user_id, FactorReset.due_at <= clock.now())
+    return execute_count(due) == 1
