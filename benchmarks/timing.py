@@ -25,6 +25,7 @@ from benchmarks.environment import PASSWORD, RunningServer, running_server
 from flaskauth.core import clock
 from flaskauth.core.db.session import db
 from flaskauth.login import throttling
+from flaskauth.login.throttling import LoginAttempt
 from flaskauth.rate_limits.models import RateLimitCounter
 
 NEGLIGIBLE = 0.2
@@ -54,7 +55,7 @@ class Probe:
 def lock_email(email: str) -> None:
     """Lock the email address, as ten wrong passwords do."""
     locked_until = clock.now() + timedelta(hours=1)
-    key = throttling._key("address", email)
+    key = throttling._attempt_key("address", LoginAttempt(email, ""))
     db.session.merge(
         RateLimitCounter(key=key, count=throttling.EMAIL_LIMIT.limit, resets_at=locked_until, locked_until=locked_until)
     )

@@ -87,6 +87,27 @@ without its tag (`+tag`) and without the dots of its local part.
             ("login.throttling.CONSECUTIVE_LIMIT.limit",),
         ),
         Row(
+            *("Consecutive wrong codes of apps, and recovery codes", "{}", "user", DATABASE),
+            "as for passwords, whose other limits per address apply per user too",
+            ("login.throttling.CONSECUTIVE_FACTOR_LIMIT.limit",),
+        ),
+        Row(
+            *("Codes of a second step", "{}", "login challenge", "its row", "401 `invalid_token`: sign in again"),
+            ("mfa.challenges.MAX_ATTEMPTS",),
+        ),
+        Row(
+            *("Codes that confirm an app", "{}", "app", DATABASE, "404: add the app again"),
+            ("mfa.totp.CONFIRMATION_LIMIT",),
+        ),
+        Row(
+            *("Failed second steps", "{}", "user", DATABASE, "the next one is mailed to the user"),
+            ("login.factors.TOLERATED_FAILURES",),
+        ),
+        Row(
+            *("Mails about failed second steps", "{}", "user", DATABASE, "no mail"),
+            ("login.factors.WARNING_LIMIT",),
+        ),
+        Row(
             *("Passwords during a lockout", "{}", "email address, and recognised device or network", DATABASE),
             "429 without a hash; below the limit, attempts from recognised devices and networks are checked",
             ("login.throttling.LOCKOUT_LIMIT",),
@@ -184,6 +205,8 @@ SIZES = (
             *("Recognised devices", "{}", "user", "database", "the oldest is deleted"),
             ("sessions.devices.MAX_DEVICES",),
         ),
+        Row("Authenticator apps", "{}", "user", "-", "422", ("mfa.totp.MAX_FACTORS",)),
+        Row("Name of a factor", "{} characters", "request", "-", "422", ("mfa.schemas.MAX_NAME_LENGTH",)),
         Row("Body", "{} KiB", "request", "-", "413", ("core.http.json_body.MAX_BODY_BYTES",), 1024),
         Row("Brackets in a body", "{}", "request", "-", "400", ("core.http.json_body.MAX_BRACKETS",)),
         Row("Avatar", "{} MiB", "file", "-", "413", ("avatars.images.MAX_FILE_SIZE",), 1024 * 1024),
@@ -283,6 +306,8 @@ TIMES = (
             *("Pending registration", "{}", "registration", "database", "as if it did not exist"),
             ("registration.pending.LIFETIME",),
         ),
+        Row("Login challenge", "{}", "challenge", "its row", "401 `invalid_token`", ("mfa.challenges.LIFETIME",)),
+        Row("Unconfirmed app", "{}", "app", "its row", "404", ("mfa.totp.ENROLMENT_LIFETIME",)),
         Row("Email link that reverts a change", "{}", "link", "database", "401", ("one_time_codes.links.LIFETIME",)),
         Row(
             "Delay of an account deletion",

@@ -42,7 +42,8 @@ from flaskauth.login import routes as login_routes
 from flaskauth.mail import delivery
 from flaskauth.mail import routes as mail_routes
 from flaskauth.mail import service as mail
-from flaskauth.mfa import challenges, factors
+from flaskauth.mfa import challenges, factors, totp
+from flaskauth.mfa import routes as factor_routes
 from flaskauth.one_time_codes import links
 from flaskauth.one_time_codes import service as codes
 from flaskauth.passwords import routes as password_routes
@@ -67,6 +68,7 @@ BLUEPRINTS = (
     password_routes.bp,
     factor_reset_routes.bp,
     profile_routes.bp,
+    factor_routes.bp,
     email_change_routes.bp,
     security_alert_routes.bp,
     account_deletion_routes.bp,
@@ -150,6 +152,7 @@ def periodic_jobs() -> tuple[PeriodicJob, ...]:
         PeriodicJob("factor_resets.perform", timedelta(hours=1), factor_resets.perform_due),
         PeriodicJob("factor_resets.remind", timedelta(days=1), factor_resets.remind),
         PeriodicJob("purge", timedelta(hours=1), purge),
+        PeriodicJob("mfa.reencrypt", timedelta(hours=1), totp.reencrypt),
         *(() if missing_extra("avatars") else (PeriodicJob("avatars.purge", timedelta(days=1), avatars.purge),)),
     )
 

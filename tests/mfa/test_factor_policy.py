@@ -8,6 +8,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import insert, update
 from tests.conftest import MakeApp
+from tests.mfa.helpers import MfaUser
 from tests.support.inspect import error_of, execute_statement
 from tests.support.route_catalog import Route, all_routes
 from tests.support.users import TestUser, UserFactory, bearer
@@ -16,10 +17,20 @@ from flaskauth.accounts.models import User
 from flaskauth.core import clock
 from flaskauth.mfa.models import TotpFactor
 
+FORBIDDEN = (403, "forbidden")
 ENROLMENT_REQUIRED = (403, "mfa_enrolment_required")
 ALLOWED = {
     "GET /users/profile",
     "POST /auth/reauthenticate",
+    "POST /auth/reauthenticate/options",
+    "GET /users/factors",
+    "POST /users/factors/totp",
+    "POST /users/factors/totp/1/confirm",
+    "PATCH /users/factors/totp/1",
+    "DELETE /users/factors/totp/1",
+    "POST /users/factors/recovery-codes",
+    "PUT /users/factors/mfa",
+    "DELETE /users/factors/remembered",
     "GET /auth/sessions",
     "DELETE /auth/sessions",
     "DELETE /auth/sessions/1",
@@ -103,3 +114,22 @@ def test_start_with_factors_is_rejected_if_they_are_off(make_app: MakeApp) -> No
     execute_statement(app, insert(TotpFactor).values(id=1, user_id=user_id, confirmed_at=now, **factor))
     with pytest.raises(click.ClickException, match="users reset-factors"):
         make_app(SECOND_FACTOR="off")
+
+
+def test_required_factor_is_enrolled_and_last_one_stays(make_app: MakeApp) -> None:
+    user = MfaUser.create(make_app(SECOND_FACTOR="required"))
+    overview = user.overview()
+
+    assert (overview["required"], overview["enrol_by"], overview["mfa_enabled"]) == (True, None, True)
+    assert error_of(user.call("DELETE", f"/totp/{user.factor_id}")) == FORBIDDEN
+    assert error_of(user.call("PUT", "/mfa", {"enabled": False})) == FORBIDDEN
+    first_id = user.factor_id
+    user.enrol("Tablet")
+    assert user.call("DELETE", f"/totp/{first_id}").status_code == 200
+    assert error_of(user.call("DELETE", f"/totp/{user.factor_id}")) == FORBIDDEN
+
+
+def test_second_factor_off_rejects_enrolment(make_app: MakeApp) -> None:
+    user = MfaUser.create(make_app(SECOND_FACTOR="off"), enrols=False)
+
+    assert error_of(user.call("POST", "/totp", {"name": "Phone"})) == FORBIDDEN

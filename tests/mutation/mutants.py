@@ -142,22 +142,22 @@ MUTANTS = (
     ),
     Mutant(
         "attempt counted after the comparison",
-        "login/service.py",
-        """    result = commit_now(throttling.count_attempt, attempt, throttling.is_under_attack())
+        "login/throttling.py",
+        """    result = commit_now(count_attempt, attempt, is_under_attack())
 """,
-        """    if hashing.verify(password, credentials.password_hash):
-        hit = throttling.RateLimitResult((), is_allowed=True, retry_at=clock.now())
-        return VerifiedPassword(attempt, credentials, AttemptResult(hit, should_hash=True, should_compare=True))
-    result = commit_now(throttling.count_attempt, attempt, throttling.is_under_attack())
+        """    uncounted = AttemptResult(RateLimitResult((), True, None), True, True)
+    if value := compare(uncounted):
+        return value, uncounted
+    result = commit_now(count_attempt, attempt, is_under_attack())
 """,
         (f"{INTERLEAVING_TESTS}codes.py::test_right_password_counted_after_last_attempt_is_rejected",),
     ),
     Mutant(
         "failures forgotten when the hash process is killed",
-        "login/service.py",
-        """        throttling.cancel(result)
+        "login/throttling.py",
+        """        cancel(result)
 """,
-        """        throttling.refund(attempt, result)
+        """        refund(attempt, result)
 """,
         ("tests/core/test_hash_process.py::test_killed_hash_process_keeps_earlier_failures",),
     ),
@@ -177,9 +177,9 @@ MUTANTS = (
     ),
     Mutant(
         "attempt counted inside the request's transaction",
-        "login/service.py",
-        "commit_now(throttling.count_attempt, attempt, throttling.is_under_attack())",
-        "throttling.count_attempt(attempt, throttling.is_under_attack())",
+        "login/throttling.py",
+        "commit_now(count_attempt, attempt, is_under_attack())",
+        "count_attempt(attempt, is_under_attack())",
         (f"{INTERLEAVING_TESTS}codes.py::test_password_attempt_is_counted_before_the_response",),
     ),
     Mutant(
@@ -530,9 +530,9 @@ MUTANTS = (
     ),
     Mutant(
         "limit of a network avoided",
-        "login/service.py",
-        "network_wait = throttling.network_retry_after(attempt) if is_correct",
-        "network_wait = 0.0 if is_correct",
+        "login/throttling.py",
+        "network_wait = network_retry_after(attempt) if value is not None",
+        "network_wait = 0.0 if value is not None",
         ("tests/login/test_login_rate_limit.py::test_right_password_resolved_past_the_limit_is_rejected",),
     ),
     Mutant(

@@ -21,6 +21,8 @@ OPERATION_IDS = {
     *("register", "verifyEmail", "resendCode", "login", "reauthenticate", "refreshToken", "logout"),
     *("requestEmailCode", "signInWithEmailCode", "requestLostFactorCode", "confirmLostFactor"),
     *("getCancelFactorResetPage", "cancelFactorReset"),
+    *("confirmSecondFactor", "getReauthenticationOptions", "listFactors", "startTotp", "confirmTotp", "renameTotp"),
+    *("removeTotp", "createRecoveryCodes", "setMfa", "forgetRememberedDevices"),
     *("listSessions", "revokeSession", "revokeOtherSessions", "forgotPassword", "resetPassword", "changePassword"),
     *("getProfile", "editProfile", "listActivity", "exportAccount", "changeEmail", "verifyEmailChange"),
     *("getRevertEmailChangePage", "revertEmailChange", "getReportSignInPage", "reportSignIn", "deleteAccount"),

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 
-from marshmallow import post_dump
+from marshmallow import ValidationError, post_dump
 
 from flaskauth.accounts.schemas import EmailField, PasswordField, UserSchema
 from flaskauth.core.http.schemas import (
     RequestSchema,
     ResponseSchema,
+    StrictBoolean,
     StrictString,
     UTCTimestamp,
     fields,
@@ -16,9 +17,12 @@ from flaskauth.core.http.schemas import (
 )
 from flaskauth.login.email_code import EmailSignInData
 from flaskauth.login.mailed_codes import MailedCodeRequest
+from flaskauth.login.reauthentication import ReauthenticationData
+from flaskauth.login.second_factor import SecondFactorData
 from flaskauth.login.service import LoginData
 from flaskauth.one_time_codes.schemas import CodeField, VerificationIdField, require_id_or_email
 
+ONE_FACTOR = "Send exactly one second factor."
 SIGN_IN_ID_DESCRIPTION = "Identifies this sign-in"
 
 
@@ -84,8 +88,73 @@ class EmailSignInRequest(RequestSchema):
         require_id_or_email(data, "sign_in_id")
 
 
+def otp_field() -> StrictString:
+    """Return the field of a code of an authenticator app. A malformed one is a wrong code and counts as an attempt."""
+    return StrictString(
+        max_length=64, metadata={"example": "492039", "description": "6 digits of the app; spaces are ignored"}
+    )
+
+
+def recovery_code_field() -> StrictString:
+    """Return the field of a recovery code. A malformed one is a wrong code and counts as an attempt."""
+    return StrictString(
+        max_length=64,
+        metadata={"example": "BCDF-GHJK-MNPQ-RSTV", "description": "Not case-sensitive; spaces and dashes are ignored"},
+    )
+
+
+class SecondFactorRequest(RequestSchema):
+    factory = SecondFactorData
+
+    challenge_token = StrictString(required=True, metadata={"description": "From the error of the first step"})
+    otp = otp_field()
+    recovery_code = recovery_code_field()
+    remember_device = StrictBoolean(
+        metadata={"description": "Do not ask for a second factor on this device for REMEMBER_DEVICE_DAYS."}
+    )
+    device_token = device_token_field()
+
+    @validates_schema
+    def validate_one_factor(self, data: Mapping[str, object], **_kwargs: object) -> None:
+        if count_factors(data) != 1:
+            raise ValidationError(ONE_FACTOR, "body")
+
+
+class SecondFactorResponse(LoginResponse):
+    remembered_until = UTCTimestamp(
+        required=True, allow_none=True, metadata={"description": "Until when the device replaces the second factor"}
+    )
+    recovery_codes_left = fields.Integer(required=True)
+
+
 class ReauthenticateRequest(RequestSchema):
+    factory = ReauthenticationData
+
     password = PasswordField(required=True)
+    otp = otp_field()
+    recovery_code = recovery_code_field()
+
+    @validates_schema
+    def validate_one_factor(self, data: Mapping[str, object], **_kwargs: object) -> None:
+        if count_factors(data) > 1:
+            raise ValidationError(ONE_FACTOR, "body")
+
+
+class ReauthenticationOptionsResponse(ResponseSchema):
+    message = message_field("Reauthentication options")
+    factors = fields.List(
+        fields.String(), required=True, metadata={"description": "Kinds of second factors, the best first"}
+    )
+    passkey = fields.Dict(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Options of a WebAuthn request; null without a passkey"},
+    )
+
+
+def count_factors(data: Mapping[str, object]) -> int:
+    """Return the number of second factors in a body."""
+    return len({"otp", "recovery_code"} & set(data))
 
 
 class ReauthenticateResponse(ResponseSchema):

@@ -1,4 +1,4 @@
-"""Login with a password, and reauthentication."""
+"""Login with a password, and the gate that every login passes."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,10 +7,9 @@ from flaskauth import audit, mail
 from flaskauth.accounts import mfa_policy
 from flaskauth.accounts import service as accounts
 from flaskauth.accounts.service import StoredCredentials
-from flaskauth.core import clock
-from flaskauth.core.db.session import commit_now
+from flaskauth.core.context import settings
 from flaskauth.core.email_addresses import EmailAddress
-from flaskauth.core.errors import Overloaded, TooManyRequests, Unauthorized
+from flaskauth.core.errors import Unauthorized
 from flaskauth.core.http.request import client_network, user_agent
 from flaskauth.core.passwords import hashing
 from flaskauth.login import factors, throttling
@@ -20,11 +19,10 @@ from flaskauth.mfa import factor_resets
 from flaskauth.one_time_codes import links
 from flaskauth.sessions import devices
 from flaskauth.sessions import service as sessions
-from flaskauth.sessions.decorators import AuthContext, lock_session
+from flaskauth.sessions.decorators import AuthContext
 from flaskauth.sessions.device_names import device_name
-from flaskauth.signing_keys import access_tokens, amr
+from flaskauth.signing_keys import amr
 from flaskauth.signing_keys import service as signing_keys
-from flaskauth.signing_keys.access_tokens import FRESH_LIFETIME
 
 
 class InvalidCredentials(Unauthorized):
@@ -64,14 +62,8 @@ class LoginResult:
     device_token: str
     user: dict[str, object]
     enrol_by: datetime | None
-
-
-@dataclass(frozen=True)
-class FreshToken:
-    """An access token for sensitive operations, and the time until which it allows them."""
-
-    token: str
-    fresh_until: datetime
+    session_id: int
+    device_id: int
 
 
 @dataclass(frozen=True)
@@ -116,7 +108,7 @@ def complete_login(proof: LoginProof) -> LoginResult:
     user, device_token = proof.user, proof.device_token
     signing_keys.active_key()  # before any write, because an error response is committed
     is_complete = not user.mfa_enabled or amr.has_second_factor(proof.amr)
-    if not (is_complete or (proof.amr == amr.PASSWORD and devices.is_remembered(user.device_id))):
+    if not (is_complete or _replaces_factor(proof)):
         raise factors.begin_second_step(user, proof.amr)
     if not accounts.record_login(user.id, user.credential_version):
         raise InvalidCredentials
@@ -132,13 +124,7 @@ def complete_login(proof: LoginProof) -> LoginResult:
     )
     audit.record("sign_in", user_id=user.id, session_id=token_pair.session_id, amr=proof.amr)
     if is_new:
-        link = links.issue(
-            links.REPORT_SIGN_IN,
-            user.id,
-            email=user.email,
-            normalized_email=user.normalized_email,
-            session_id=token_pair.session_id,
-        )
+        link = links.issue_report(user, token_pair.session_id)
         mail.notify("login/new_device", user, link_id=link.id, device=device_name(user_agent()))
     return LoginResult(
         token=token_pair.token,
@@ -147,53 +133,29 @@ def complete_login(proof: LoginProof) -> LoginResult:
         device_token=device_token,
         user=accounts.public_fields(user),
         enrol_by=mfa_policy.enrol_by(user),
-    )
-
-
-@hashing.reserves_hash_slot
-def reauthenticate(auth: AuthContext, password: str) -> FreshToken:
-    """Check the password of the current user again. Return a fresh access token.
-
-    Raises:
-        InvalidCredentials, TooManyRequests, Overloaded
-        InvalidToken: the session was revoked during this call.
-    """
-    user_id, session_id, auth_time = auth.user.id, auth.session.id, auth.session.created_at
-    methods = auth.session.amr
-    check_own_password(auth, password).refund()
-    lock_session(auth)
-    audit.record("reauthenticated", user_id=user_id, session_id=session_id)
-    return FreshToken(
-        access_tokens.issue(user_id, session_id, auth_time, methods, fresh=True), clock.now() + FRESH_LIFETIME
+        session_id=token_pair.session_id,
+        device_id=device_id,
     )
 
 
 def check_password(attempt: LoginAttempt, credentials: StoredCredentials, password: str) -> VerifiedPassword:
     """Verify a password within the attempt limits that all routes with a password share.
 
-    The attempt is counted and committed before the hash is computed. A failure is recorded in the audit log. Past the
-    limit of wrong passwords of a network, a right password fails too, in a request that began before as well.
+    The attempt is counted and committed before the hash is computed. A failure is recorded in the audit log.
 
     Raises:
         InvalidCredentials, TooManyRequests, Overloaded
     """
-    if network_wait := throttling.network_retry_after(attempt):
-        raise TooManyRequests(retry_after=network_wait)
-    result = commit_now(throttling.count_attempt, attempt, throttling.is_under_attack())
-    try:
-        is_correct = result.should_hash and hashing.verify(
-            password, credentials.password_hash if result.should_compare else None
-        )
-    except Overloaded:  # nothing was compared
-        throttling.cancel(result)
-        raise
-    network_wait = throttling.network_retry_after(attempt) if is_correct else throttling.record_failure(attempt)
-    if not is_correct or network_wait:
+
+    def compare(result: AttemptResult) -> StoredCredentials | None:
+        stored = credentials.password_hash if result.should_compare else None
+        return credentials if result.should_hash and hashing.verify(password, stored) else None
+
+    def fail() -> InvalidCredentials:
         audit.record("sign_in_failed", user_id=credentials.user_id or None)
-        if result.is_locked_out or network_wait:
-            raise TooManyRequests(retry_after=max(result.retry_after, network_wait))
-        raise InvalidCredentials
-    return VerifiedPassword(attempt, credentials, result)
+        return InvalidCredentials()
+
+    return VerifiedPassword(attempt, *throttling.verify(attempt, compare, fail))
 
 
 def check_own_password(auth: AuthContext, password: str) -> VerifiedPassword:
@@ -207,6 +169,12 @@ def check_own_password(auth: AuthContext, password: str) -> VerifiedPassword:
     user = auth.user
     credentials = StoredCredentials(user.id, user.password_hash, user.normalized_email, user.credential_version)
     return check_password(attempt, credentials, password)
+
+
+def _replaces_factor(proof: LoginProof) -> bool:
+    """Return True if a remembered device replaces the second factor. It does so after a password only."""
+    is_allowed = settings().remember_device_days > 0 and proof.amr == amr.PASSWORD
+    return is_allowed and devices.is_remembered(proof.user.device_id)
 
 
 def _rehash_if_needed(verified: VerifiedPassword, password: str) -> None:

@@ -1,26 +1,36 @@
-"""Limits on password attempts: unrecognised clients wait, the user is not locked out.
+"""Limits on attempts at passwords and second factors: unrecognised clients wait, the user is not locked out.
 
-Attempts are counted before the hash and refunded if the password is correct. Above a limit, every wrong password gets
-429, whether or not the email address exists. During a lockout, recognised devices and networks have 10 more passwords
-compared, so an attacker cannot lock a user out.
+Attempts are counted before the comparison and refunded if it succeeds. Above a limit, every wrong password gets 429,
+whether or not the email address exists. During a lockout, recognised devices and networks have 10 more passwords
+compared, so an attacker cannot lock a user out. Codes of apps and recovery codes share the same limits, by user.
 
-Wrong passwords are also counted per network, for all accounts together. This count is made when the result is known, so
-that many users behind one address can sign in concurrently: a right password costs the network nothing. Past the limit
-a right password is rejected too, so no more passwords of an attacker take effect than the limit allows (ADR 18).
+Wrong passwords and codes are also counted per network, for all accounts together. This count is made when the result is
+known, so that many users behind one address can sign in concurrently: a right password costs the network nothing. Past
+the limit a right password is rejected too, so no more passwords of an attacker take effect than the limit allows
+(ADR 18).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import TypeVar
 
 from flaskauth import audit
 from flaskauth.core.context import settings
+from flaskauth.core.db.session import commit_now
+from flaskauth.core.errors import APIError, Overloaded, TooManyRequests
 from flaskauth.core.http import request_limits
+from flaskauth.mfa import challenges
 from flaskauth.rate_limits import service as rate_limits
 from flaskauth.rate_limits.service import MAX_LOCKOUT, RateLimit, RateLimitResult
 
+T = TypeVar("T")
+
+PASSWORD, SECOND_FACTOR = "password", "second factor"  # what is attempted
 EMAIL_NETWORK_LIMIT = RateLimit(5, timedelta(hours=24), has_backoff=True)
 EMAIL_LIMIT = RateLimit(10, timedelta(minutes=15), has_backoff=True)
 CONSECUTIVE_LIMIT = RateLimit(100, timedelta(days=3650))  # NIST SP 800-63B-4 section 3.2.2
+CONSECUTIVE_FACTOR_LIMIT = RateLimit(50, timedelta(days=3650))
 LOCKOUT_LIMIT = RateLimit(10, MAX_LOCKOUT)
 NETWORK_KEY = "failed sign-ins of network"
 ATTACK_RATE = "1000/minute"  # failed sign-ins of all clients
@@ -28,12 +38,17 @@ ATTACK_RATE = "1000/minute"  # failed sign-ins of all clients
 
 @dataclass(frozen=True)
 class LoginAttempt:
-    """The account, the network and device, and whether the user is recognised there."""
+    """The account, the network and device, whether the user is recognised there, and what is attempted.
 
-    normalized_email: str
+    The account of a password is the normalized email address, that of a second factor the user id.
+    """
+
+    account: str | int
     network: str
     device_id: int | None = None
     is_recognised: bool = False
+    kind: str = PASSWORD
+    challenge_id: int | None = None
 
 
 @dataclass(frozen=True)
@@ -50,46 +65,85 @@ class AttemptResult:
         return self.retry_after > 0
 
 
+def verify(
+    attempt: LoginAttempt, compare: Callable[[AttemptResult], T | None], fail: Callable[[], APIError]
+) -> tuple[T, AttemptResult]:
+    """Count an attempt and commit it, then compare. Return the result of the comparison, and the attempt to refund.
+
+    Past the limit of failures of a network, a success fails too, in a request that began before as well.
+
+    Args:
+        compare: returns None for a failure.
+        fail: records a failure, and returns the error.
+
+    Raises:
+        TooManyRequests, Overloaded
+        APIError: the result of `fail`.
+        ChallengeExpired: the login challenge has no attempts left.
+    """
+    if network_wait := network_retry_after(attempt):
+        raise TooManyRequests(retry_after=network_wait)
+    result = commit_now(count_attempt, attempt, is_under_attack())
+    try:
+        value = compare(result)
+    except Overloaded:  # nothing was compared
+        cancel(result)
+        raise
+    network_wait = network_retry_after(attempt) if value is not None else record_failure(attempt)
+    if value is not None and not network_wait:
+        return value, result
+    error = fail()
+    if result.is_locked_out or network_wait:
+        raise TooManyRequests(retry_after=max(result.retry_after, network_wait))
+    raise error
+
+
 def count_attempt(attempt: LoginAttempt, is_attack: bool) -> AttemptResult:
-    """Count a password attempt before the password is verified. Call it through `commit_now`."""
-    email, network_limit, email_limit = attempt.normalized_email, EMAIL_NETWORK_LIMIT, EMAIL_LIMIT
+    """Count an attempt before the comparison. Call it through `commit_now`.
+
+    Raises:
+        ChallengeExpired: the login challenge has no attempts left.
+    """
+    if attempt.challenge_id is not None:
+        challenges.count_attempt(attempt.challenge_id)
+    network_limit, email_limit = EMAIL_NETWORK_LIMIT, EMAIL_LIMIT
     if is_attack and not attempt.is_recognised:
         network_limit, email_limit = _halve(network_limit), _halve(email_limit)
     hit = rate_limits.hit(
-        (_key("pair", email, attempt.network), network_limit),
-        (_key("address", email), email_limit),
-        (_key("row", email), CONSECUTIVE_LIMIT),
+        (_attempt_key("pair", attempt, attempt.network), network_limit),
+        (_attempt_key("address", attempt), email_limit),
+        (_attempt_key("row", attempt), CONSECUTIVE_LIMIT if attempt.kind == PASSWORD else CONSECUTIVE_FACTOR_LIMIT),
     )
     return AttemptResult(hit, should_hash=True, should_compare=True) if hit.is_allowed else _hit_lockout(attempt, hit)
 
 
 def refund(attempt: LoginAttempt, result: AttemptResult) -> None:
-    """Refund a correct password, and reset the failures of this email address."""
-    email = attempt.normalized_email
-    rate_limits.refund(result.hit, _key("pair", email, attempt.network), _key("row", email))
+    """Refund a successful attempt, and reset the failures of this account."""
+    rate_limits.refund(result.hit, _attempt_key("pair", attempt, attempt.network), _attempt_key("row", attempt))
 
 
 def cancel(result: AttemptResult) -> None:
-    """Refund an attempt whose password was not compared. Earlier failures still count."""
+    """Refund an attempt that was not compared. Earlier failures still count."""
     rate_limits.refund(result.hit)
 
 
-def reset(normalized_email: str, network: str) -> None:
-    """Reset the failures and lockouts of an email address that a password reset has verified again."""
-    rate_limits.reset(
-        _key("pair", normalized_email, network), _key("address", normalized_email), _key("row", normalized_email)
-    )
+def reset(normalized_email: str, user_id: int, network: str) -> None:
+    """Reset the failures and lockouts of a user whose email address a password reset has verified again."""
+    for attempt in (LoginAttempt(normalized_email, network), LoginAttempt(user_id, network, kind=SECOND_FACTOR)):
+        rate_limits.reset(
+            _attempt_key("pair", attempt, network), _attempt_key("address", attempt), _attempt_key("row", attempt)
+        )
 
 
 def network_retry_after(attempt: LoginAttempt) -> float:
-    """Return the seconds until the network may try a password, 0 if it may now. Recognised devices never wait."""
+    """Return the seconds until the network may try again, 0 if it may now. Recognised devices never wait."""
     if attempt.device_id is not None:
         return 0
     return request_limits.retry_after(settings().rate_limit_login_failures, NETWORK_KEY, attempt.network)
 
 
 def record_failure(attempt: LoginAttempt) -> float:
-    """Count a wrong password, unless a recognised device sent it. Return the seconds to wait, 0 within the limit.
+    """Count a failure, unless a recognised device sent it. Return the seconds to wait, 0 within the limit.
 
     Above the attack rate of all clients, record an audit event, at most one a minute in each process.
     """
@@ -115,7 +169,7 @@ def _hit_lockout(attempt: LoginAttempt, rejected: RateLimitResult) -> AttemptRes
     remaining, max_lockout = rejected.retry_after, MAX_LOCKOUT.total_seconds()
     until = rejected.retry_at.isoformat() if remaining <= max_lockout else "for good"
     source = attempt.network if attempt.device_id is None else attempt.device_id
-    lockout_hit = rate_limits.hit((_key("wait", attempt.normalized_email, until, source), LOCKOUT_LIMIT))
+    lockout_hit = rate_limits.hit((_attempt_key("wait", attempt, until, source), LOCKOUT_LIMIT))
     return AttemptResult(
         lockout_hit,
         should_hash=lockout_hit.is_allowed,
@@ -128,5 +182,5 @@ def _halve(limit: RateLimit) -> RateLimit:
     return replace(limit, limit=limit.limit // 2)
 
 
-def _key(kind: str, *parts: str | int) -> bytes:
-    return rate_limits.counter_key(f"password {kind}", *parts)
+def _attempt_key(counter: str, attempt: LoginAttempt, *parts: str | int) -> bytes:
+    return rate_limits.counter_key(f"{attempt.kind} {counter}", attempt.account, *parts)

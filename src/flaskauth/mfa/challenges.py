@@ -15,6 +15,7 @@ from flaskauth.core.ids import new_id
 from flaskauth.mfa.models import LoginChallenge
 
 LIFETIME = timedelta(minutes=5)
+MAX_ATTEMPTS = 5
 
 
 class ChallengeExpired(Unauthorized):
@@ -55,6 +56,19 @@ def create(user_id: int, credential_version: int, amr: str, device_id: int | Non
     )
     insert_row(challenge)
     return token, challenge
+
+
+def count_attempt(challenge_id: int) -> None:
+    """Count an attempt at a code. After 5, the challenge is useless: the user has to enter the password again.
+
+    Raises:
+        ChallengeExpired: it had 5 attempts, or was used.
+    """
+    open_challenge = update(LoginChallenge).where(
+        LoginChallenge.id == challenge_id, LoginChallenge.used_at.is_(None), LoginChallenge.attempts < MAX_ATTEMPTS
+    )
+    if not execute_count(open_challenge.values(attempts=LoginChallenge.attempts + 1)):
+        raise ChallengeExpired
 
 
 def find(token: str) -> LoginChallenge:

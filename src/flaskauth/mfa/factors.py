@@ -1,12 +1,27 @@
 """The factors of a user: what every change of them does, and how long removed ones are kept."""
 
-from datetime import timedelta
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import and_, func, or_, select
 
+from flaskauth import audit, mail
+from flaskauth.accounts import mfa_policy
+from flaskauth.accounts import service as accounts
+from flaskauth.accounts.models import User
 from flaskauth.core import clock
+from flaskauth.core.context import settings
 from flaskauth.core.db.session import db, delete_batch
+from flaskauth.core.errors import Forbidden, ValidationFailed
+from flaskauth.mfa import recovery_codes
 from flaskauth.mfa.models import ACTIVE_PASSKEY, ACTIVE_TOTP, Passkey, RecoveryCode, TotpFactor, UsedWebauthnChallenge
+from flaskauth.mfa.recovery_codes import NewCodes
+from flaskauth.one_time_codes import links
+from flaskauth.sessions import devices
+from flaskauth.sessions import service as sessions
+from flaskauth.sessions.decorators import AuthContext, lock_session
+from flaskauth.signing_keys import amr
 
 RESTORE_PERIOD = timedelta(days=7)  # removed factors and codes are kept so long
 
@@ -15,6 +30,177 @@ def exist() -> bool:
     """Return True if any user has a second factor."""
     factors = select(TotpFactor.id).where(ACTIVE_TOTP), select(Passkey.id).where(ACTIVE_PASSKEY)
     return any(db.session.scalar(factor.limit(1)) is not None for factor in factors)
+
+
+class FactorRequired(Forbidden):
+    """403 `forbidden`: the user must have a second factor, and this is the last one."""
+
+    code = "forbidden"
+    message = "Your account requires a second factor. Add another one first."
+
+
+class FactorsDisabled(Forbidden):
+    """403 `forbidden`: `SECOND_FACTOR` is off."""
+
+    code = "forbidden"
+    message = "Second factors are not available."
+
+
+@dataclass(frozen=True)
+class FactorOverview:
+    """What the user sees of the factors."""
+
+    mfa_enabled: bool
+    required: bool
+    enrol_by: datetime | None
+    totp: Sequence[TotpFactor]
+    passkeys: Sequence[Passkey]
+    recovery_codes_left: int
+    remembered_devices: int
+
+
+def overview(user: User) -> FactorOverview:
+    """Return the factors of a user, the oldest first."""
+    totp = select(TotpFactor).where(TotpFactor.user_id == user.id, ACTIVE_TOTP).order_by(TotpFactor.id)
+    passkeys = select(Passkey).where(Passkey.user_id == user.id, ACTIVE_PASSKEY).order_by(Passkey.id)
+    return FactorOverview(
+        mfa_enabled=user.mfa_enabled,
+        required=mfa_policy.is_required(user),
+        enrol_by=mfa_policy.enrol_by(user),
+        totp=db.session.scalars(totp).all(),
+        passkeys=db.session.scalars(passkeys).all(),
+        recovery_codes_left=recovery_codes.count_left(user.id),
+        remembered_devices=devices.count_remembered(user.id),
+    )
+
+
+def count(user_id: int) -> int:
+    """Return the number of authenticator apps, passkeys and security keys of a user."""
+    totp = select(func.count()).select_from(TotpFactor).where(TotpFactor.user_id == user_id, ACTIVE_TOTP)
+    passkeys = select(func.count()).select_from(Passkey).where(Passkey.user_id == user_id, ACTIVE_PASSKEY)
+    return sum(db.session.scalar(factors) or 0 for factors in (totp, passkeys))
+
+
+def require_available() -> None:
+    """Check that users may add factors.
+
+    Raises:
+        FactorsDisabled
+    """
+    if settings().second_factor == "off":
+        raise FactorsDisabled
+
+
+def require_removable(user: User) -> None:
+    """Check that the user may remove a factor. Call it before the UPDATE, because an error response is committed.
+
+    Raises:
+        FactorRequired: the last one is required.
+    """
+    if mfa_policy.is_required(user) and count(user.id) < 2:
+        raise FactorRequired
+
+
+def prepare_recovery_codes(user_id: int) -> NewCodes | None:
+    """Return recovery codes for a user without a factor. Call it before the first write, because it hashes.
+
+    Raises:
+        Overloaded
+    """
+    return None if count(user_id) else recovery_codes.generate()
+
+
+def finish_adding(
+    auth: AuthContext, method: str, name: str, new_codes: NewCodes | None, *, enable_mfa: bool
+) -> list[str] | None:
+    """Do what every new factor requires, after `lock_session` and the insertion. Return the recovery codes to show.
+
+    Sign-ins that have begun are rejected. The session counts as one with this factor. If MFA is turned on, the other
+    sessions are revoked. The user is notified with a link that reports the session.
+
+    Args:
+        new_codes: from `prepare_recovery_codes`. They are stored unless a concurrent request has stored others.
+    """
+    user, session = auth.user, auth.session
+    turns_on = enable_mfa and not user.mfa_enabled
+    accounts.increase_credential_version(user.id, mfa_enabled=user.mfa_enabled or enable_mfa)
+    codes = _store_codes(auth, new_codes) if new_codes and not recovery_codes.count_left(user.id) else None
+    if not amr.has_second_factor(session.amr):
+        sessions.set_amr(session.id, amr.add(session.amr, method))
+    if turns_on:
+        _finish_turning_on(auth)
+    mail.notify("mfa/factor_added", user, link_id=links.issue_report(user, session.id).id, factor=name)
+    return codes
+
+
+def finish_removing(auth: AuthContext, name: str) -> None:
+    """Do what every removal of a factor requires, after `lock_session` and the UPDATE.
+
+    Sign-ins that have begun are rejected, and the other sessions and devices are revoked. Without a factor, the
+    recovery codes are removed and MFA is turned off. The user is notified with a link that reports the session.
+    """
+    user, is_last = auth.user, not count(auth.user.id)
+    turns_off = is_last and user.mfa_enabled
+    accounts.increase_credential_version(user.id, mfa_enabled=user.mfa_enabled and not is_last)
+    sessions.revoke_all_for(user.id, except_session=auth.session)
+    if is_last:
+        recovery_codes.remove(user.id)
+    if turns_off:
+        _finish_turning_off(auth)
+    link = links.issue_report(user, auth.session.id)
+    mail.notify("mfa/factor_removed", user, link_id=link.id, factor=name, turned_off="yes" if turns_off else "")
+
+
+def set_mfa(auth: AuthContext, *, enabled: bool) -> None:
+    """Turn MFA on or off. The factors stay. Turning it on revokes the other sessions.
+
+    Raises:
+        ValidationFailed: the user has no factor.
+        FactorRequired: the user must have a second factor.
+        InvalidToken: the session was revoked during this call.
+    """
+    user = lock_session(auth)
+    if enabled and not count(user.id):
+        raise ValidationFailed({"enabled": ["Add a second factor first."]})
+    if not enabled and mfa_policy.is_required(user):
+        raise FactorRequired
+    if user.mfa_enabled == enabled:
+        return
+    accounts.increase_credential_version(user.id, mfa_enabled=enabled)
+    if enabled:
+        _finish_turning_on(auth)
+    else:
+        _finish_turning_off(auth)
+
+
+def replace_recovery_codes(auth: AuthContext) -> list[str]:
+    """Replace the recovery codes of a user with a factor. Return the new ones, and notify the user.
+
+    Raises:
+        ValidationFailed: the user has no factor.
+        Overloaded
+        InvalidToken: the session was revoked during this call.
+    """
+    new_codes = recovery_codes.generate()
+    user = lock_session(auth)
+    if not count(user.id):
+        raise ValidationFailed({"body": ["Add a second factor first."]})
+    accounts.increase_credential_version(user.id)
+    codes = _store_codes(auth, new_codes)
+    mail.notify("mfa/recovery_codes_created", user, link_id=links.issue_report(user, auth.session.id).id)
+    return codes
+
+
+def clear_remembered_devices(auth: AuthContext) -> int:
+    """Require a second factor on all remembered devices of the user again. Return their number.
+
+    Raises:
+        InvalidToken: the session was revoked during this call.
+    """
+    user = lock_session(auth)
+    cleared = devices.clear_remembered(user.id)
+    audit.record("remembered_devices_cleared", user_id=user.id, session_id=auth.session.id, cleared=cleared)
+    return cleared
 
 
 def purge() -> int:
@@ -28,3 +214,18 @@ def purge() -> int:
         + delete_batch(RecoveryCode.id, RecoveryCode.removed_at < removed_before)
         + delete_batch(UsedWebauthnChallenge.digest, UsedWebauthnChallenge.expires_at < now)
     )
+
+
+def _store_codes(auth: AuthContext, new_codes: NewCodes) -> list[str]:
+    audit.record("recovery_codes_created", user_id=auth.user.id, session_id=auth.session.id)
+    return recovery_codes.replace(auth.user.id, new_codes)
+
+
+def _finish_turning_on(auth: AuthContext) -> None:
+    sessions.revoke_all_for(auth.user.id, except_session=auth.session)
+    audit.record("mfa_changed", user_id=auth.user.id, session_id=auth.session.id, enabled="yes")
+
+
+def _finish_turning_off(auth: AuthContext) -> None:
+    devices.clear_remembered(auth.user.id)
+    audit.record("mfa_changed", user_id=auth.user.id, session_id=auth.session.id, enabled="no")

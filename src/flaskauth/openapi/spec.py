@@ -41,7 +41,7 @@ programs, and a `message` for users, which follows `Accept-Language` and may cha
 codes: treat an unknown one like its status. `request_id` identifies the request in the logs."""
 TAG_DESCRIPTIONS = {
     "Registration": "Register an account and verify its email address.",
-    "Sign-in": "Sign in, and confirm the password before a sensitive operation.",
+    "Sign-in": "Sign in, and confirm the factors before a sensitive operation.",
     "Sessions": "Refresh access tokens, sign out, list and revoke sessions.",
     "Passwords": "Reset a forgotten password, and change a known one.",
     "Second factors": "Add and remove authenticator apps and recovery codes, and require them at sign-ins.",
@@ -53,6 +53,7 @@ TAG_DESCRIPTIONS = {
 }
 PARAMETER_DESCRIPTIONS = {
     "session_id": "The `id` of a session in `GET /auth/sessions`",
+    "factor_id": "The `id` of a factor in `GET /users/factors`",
     "name": "The last part of the `avatar` URL of a user",
 }
 

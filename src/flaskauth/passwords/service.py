@@ -57,7 +57,7 @@ def reset_password(form: PasswordResetData) -> None:
     except InvalidCode:
         audit.record("invalid_code", purpose=RESET)
         raise InvalidMailedCode from None
-    throttling.reset(user.normalized_email, client_network())
+    throttling.reset(user.normalized_email, user.id, client_network())
     audit.record("password_reset", user_id=user.id)
     links.revoke_superseded(user.id, user.normalized_email)
     _revoke_access_and_notify(user)

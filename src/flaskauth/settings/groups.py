@@ -240,21 +240,6 @@ class ProtectionSettings(Section):
     password_min_length: Annotated[int, Field(ge=8, le=64)] = 8
     """Minimum password length in characters. NIST SP 800-63B-4 requires 15 if the password is the only factor."""
 
-    second_factor: Literal["off", "optional", "required"] = "optional"
-    """Second factors of users, such as an authenticator app or a passkey. `optional`: users can add them. `required`: a
-    user without one can only add one. `off`: no factors; the server does not start if a user has one.
-    """
-
-    second_factor_from: date | None = None
-    """With `SECOND_FACTOR=required`, the date (UTC) from which a factor is required, such as `2027-01-31`. Until then
-    responses contain it as `enrol_by`. Unset: immediately.
-    """
-
-    factor_reset_delay: Annotated[int, Field(ge=0, le=160)] = 72
-    """Hours after which the second factors of a user who has lost them are removed: `POST /auth/lost-factor`. A mail
-    each day has a link that cancels it. 0: only operators can remove them. Works with `SECOND_FACTOR=optional` only.
-    """
-
     email_sign_in: bool = False
     """Let users sign in with a code from a mail instead of the password: `POST /auth/email-code`. A mailbox then gives
     access to the account, as it does by a password reset.
@@ -303,6 +288,30 @@ class ProtectionSettings(Section):
     rate_limit_factor: Annotated[float, Field(gt=0, le=1_000_000)] = 1.0
     """Factor for all request rate limits per network except `RATE_LIMIT_MAIL`, for load tests. A value above 1 logs a
     warning. The attempt limits per account and per code cannot be changed.
+    """
+
+
+class SecondFactorSettings(Section):
+    """Second factors"""
+
+    second_factor: Literal["off", "optional", "required"] = "optional"
+    """Second factors of users, such as an authenticator app or a passkey. `optional`: users can add them. `required`: a
+    user without one can only add one. `off`: no factors; the server does not start if a user has one.
+    """
+
+    second_factor_from: date | None = None
+    """With `SECOND_FACTOR=required`, the date (UTC) from which a factor is required, such as `2027-01-31`. Until then
+    responses contain it as `enrol_by`. Unset: immediately.
+    """
+
+    factor_reset_delay: Annotated[int, Field(ge=0, le=160)] = 72
+    """Hours after which the second factors of a user who has lost them are removed: `POST /auth/lost-factor`. A mail
+    each day has a link that cancels it. 0: only operators can remove them. Works with `SECOND_FACTOR=optional` only.
+    """
+
+    remember_device_days: Annotated[int, Field(ge=0, le=365)] = 30
+    """Days for which a device can replace the second factor after a right password, if the user asks for it. Such a
+    sign-in is `aal1`. 0: never.
     """
 
 
@@ -358,6 +367,7 @@ SECTIONS: tuple[type[Section], ...] = (
     MailContentSettings,
     TokenSettings,
     ProtectionSettings,
+    SecondFactorSettings,
     PasskeySettings,
     RetentionSettings,
     AvatarSettings,

@@ -23,6 +23,7 @@ from flaskauth.settings.groups import (
     ProcessSettings,
     ProtectionSettings,
     RetentionSettings,
+    SecondFactorSettings,
     SecretSettings,
     TokenSettings,
 )
@@ -64,6 +65,7 @@ class Settings(
     TokenSettings,
     ProtectionSettings,
     PasskeySettings,
+    SecondFactorSettings,
     RetentionSettings,
     AvatarSettings,
 ):

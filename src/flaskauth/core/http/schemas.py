@@ -58,6 +58,17 @@ class QueryInteger(StrictInteger):
         return super()._deserialize(number, attr, data, **kwargs)
 
 
+class StrictBoolean(fields.Boolean):
+    """A JSON boolean; strings and numbers are rejected."""
+
+    def _deserialize(
+        self, value: object, attr: str | None, data: Mapping[str, object] | None, **kwargs: object
+    ) -> bool:
+        if not isinstance(value, bool):
+            raise ValidationError("Not a valid boolean.")
+        return value
+
+
 class UTCTimestamp(fields.Field[datetime]):
     """A point in time, serialized as 2026-01-10T16:43:48Z."""
 
@@ -119,6 +130,17 @@ class ErrorSchema(Schema):
         metadata={"description": "Texts for users by field; `body` stands for the whole body"},
     )
     retry_after = fields.Integer(metadata={"description": "Seconds, as in the Retry-After header."})
+    challenge_token = fields.String(metadata={"description": "For POST /auth/second-factor"})
+    expires_at = UTCTimestamp(metadata={"description": "When the challenge expires"})
+    factors = fields.List(
+        fields.String(), metadata={"description": "Kinds of second factors that the user has, the best first"}
+    )
+    passkey = fields.Dict(
+        allow_none=True, metadata={"description": "Options of a WebAuthn request; null without a passkey"}
+    )
+    clock_offset = fields.Integer(
+        metadata={"description": "Seconds by which the clock of the authenticator app is ahead; negative: behind"}
+    )
 
 
 __all__ = [
@@ -127,6 +149,7 @@ __all__ = [
     "RequestSchema",
     "ResponseSchema",
     "Schema",
+    "StrictBoolean",
     "StrictInteger",
     "StrictString",
     "UTCTimestamp",

@@ -1,0 +1,98 @@
+"""The second step of a sign-in: the client sends the login challenge with a second factor."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from flaskauth import audit, mail
+from flaskauth.core import clock
+from flaskauth.core.context import settings
+from flaskauth.core.http.request import client_network
+from flaskauth.login import factors, service, throttling
+from flaskauth.login.credentials import CredentialsRow, load_credentials_by_id
+from flaskauth.login.factors import SECOND_FACTOR, SubmittedFactor
+from flaskauth.login.service import InvalidCredentials, LoginProof, LoginResult
+from flaskauth.login.throttling import LoginAttempt
+from flaskauth.mfa import challenges, recovery_codes
+from flaskauth.mfa.challenges import ChallengeExpired
+from flaskauth.mfa.models import LoginChallenge
+from flaskauth.one_time_codes import links
+from flaskauth.sessions import devices
+from flaskauth.signing_keys import amr
+
+
+@dataclass(frozen=True)
+class SecondFactorData:
+    """The body of the second step: the token of the challenge, and one factor."""
+
+    challenge_token: str
+    otp: str | None = None
+    recovery_code: str | None = None
+    remember_device: bool = False
+    device_token: str | None = None
+
+    @property
+    def factor(self) -> SubmittedFactor:
+        return SubmittedFactor(self.otp, self.recovery_code)
+
+
+@dataclass(frozen=True)
+class SecondFactorResult:
+    """The data of a login that was completed with a second factor."""
+
+    login: LoginResult
+    remembered_until: datetime | None
+    recovery_codes_left: int
+
+
+def complete(data: SecondFactorData) -> SecondFactorResult:
+    """Verify the second factor, consume it with the challenge, and start a session.
+
+    Raises:
+        ChallengeExpired, InvalidFactor, TooManyRequests, Overloaded
+    """
+    challenge = challenges.find(data.challenge_token)
+    challenge_id, methods = challenge.id, challenge.amr
+    user = load_credentials_by_id(challenge.user_id, data.device_token)
+    if not user.id or user.credential_version != challenge.credential_version:
+        raise ChallengeExpired
+    factor = factors.verify(data.factor, user, _attempt(user, challenge), SECOND_FACTOR)
+    factor.consume()
+    challenges.consume(challenge_id)
+    try:
+        result = service.complete_login(LoginProof(user, amr.add(methods, factor.method), data.device_token))
+    except InvalidCredentials:
+        raise ChallengeExpired from None
+    codes_left = recovery_codes.count_left(user.id)
+    if factor.is_recovery_code:
+        _report_used_code(user, result.session_id, codes_left)
+    is_remembered = data.remember_device and methods == amr.PASSWORD
+    return SecondFactorResult(result, _remember(user.id, result) if is_remembered else None, codes_left)
+
+
+def _attempt(user: CredentialsRow, challenge: LoginChallenge) -> LoginAttempt:
+    """Return the attempt. The client is recognised as at the first step, where it sent the device token too."""
+    return LoginAttempt(
+        user.id,
+        client_network(),
+        user.device_id or challenge.device_id,
+        is_recognised=user.is_recognised or challenge.device_id is not None,
+        kind=throttling.SECOND_FACTOR,
+        challenge_id=challenge.id,
+    )
+
+
+def _remember(user_id: int, result: LoginResult) -> datetime | None:
+    """Let the device replace the second factor for REMEMBER_DEVICE_DAYS. Return the end, or None if this is off."""
+    days = settings().remember_device_days
+    if not days:
+        return None
+    until = clock.now() + timedelta(days=days)
+    devices.remember(result.device_id, until)
+    audit.record("device_remembered", user_id=user_id, session_id=result.session_id)
+    return until
+
+
+def _report_used_code(user: CredentialsRow, session_id: int, codes_left: int) -> None:
+    audit.record("recovery_code_used", user_id=user.id, session_id=session_id)
+    link = links.issue_report(user, session_id)
+    mail.notify("login/recovery_code_used", user, link_id=link.id, codes_left=str(codes_left))

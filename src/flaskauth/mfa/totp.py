@@ -1,0 +1,298 @@
+"""Authenticator apps: time-based one-time passwords (TOTP, RFC 6238), with SHA-1, 6 digits and 30 seconds."""
+
+import base64
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+
+import pyotp
+import segno
+from sqlalchemy import ColumnElement, and_, func, select, update
+
+from flaskauth import audit
+from flaskauth.core import clock, crypto
+from flaskauth.core.context import settings
+from flaskauth.core.crypto import DecryptionError
+from flaskauth.core.db.session import commit_now, db, execute_count, transaction
+from flaskauth.core.errors import NotFound, ValidationFailed
+from flaskauth.core.ids import MAX_SAFE_INTEGER, new_id
+from flaskauth.mfa import factors
+from flaskauth.mfa.models import ACTIVE_TOTP, TotpFactor
+from flaskauth.mfa.verification import InvalidFactor, VerifiedFactor
+from flaskauth.one_time_codes import derivation
+from flaskauth.rate_limits import service as rate_limits
+from flaskauth.rate_limits.service import RateLimit
+from flaskauth.sessions.decorators import AuthContext, lock_session
+
+METHOD = "otp"
+LABEL = "totp secret"
+MAX_FACTORS = 2
+SECRET_LENGTH = 20  # bytes (RFC 4226 section 4)
+STEP = timedelta(seconds=30)
+DIGITS = 6
+WINDOW = 1  # steps before and after the current one: a code is valid for 90 seconds
+OFFSET_WINDOW = 20  # steps that are searched for the offset of a clock at confirmation
+ENROLMENT_LIFETIME = timedelta(minutes=15)
+CONFIRMATION_LIMIT = RateLimit(5, ENROLMENT_LIFETIME)
+BATCH_SIZE = 500  # rows that one transaction encrypts again
+
+
+@dataclass(frozen=True)
+class Enrolment:
+    """A new factor, with the secret to enter or scan in the app."""
+
+    id: int
+    secret: str
+    uri: str
+    qr_svg: str
+    expires_at: datetime
+
+
+def start_enrolment(auth: AuthContext, name: str) -> Enrolment:
+    """Insert an unconfirmed factor, or return the one of this session that is unconfirmed still.
+
+    Raises:
+        FactorsDisabled
+        ValidationFailed: the user has the maximum number of authenticator apps.
+        InvalidToken: the session was revoked during this call.
+    """
+    factors.require_available()
+    user, session_id = lock_session(auth), auth.session.id
+    if _count_active(user.id) >= MAX_FACTORS:
+        raise ValidationFailed({"body": ["You have the maximum number of authenticator apps."]})
+    factor = db.session.scalar(select(TotpFactor).where(TotpFactor.session_id == session_id, _is_unconfirmed()))
+    secret = _decrypt(factor) if factor else None
+    if factor is None or secret is None:
+        secret = crypto.random_bytes(SECRET_LENGTH)
+        factor = _insert(user.id, session_id, name, secret)
+    else:
+        factor.name = name
+    assert factor.expires_at
+    uri = _provisioning_uri(secret, user.email)
+    return Enrolment(factor.id, _to_base32(secret), uri, _qr_svg(uri), factor.expires_at)
+
+
+def confirm(auth: AuthContext, factor_id: int, otp: str) -> Sequence[str] | None:
+    """Activate a factor with a code of the app. Return recovery codes if it is the first factor of the user.
+
+    The first authenticator app turns MFA on. The code cannot be used again.
+
+    Raises:
+        NotFound: the factor does not exist, has expired, or had 5 wrong codes.
+        InvalidFactor: the code is wrong. It has `clock_offset` if the clock of the app is wrong.
+        ValidationFailed: the user has the maximum number of authenticator apps.
+        InvalidToken: the session was revoked during this call.
+    """
+    counter = rate_limits.counter_key("totp confirmation", auth.user.id, factor_id)
+    hit = commit_now(rate_limits.hit, (counter, CONFIRMATION_LIMIT))
+    factor = _find(auth, factor_id, _is_unconfirmed())
+    if factor and not hit.is_allowed:
+        factor.expires_at = clock.now()  # `start_enrolment` makes a new one
+    secret = _decrypt(factor) if factor and hit.is_allowed else None
+    if factor is None or secret is None:
+        raise NotFound
+    step = _matching_step(secret, otp, WINDOW)
+    if step is None:
+        raise _confirmation_error(secret, otp)
+    new_codes = factors.prepare_recovery_codes(auth.user.id)
+    user = lock_session(auth)
+    active_count = _count_active(user.id)
+    if active_count >= MAX_FACTORS:
+        raise ValidationFailed({"body": ["You have the maximum number of authenticator apps."]})
+    _activate(factor_id, step)
+    rate_limits.refund(hit)
+    audit.record("totp_enrolled", user_id=user.id, session_id=auth.session.id)
+    return factors.finish_adding(auth, METHOD, factor.name, new_codes, enable_mfa=not active_count)
+
+
+def rename(auth: AuthContext, factor_id: int, name: str) -> None:
+    """Change the name of a factor.
+
+    Raises:
+        NotFound: the user has no such factor.
+        InvalidToken: the session was revoked during this call.
+    """
+    lock_session(auth)
+    _get(auth, factor_id).name = name
+
+
+def remove(auth: AuthContext, factor_id: int) -> None:
+    """Remove a factor. It verifies nothing from now on.
+
+    Raises:
+        NotFound: the user has no such factor.
+        FactorRequired: it is the last one, and required.
+        InvalidToken: the session was revoked during this call.
+    """
+    user = lock_session(auth)
+    factor = _get(auth, factor_id)
+    factors.require_removable(user)
+    factor.removed_at = clock.now()
+    db.session.flush()
+    audit.record("totp_removed", user_id=user.id, session_id=auth.session.id)
+    factors.finish_removing(auth, factor.name)
+
+
+def verify(user_id: int, otp: str) -> VerifiedFactor | None:
+    """Return the factor whose code this is, or None. The caller has counted the attempt."""
+    for factor, secret in _active_factors(user_id):
+        step = _matching_step(secret, otp, WINDOW)
+        if step is not None:
+            return VerifiedFactor(METHOD, partial(_consume, factor.id, step))
+    return None
+
+
+def has_usable(user_id: int) -> bool:
+    """Return True if the user has an authenticator app whose secret can be decrypted."""
+    return any(True for _ in _active_factors(user_id))
+
+
+def reencrypt() -> None:
+    """Encrypt again what a fallback of the secret key decrypts. Commits each batch."""
+    last_id = 0 if settings().secret_key_fallbacks else None
+    while last_id is not None:
+        last_id = transaction(partial(_reencrypt_batch, last_id))
+
+
+def count_outdated() -> tuple[int, int]:
+    """Return the numbers of secrets that only a fallback decrypts, and of those that no secret key decrypts."""
+    outdated = undecryptable = 0
+    for factor in db.session.scalars(select(TotpFactor)):
+        try:
+            outdated += not crypto.decrypt(LABEL, factor.encrypted_secret, _associated_data(factor))[1]
+        except DecryptionError:
+            undecryptable += 1
+    return outdated, undecryptable
+
+
+def _insert(user_id: int, session_id: int, name: str, secret: bytes) -> TotpFactor:
+    now = clock.now()
+    factor = TotpFactor(
+        id=new_id(),
+        user_id=user_id,
+        session_id=session_id,
+        name=name,
+        last_step=0,
+        created_at=now,
+        expires_at=now + ENROLMENT_LIFETIME,
+    )
+    factor.encrypted_secret = crypto.encrypt(LABEL, secret, _associated_data(factor))
+    db.session.add(factor)
+    db.session.flush()
+    return factor
+
+
+def _activate(factor_id: int, step: int) -> None:
+    unconfirmed = update(TotpFactor).where(TotpFactor.id == factor_id, _is_unconfirmed())
+    if not execute_count(unconfirmed.values(confirmed_at=clock.now(), expires_at=None, last_step=step)):
+        raise InvalidFactor
+
+
+def _consume(factor_id: int, step: int) -> None:
+    """Use the code of a step. A code is used once, and none that is older than a used one (RFC 6238 section 5.2).
+
+    Raises:
+        InvalidFactor: it was used, or the factor was removed.
+    """
+    unused = update(TotpFactor).where(TotpFactor.id == factor_id, TotpFactor.last_step < step, ACTIVE_TOTP)
+    if not execute_count(unused.values(last_step=step, last_used_at=clock.now())):
+        raise InvalidFactor
+    factor = db.session.get(TotpFactor, factor_id)
+    if factor and settings().secret_key_fallbacks:
+        _encrypt_again(factor)
+
+
+def _reencrypt_batch(after_id: int) -> int | None:
+    """Encrypt the secrets of one batch again. Return the last id, or None if there are no more."""
+    batch = select(TotpFactor).where(TotpFactor.id > after_id).order_by(TotpFactor.id).limit(BATCH_SIZE)
+    last_id = None
+    for factor in db.session.scalars(batch).all():
+        _encrypt_again(factor)
+        last_id = factor.id
+    return last_id
+
+
+def _encrypt_again(factor: TotpFactor) -> None:
+    try:
+        secret, is_current = crypto.decrypt(LABEL, factor.encrypted_secret, _associated_data(factor))
+    except DecryptionError:
+        return
+    if not is_current:
+        factor.encrypted_secret = crypto.encrypt(LABEL, secret, _associated_data(factor))
+
+
+def _active_factors(user_id: int) -> Iterator[tuple[TotpFactor, bytes]]:
+    rows = db.session.scalars(select(TotpFactor).where(TotpFactor.user_id == user_id, ACTIVE_TOTP)).all()
+    return ((factor, secret) for factor in rows if (secret := _decrypt(factor)))
+
+
+def _decrypt(factor: TotpFactor) -> bytes | None:
+    """Return the secret, or record an event and return None if no secret key decrypts it."""
+    try:
+        return crypto.decrypt(LABEL, factor.encrypted_secret, _associated_data(factor))[0]
+    except DecryptionError:
+        audit.record("totp_undecryptable", user_id=factor.user_id)
+        return None
+
+
+def _associated_data(factor: TotpFactor) -> bytes:
+    return f"{factor.user_id}.{factor.id}".encode()
+
+
+def _is_unconfirmed() -> ColumnElement[bool]:
+    return and_(TotpFactor.confirmed_at.is_(None), TotpFactor.removed_at.is_(None), TotpFactor.expires_at > clock.now())
+
+
+def _find(auth: AuthContext, factor_id: int, condition: ColumnElement[bool]) -> TotpFactor | None:
+    # SQLite's driver raises an exception for integers above 64 bits.
+    is_own = TotpFactor.id == min(factor_id, MAX_SAFE_INTEGER), TotpFactor.user_id == auth.user.id
+    return db.session.scalar(select(TotpFactor).where(*is_own, condition))
+
+
+def _get(auth: AuthContext, factor_id: int) -> TotpFactor:
+    factor = _find(auth, factor_id, ACTIVE_TOTP)
+    if factor is None:
+        raise NotFound
+    return factor
+
+
+def _count_active(user_id: int) -> int:
+    active = select(func.count()).select_from(TotpFactor).where(TotpFactor.user_id == user_id, ACTIVE_TOTP)
+    return db.session.scalar(active) or 0
+
+
+def _matching_step(secret: bytes, otp: str, window: int) -> int | None:
+    """Return the step within the window whose code this is, or None. All codes are compared, in constant time each."""
+    digits, totp, current = derivation.remove_separators(otp), pyotp.TOTP(_to_base32(secret)), _current_step()
+    if len(digits) != DIGITS or not (digits.isascii() and digits.isdigit()):
+        return None
+    steps = range(current - window, current + window + 1)
+    matching = [step for step in steps if crypto.compare_digest(totp.generate_otp(step).encode(), digits.encode())]
+    return max(matching, default=None)
+
+
+def _confirmation_error(secret: bytes, otp: str) -> InvalidFactor:
+    step = _matching_step(secret, otp, OFFSET_WINDOW)
+    if step is None:
+        return InvalidFactor()
+    return InvalidFactor(clock_offset=int((step - _current_step()) * STEP.total_seconds()))
+
+
+def _current_step() -> int:
+    return int(clock.now().timestamp() // STEP.total_seconds())
+
+
+def _to_base32(secret: bytes) -> str:
+    return base64.b32encode(secret).decode()
+
+
+def _provisioning_uri(secret: bytes, email: str) -> str:
+    issuer = settings().app_name.replace(":", "")
+    return pyotp.TOTP(_to_base32(secret), name=email, issuer=issuer).provisioning_uri()
+
+
+def _qr_svg(uri: str) -> str:
+    """Return the QR code as SVG. Its white background keeps it readable in dark mode."""
+    svg: str = segno.make(uri, error="m").svg_inline(scale=4, light="#fff", svgclass=None, lineclass=None)
+    return svg

@@ -1,0 +1,103 @@
+"""Recovery codes: a user who has lost the app signs in with each of them once."""
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+from tests.mfa.helpers import INVALID_CODE, MfaUser
+from tests.signing_keys.helpers import decode_claims
+from tests.support.inspect import error_of, query_all, single_event
+from tests.support.users import Mailbox
+
+from flaskauth.core.passwords import hashes
+from flaskauth.mfa.models import RecoveryCode
+
+
+def test_recovery_code_signs_in_once(app: Flask) -> None:
+    user = MfaUser.create(app)
+    code = user.recovery_codes[0]
+    body = user.sign_in(recovery_code=code)
+
+    assert decode_claims(body["token"])["amr"] == ["pwd", "otp", "mfa"]
+    assert body["recovery_codes_left"] == user.overview()["recovery_codes_left"] == 9
+    assert error_of(user.send_factor(user.challenge(), recovery_code=code)) == INVALID_CODE
+    assert single_event(app, "recovery_code_used").user_id is not None
+    [mail] = [mail for mail in Mailbox(app).wait(3) if "recovery code was used" in mail["subject"]]
+    assert "Few codes are left" not in mail["text"]
+    assert "/auth/report-sign-in#" in mail["text"]
+
+
+def test_recovery_code_mail_warns_at_three_left(app: Flask) -> None:
+    """Requirement 12."""
+    user = MfaUser.create(app)
+    for code in user.recovery_codes[:7]:
+        user.sign_in(recovery_code=code)
+
+    warned = [mail for mail in Mailbox(app).wait(8) if "Few codes are left" in mail["text"]]
+    assert len(warned) == 1
+    assert "Unused codes  3" in warned[0]["text"]
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [str.lower, lambda code: code.replace("-", ""), lambda code: code.replace("-", " "), lambda code: f" {code}\n"],
+)
+def test_recovery_code_in_any_spelling_signs_in(app: Flask, spelling: object) -> None:
+    user = MfaUser.create(app)
+    assert callable(spelling)
+
+    assert user.send_factor(user.challenge(), recovery_code=spelling(user.recovery_codes[0])).status_code == 200
+
+
+def test_recovery_code_in_otp_field_is_rejected(app: Flask) -> None:
+    """P17: each field accepts its kind only."""
+    user = MfaUser.create(app)
+
+    assert error_of(user.send_factor(user.challenge(), otp=user.recovery_codes[0])) == INVALID_CODE
+    assert error_of(user.send_factor(user.challenge(), recovery_code=user.otp())) == INVALID_CODE
+
+
+def test_recovery_code_of_replaced_set_is_rejected(app: Flask) -> None:
+    """P16"""
+    user = MfaUser.create(app)
+    old = user.recovery_codes
+    response = user.call("POST", "/recovery-codes")
+    new = response.get_json()["recovery_codes"]
+
+    assert len(set(new) - set(old)) == 10
+    assert error_of(user.send_factor(user.challenge(), recovery_code=old[0])) == INVALID_CODE
+    assert user.sign_in(recovery_code=new[0])["recovery_codes_left"] == 9
+    assert [mail["subject"] for mail in Mailbox(app).wait(4)].count("New recovery codes for your account on flaskauth")
+
+
+def test_recovery_code_of_other_user_is_rejected(app: Flask) -> None:
+    """P18"""
+    grace, ada = MfaUser.create(app), MfaUser.create(app, "ada@example.com")
+
+    assert error_of(grace.send_factor(grace.challenge(), recovery_code=ada.recovery_codes[0])) == INVALID_CODE
+    assert ada.overview()["recovery_codes_left"] == 10
+
+
+def test_recovery_codes_without_factor_are_rejected(app: Flask) -> None:
+    user = MfaUser.create(app, enrols=False)
+
+    assert error_of(user.call("POST", "/recovery-codes")) == (422, "validation_failed")
+
+
+def test_recovery_codes_are_stored_as_argon2_hashes(app: Flask) -> None:
+    user = MfaUser.create(app)
+    rows = query_all(app, select(RecoveryCode))
+
+    assert len({row.digest for row in rows}) == 10
+    assert len({row.salt for row in rows}) == 1
+    stored = b"".join(row.digest + row.salt for row in rows)
+    assert not [code for code in user.recovery_codes if code.replace("-", "").encode() in stored]
+
+
+def test_recovery_code_verifies_after_secret_key_is_lost(app: Flask) -> None:
+    """The hash does not depend on SECRET_KEY, so that a user can sign in when the secrets of the apps are lost."""
+    user = MfaUser.create(app)
+    [row] = query_all(app, select(RecoveryCode).limit(1))
+    code = user.recovery_codes[0].replace("-", "")
+
+    stored = {other.digest for other in query_all(app, select(RecoveryCode))}
+    assert bytes.fromhex(hashes.hash_recovery_codes(code, row.salt.hex())) in stored

@@ -1,0 +1,102 @@
+"""A remembered device replaces the second factor after a password, for some days, for one user and sign-ins only."""
+
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+from tests.conftest import MakeApp
+from tests.mfa.helpers import REAUTHENTICATION_REQUIRED, SECOND_FACTOR_REQUIRED, MfaUser
+from tests.passwords.helpers import NEW_PASSWORD, change_password, request_reset, reset_password
+from tests.signing_keys.helpers import decode_claims
+from tests.support.inspect import error_of, single_event
+from tests.support.users import OTHER_IP, PASSWORD, UserFactory, bearer
+
+from flaskauth.core import clock
+
+DAYS = timedelta(days=30)
+
+
+def remember(user: MfaUser) -> str:
+    """Sign in, let the device be remembered, and return its token."""
+    body = user.sign_in(remember_device=True)
+    assert body["remembered_until"]
+    return str(body["device_token"])
+
+
+def test_remembered_device_replaces_second_factor(app: Flask) -> None:
+    user = MfaUser.create(app)
+    device_token = remember(user)
+    body = user.login(at=OTHER_IP, device_token=device_token).get_json()
+    claims = decode_claims(body["token"])
+
+    assert (claims["amr"], claims["acr"], claims.get("fresh_until")) == (["pwd"], "aal1", None)
+    assert error_of(user.call("PUT", "/mfa", {"enabled": False}, body["token"])) == REAUTHENTICATION_REQUIRED
+    assert error_of(user.login()) == SECOND_FACTOR_REQUIRED
+    assert user.overview()["remembered_devices"] == 1
+    assert single_event(app, "device_remembered").session_id is not None
+
+
+def test_remembered_device_does_not_reauthenticate(app: Flask) -> None:
+    user = MfaUser.create(app)
+    device_token = remember(user)
+    user.token = user.login(device_token=device_token).get_json()["token"]
+
+    assert error_of(user.reauthenticate()) == SECOND_FACTOR_REQUIRED
+
+
+def test_remembered_device_expires(app: Flask) -> None:
+    """Requirement 15: it lasts as long as the setting says."""
+    user = MfaUser.create(app)
+    device_token = remember(user)
+    clock.travel(DAYS - timedelta(minutes=5))
+    assert user.login(device_token=device_token).status_code == 200
+
+    clock.travel(timedelta(minutes=6))
+    assert error_of(user.login(device_token=device_token)) == SECOND_FACTOR_REQUIRED
+
+
+def test_remembered_device_of_other_user_is_ignored(app: Flask) -> None:
+    """P26"""
+    grace, ada = MfaUser.create(app), MfaUser.create(app, "ada@example.com")
+
+    assert error_of(ada.login(device_token=remember(grace))) == SECOND_FACTOR_REQUIRED
+
+
+def test_remember_device_with_setting_zero_is_ignored(make_app: MakeApp) -> None:
+    user = MfaUser.create(make_app(REMEMBER_DEVICE_DAYS="0"))
+    body = user.sign_in(remember_device=True)
+
+    assert body["remembered_until"] is None
+    assert error_of(user.login(device_token=body["device_token"])) == SECOND_FACTOR_REQUIRED
+
+
+@pytest.mark.parametrize("change", ["forget", "mfa off and on", "sign out everywhere", "password reset"])
+def test_remembered_device_is_cleared(app: Flask, change: str) -> None:
+    """P25; requirement 16."""
+    user = MfaUser.create(app)
+    device_token, password = remember(user), None
+    user.sign_in()  # a device of its own
+    if change == "forget":
+        assert user.call("DELETE", "/remembered").status_code == 200
+        assert single_event(app, "remembered_devices_cleared").details == {"cleared": 1}
+    elif change == "mfa off and on":
+        assert user.call("PUT", "/mfa", {"enabled": False}).status_code == 200
+        assert user.call("PUT", "/mfa", {"enabled": True}).status_code == 200
+    elif change == "sign out everywhere":
+        assert user.client.delete("/auth/sessions", headers=bearer(user.token)).status_code == 200
+    else:
+        users, password = UserFactory(app), NEW_PASSWORD
+        reset = request_reset(users)
+        assert reset_password(users.client, reset.code, reset_id=reset.id).status_code == 200
+
+    login = user.login(password, device_token=device_token) if password else user.login(device_token=device_token)
+    assert error_of(login) == SECOND_FACTOR_REQUIRED
+
+
+def test_password_change_keeps_only_current_remembered_device(app: Flask) -> None:
+    user = MfaUser.create(app)
+    other, current = remember(user), remember(user)
+    assert change_password(user.client, user.token, PASSWORD).status_code == 200
+
+    assert error_of(user.login(NEW_PASSWORD, device_token=other)) == SECOND_FACTOR_REQUIRED
+    assert user.login(NEW_PASSWORD, device_token=current).status_code == 200

@@ -1,0 +1,206 @@
+"""Sign-in with a password and the code of an authenticator app (RFC 6238)."""
+
+from datetime import timedelta
+from typing import Any
+
+import pyotp
+import pytest
+from flask import Flask
+from sqlalchemy import select
+from tests.mfa.helpers import CHALLENGE_EXPIRED, INVALID_CODE, SECOND_FACTOR_REQUIRED, STEP, MfaUser, wrong_otp
+from tests.passwords.helpers import NEW_PASSWORD, request_reset, reset_password
+from tests.signing_keys.helpers import decode_claims
+from tests.support.inspect import error_of, query_all, single_event
+from tests.support.users import UserFactory, bearer
+
+from flaskauth.core import clock
+from flaskauth.mfa.models import LoginChallenge
+from flaskauth.sessions.models import Session
+
+
+def session_count(app: Flask) -> int:
+    return len(query_all(app, select(Session.id)))
+
+
+def test_totp_sign_in_requires_both_factors(app: Flask) -> None:
+    user = MfaUser.create(app)
+    response = user.login()
+
+    assert error_of(response) == SECOND_FACTOR_REQUIRED
+    assert response.get_json()["factors"] == ["otp", "recovery_code"]
+    assert session_count(app) == 1
+    body = user.sign_in()
+    claims = decode_claims(body["token"])
+    assert (claims["amr"], claims["acr"]) == (["pwd", "otp", "mfa"], "aal2")
+    assert "fresh_until" in claims
+    assert (body["recovery_codes_left"], body["remembered_until"]) == (10, None)
+
+
+def test_refresh_keeps_amr_and_acr(app: Flask) -> None:
+    user = MfaUser.create(app)
+    user.sign_in()
+    body = user.client.post("/auth/refresh", json={"refresh_token": user.refresh_token}).get_json()
+    claims = decode_claims(body["token"])
+
+    assert (claims["amr"], claims["acr"]) == (["pwd", "otp", "mfa"], "aal2")
+
+
+def test_wrong_password_with_mfa_on_equals_mfa_off(app: Flask) -> None:
+    """P64: MFA on and off have the same response to a wrong password."""
+    user = MfaUser.create(app)
+    UserFactory(app).create_verified("ada@example.com")
+    with_mfa = user.login("not the password")
+    user.email = "ada@example.com"
+    without_mfa = user.login("not the password")
+
+    assert with_mfa.status_code == without_mfa.status_code == 401
+    assert {**with_mfa.get_json(), "request_id": ""} == {**without_mfa.get_json(), "request_id": ""}
+
+
+@pytest.mark.parametrize("separated", ["{0} {1}", "{0}-{1}", " {0}{1}\n", "{0}\u2009{1}"])
+def test_totp_code_with_separators_signs_in(app: Flask, separated: str) -> None:
+    user = MfaUser.create(app)
+    otp = user.otp()
+
+    assert user.send_factor(user.challenge(), otp=separated.format(otp[:3], otp[3:])).status_code == 200
+
+
+@pytest.mark.parametrize("steps", [-1, 1])
+def test_totp_code_of_adjacent_step_signs_in(app: Flask, steps: int) -> None:
+    user = MfaUser.create(app)
+    clock.travel(2 * STEP)
+
+    assert user.send_factor(user.challenge(), otp=user.otp(steps)).status_code == 200
+
+
+def test_totp_code_used_twice_is_rejected(app: Flask) -> None:
+    """P01"""
+    user = MfaUser.create(app)
+    otp = user.otp()
+    assert user.send_factor(user.challenge(), otp=otp).status_code == 200
+
+    assert error_of(user.send_factor(user.challenge(), otp=otp)) == INVALID_CODE
+
+
+def test_totp_older_code_after_newer_is_rejected(app: Flask) -> None:
+    """P02"""
+    user = MfaUser.create(app)
+    clock.travel(2 * STEP)
+    older, newer = user.otp(-1), user.otp()
+    assert user.send_factor(user.challenge(), otp=newer).status_code == 200
+
+    assert error_of(user.send_factor(user.challenge(), otp=older)) == INVALID_CODE
+
+
+@pytest.mark.parametrize("steps", [-2, 2])
+def test_totp_code_outside_window_is_rejected(app: Flask, steps: int) -> None:
+    """P03"""
+    user = MfaUser.create(app)
+    clock.travel(5 * STEP)
+
+    assert error_of(user.send_factor(user.challenge(), otp=user.otp(steps))) == INVALID_CODE
+
+
+def test_totp_code_in_other_digits_is_rejected(app: Flask) -> None:
+    """P04"""
+    user = MfaUser.create(app)
+    for zero in "\u0660\u0966\uff10":  # Arabic, Devanagari, full-width
+        translated = user.otp().translate({ord("0") + digit: chr(ord(zero) + digit) for digit in range(10)})
+        assert error_of(user.send_factor(user.challenge(), otp=translated)) == INVALID_CODE
+
+
+@pytest.mark.parametrize("otp", [123456, 1.5, None, ["123456"], {"a": 1}, True, ""])
+def test_totp_code_of_wrong_type_is_invalid(app: Flask, otp: Any) -> None:
+    """P05"""
+    user = MfaUser.create(app)
+
+    assert error_of(user.send_factor(user.challenge(), otp=otp)) == (422, "validation_failed")
+
+
+def test_second_factor_requires_exactly_one_factor(app: Flask) -> None:
+    user = MfaUser.create(app)
+    challenge = user.challenge()
+    both = user.send_factor(challenge, otp=user.otp(), recovery_code=user.recovery_codes[0])
+    none = user.client.post("/auth/second-factor", json={"challenge_token": challenge})
+
+    assert both.get_json()["errors"] == none.get_json()["errors"] == {"body": ["Send exactly one second factor."]}
+    assert user.send_factor(challenge).status_code == 200
+
+
+def test_challenge_of_other_user_rejects_own_code(app: Flask) -> None:
+    """P10"""
+    grace, ada = MfaUser.create(app), MfaUser.create(app, "ada@example.com")
+
+    assert error_of(grace.send_factor(ada.challenge(), otp=grace.otp())) == INVALID_CODE
+    assert error_of(grace.send_factor(ada.challenge(), recovery_code=grace.recovery_codes[0])) == INVALID_CODE
+
+
+def test_challenge_used_twice_is_expired(app: Flask) -> None:
+    """P11"""
+    user = MfaUser.create(app)
+    challenge = user.challenge()
+    assert user.send_factor(challenge).status_code == 200
+    clock.travel(STEP)
+
+    assert error_of(user.send_factor(challenge)) == CHALLENGE_EXPIRED
+
+
+def test_challenge_after_factor_change_is_expired(app: Flask) -> None:
+    """P12"""
+    user = MfaUser.create(app)
+    challenge = user.challenge()
+    assert user.call("POST", "/recovery-codes").status_code == 200
+
+    assert error_of(user.send_factor(challenge)) == CHALLENGE_EXPIRED
+
+
+def test_challenge_after_password_reset_is_expired(app: Flask) -> None:
+    """P12; requirement 13: the reset keeps the factors."""
+    user = MfaUser.create(app)
+    challenge = user.challenge()
+    users = UserFactory(app)
+    reset = request_reset(users)
+    assert reset_password(users.client, reset.code, reset_id=reset.id).status_code == 200
+
+    assert error_of(user.send_factor(challenge)) == CHALLENGE_EXPIRED
+    assert error_of(user.login()) == (401, "invalid_credentials")
+    assert error_of(user.login(NEW_PASSWORD)) == SECOND_FACTOR_REQUIRED
+
+
+def test_challenge_expires_after_five_minutes(app: Flask) -> None:
+    """P13"""
+    user = MfaUser.create(app)
+    challenge = user.challenge()
+    clock.travel(timedelta(minutes=5, seconds=1))
+
+    assert error_of(user.send_factor(challenge)) == CHALLENGE_EXPIRED
+
+
+def test_challenge_token_opens_nothing_else(app: Flask) -> None:
+    """P14; requirement 4: leaving the second step opens nothing."""
+    user = MfaUser.create(app)
+    challenge = user.challenge()
+
+    assert error_of(user.client.get("/users/profile", headers=bearer(challenge))) == (401, "invalid_token")
+    assert error_of(user.client.post("/auth/refresh", json={"refresh_token": challenge}))[0] == 401
+    assert error_of(user.send_factor("x" * 43)) == CHALLENGE_EXPIRED
+    assert challenge.encode() not in b"".join(query_all(app, select(LoginChallenge.token_digest)))
+
+
+def test_sign_in_event_has_amr(app: Flask) -> None:
+    user = MfaUser.create(app)
+    first = single_event(app, "sign_in")
+    user.send_factor(user.challenge(), otp=wrong_otp(user))
+
+    assert first.details == {"amr": "pwd"}
+    assert single_event(app, "second_factor_failed").details == {"purpose": "second_factor"}
+
+
+def test_totp_matches_rfc_6238_vectors() -> None:
+    """Appendix B, with the last six of its eight digits."""
+    totp = pyotp.TOTP("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ")
+    vectors = {59: "287082", 1111111109: "081804", 1111111111: "050471", 1234567890: "005924"}
+
+    assert {seconds: totp.generate_otp(seconds // 30) for seconds in vectors} == vectors
+    assert totp.generate_otp(2000000000 // 30) == "279037"
+    assert totp.generate_otp(20000000000 // 30) == "353130"
