@@ -16,7 +16,7 @@ from tests.e2e.http_client import HttpClient
 from tests.e2e.processes import Workspace
 from tests.support.users import GRACE
 
-PAGES = ["registration", "sessions", "signing-keys", "outbox"]
+PAGES = ["registration", "sessions", "signing-keys", "outbox", "second-factors"]
 SVG = "{http://www.w3.org/2000/svg}"
 OLD, NEW = "3x-Kq81nVt5Zr0wYb7Lm2Jc9Hd4Gf6Ps-old", "7u_Bn24mXe9Qk1sWz8Rv5Ty3Ah6Jd0Lc-new"
 CREDENTIALS = {name: GRACE[name] for name in ("email", "password")}

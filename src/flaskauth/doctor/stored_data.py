@@ -11,6 +11,7 @@ from flaskauth.core.jobs.background import HEARTBEAT, HEARTBEAT_INTERVAL, Schedu
 from flaskauth.doctor.findings import Finding, failed, failed_in_production, ok, pluralize, skipped, warning
 from flaskauth.health import MAX_MAIL_DELAY, mail_delay
 from flaskauth.mail.models import FAILED, QUEUED, OutboxMail
+from flaskauth.mfa import totp
 from flaskauth.signing_keys.keyring import ENCRYPTION_LABEL
 from flaskauth.signing_keys.models import SigningKey
 from flaskauth.signing_keys.service import ROTATION_INTERVAL
@@ -53,11 +54,23 @@ def _check_fallbacks(connection: Connection) -> Finding:
     if not settings().secret_key_fallbacks:
         return ok("SECRET_KEY_FALLBACKS is not set")
     dependent = [kid for kid, encrypted in _encrypted_keys(connection) if _is_current_secret(kid, encrypted) is False]
-    if dependent:
-        count = pluralize(len(dependent), "signing key", "signing keys")
+    apps, _undecryptable = totp.count_outdated(connection)
+    if dependent or apps:
+        keys = pluralize(len(dependent), "signing key", "signing keys")
+        count = f"{keys} and {pluralize(apps, 'authenticator app', 'authenticator apps')}" if apps else keys
         return ok(f"still needed by {count}, until a periodic job re-encrypts them")
     days = timedelta(minutes=settings().refresh_token_duration).days
     return ok(f"no signing key needs a fallback; {days} days after the change no session does, and you can remove them")
+
+
+def _check_totp_secrets(connection: Connection) -> Finding:
+    _outdated, undecryptable = totp.count_outdated(connection)
+    if undecryptable:
+        return warning(
+            f"{pluralize(undecryptable, 'authenticator app', 'authenticator apps')} cannot be decrypted",
+            "Add the old secret to SECRET_KEY_FALLBACKS. If it is lost, the users sign in with recovery codes.",
+        )
+    return ok("all authenticator apps can be decrypted")
 
 
 def _encrypted_keys(connection: Connection) -> list[tuple[str, bytes]]:
@@ -109,6 +122,7 @@ def _check_schedule(connection: Connection) -> Finding:
 CHECKS = {
     "signing-keys": _check_signing_keys,
     "secret-fallbacks": _check_fallbacks,
+    "totp-secrets": _check_totp_secrets,
     "outbox": _check_outbox,
     "failed-mail": _check_failed_mail,
     "schedule": _check_schedule,

@@ -1,4 +1,4 @@
-"""Login with a password, and the gate that every login passes."""
+"""Login with a password, and the function that completes every login."""
 
 from dataclasses import dataclass
 from datetime import datetime

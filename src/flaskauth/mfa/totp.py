@@ -8,7 +8,7 @@ from functools import partial
 
 import pyotp
 import segno
-from sqlalchemy import ColumnElement, and_, func, select, update
+from sqlalchemy import ColumnElement, Connection, and_, func, select, update
 
 from flaskauth import audit
 from flaskauth.core import clock, crypto
@@ -155,12 +155,14 @@ def reencrypt() -> None:
         last_id = transaction(partial(_reencrypt_batch, last_id))
 
 
-def count_outdated() -> tuple[int, int]:
+def count_outdated(connection: Connection) -> tuple[int, int]:
     """Return the numbers of secrets that only a fallback decrypts, and of those that no secret key decrypts."""
     outdated = undecryptable = 0
-    for factor in db.session.scalars(select(TotpFactor)):
+    for factor_id, user_id, encrypted_secret in connection.execute(
+        select(TotpFactor.id, TotpFactor.user_id, TotpFactor.encrypted_secret)
+    ):
         try:
-            outdated += not crypto.decrypt(LABEL, factor.encrypted_secret, _associated_data(factor))[1]
+            outdated += not crypto.decrypt(LABEL, encrypted_secret, _associated_data(user_id, factor_id))[1]
         except DecryptionError:
             undecryptable += 1
     return outdated, undecryptable
@@ -177,7 +179,7 @@ def _insert(user_id: int, session_id: int, name: str, secret: bytes) -> TotpFact
         created_at=now,
         expires_at=now + ENROLMENT_LIFETIME,
     )
-    factor.encrypted_secret = crypto.encrypt(LABEL, secret, _associated_data(factor))
+    factor.encrypted_secret = _encrypt(factor, secret)
     db.session.add(factor)
     db.session.flush()
     return factor
@@ -215,11 +217,11 @@ def _reencrypt_batch(after_id: int) -> int | None:
 
 def _encrypt_again(factor: TotpFactor) -> None:
     try:
-        secret, is_current = crypto.decrypt(LABEL, factor.encrypted_secret, _associated_data(factor))
+        secret, is_current = _decrypt_stored(factor)
     except DecryptionError:
         return
     if not is_current:
-        factor.encrypted_secret = crypto.encrypt(LABEL, secret, _associated_data(factor))
+        factor.encrypted_secret = _encrypt(factor, secret)
 
 
 def _active_factors(user_id: int) -> Iterator[tuple[TotpFactor, bytes]]:
@@ -230,14 +232,22 @@ def _active_factors(user_id: int) -> Iterator[tuple[TotpFactor, bytes]]:
 def _decrypt(factor: TotpFactor) -> bytes | None:
     """Return the secret, or record an event and return None if no secret key decrypts it."""
     try:
-        return crypto.decrypt(LABEL, factor.encrypted_secret, _associated_data(factor))[0]
+        return _decrypt_stored(factor)[0]
     except DecryptionError:
         audit.record("totp_undecryptable", user_id=factor.user_id)
         return None
 
 
-def _associated_data(factor: TotpFactor) -> bytes:
-    return f"{factor.user_id}.{factor.id}".encode()
+def _decrypt_stored(factor: TotpFactor) -> tuple[bytes, bool]:
+    return crypto.decrypt(LABEL, factor.encrypted_secret, _associated_data(factor.user_id, factor.id))
+
+
+def _encrypt(factor: TotpFactor, secret: bytes) -> bytes:
+    return crypto.encrypt(LABEL, secret, _associated_data(factor.user_id, factor.id))
+
+
+def _associated_data(user_id: int, factor_id: int) -> bytes:
+    return f"{user_id}.{factor_id}".encode()
 
 
 def _is_unconfirmed() -> ColumnElement[bool]:

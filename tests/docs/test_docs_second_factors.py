@@ -1,0 +1,51 @@
+"""The tutorial "Add a second factor", followed step by step."""
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import pyotp
+import pytest
+from tests.docs.code_blocks import block
+from tests.docs.response_match import matches_example
+from tests.docs.shell import Shell, register_grace, serve_folder
+from tests.e2e.http_client import HttpClient
+
+from flaskauth.core import clock
+
+PAGE = "docs/tutorials/add-a-second-factor.md"
+SIGN_IN = block("docs/tutorials/getting-started.md", "sign-in")
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    with serve_folder(tmp_path_factory.mktemp("second-factors")) as shell:
+        with closing(HttpClient(shell.port)) as http_client:
+            register_grace(http_client)
+        yield shell
+
+
+def run(shell: Shell, name: str, **replaced: str) -> Any:
+    """Run a block of the page with these values, and return the response."""
+    text = block(PAGE, name)
+    for old, new in replaced.items():
+        text = text.replace("123456" if old == "otp" else f"<{old}>", new)
+    [response] = shell.paste_json(text)
+    return response
+
+
+def test_tutorial_adds_app_and_signs_in_with_both_factors(shell: Shell) -> None:
+    token = shell.paste_json(SIGN_IN)[0]["token"]
+    added = run(shell, "add", token=token)
+    assert matches_example(added, json.loads(block(PAGE, "added")))
+    app = pyotp.TOTP(added["secret"])
+    confirmed = run(shell, "confirm", token=token, id=str(added["id"]), otp=app.at(clock.now()))
+    assert {**confirmed, "recovery_codes": None} == {**json.loads(block(PAGE, "confirmed")), "recovery_codes": None}
+    assert len(confirmed["recovery_codes"]) == 10
+
+    challenged = run(shell, "sign-in")
+    assert matches_example(challenged, json.loads(block(PAGE, "challenged")))
+    later_code = app.at(clock.now().timestamp() + 30)  # accepted one step early, so the test need not wait
+    signed_in = run(shell, "second-factor", challenge=challenged["challenge_token"], otp=later_code)
+    assert signed_in["user"]["email"] == "grace@example.com"

@@ -1,0 +1,46 @@
+"""The secrets of authenticator apps are encrypted again after SECRET_KEY has changed, on use and by a periodic job."""
+
+from flask import Flask
+from tests.conftest import SECRET, MakeApp
+from tests.mfa.helpers import MfaUser
+from tests.support.inspect import in_transaction
+
+from flaskauth.core.db.session import db
+from flaskauth.mfa import totp
+
+NEW_SECRET = "Zr8wQk3mXv6nBt1yLp5sHd9fGc2jAe7u"
+
+
+def outdated(app: Flask) -> tuple[int, int]:
+    return in_transaction(app, lambda: totp.count_outdated(db.session.connection()))
+
+
+def with_new_key(make_app: MakeApp) -> Flask:
+    return make_app(SECRET_KEY=NEW_SECRET, SECRET_KEY_FALLBACKS=SECRET)
+
+
+def test_rotation_job_encrypts_secrets_again(make_app: MakeApp) -> None:
+    user = MfaUser.create(make_app())
+    rotated = with_new_key(make_app)
+    assert outdated(rotated) == (1, 0)
+    with rotated.app_context():
+        totp.reencrypt()
+
+    assert outdated(rotated) == (0, 0)
+    user.client = make_app(SECRET_KEY=NEW_SECRET).test_client()
+    assert user.send_factor(user.challenge()).status_code == 200
+
+
+def test_sign_in_encrypts_secret_again(make_app: MakeApp) -> None:
+    user = MfaUser.create(make_app())
+    rotated = with_new_key(make_app)
+    user.client = rotated.test_client()
+    assert user.send_factor(user.challenge()).status_code == 200
+
+    assert outdated(rotated) == (0, 0)
+
+
+def test_undecryptable_secrets_are_counted(make_app: MakeApp) -> None:
+    MfaUser.create(make_app())
+
+    assert outdated(make_app(SECRET_KEY=NEW_SECRET)) == (0, 1)
