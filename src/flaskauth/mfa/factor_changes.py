@@ -2,14 +2,15 @@
 
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import update
 
 from flaskauth import audit
 from flaskauth.accounts import service as accounts
 from flaskauth.audit import service as audit_log
 from flaskauth.core import clock
-from flaskauth.core.db.session import db, execute_count
-from flaskauth.mfa.models import ACTIVE_PASSKEY, ACTIVE_TOTP, Passkey, RecoveryCode, TotpFactor
+from flaskauth.core.db.session import execute_count
+from flaskauth.mfa import factors
+from flaskauth.mfa.models import Passkey, RecoveryCode, TotpFactor
 
 TABLES: tuple[type[TotpFactor] | type[Passkey] | type[RecoveryCode], ...] = (TotpFactor, Passkey, RecoveryCode)
 
@@ -45,14 +46,5 @@ def undo_since(user_id: int, since: datetime) -> None:
             update(table).where(own, table.created_at >= since, table.removed_at.is_(None)).values(removed_at=now)
         )
     if restored or removed or audit_log.has_event(user_id, "mfa_changed", since):
-        accounts.increase_credential_version(user_id, mfa_enabled=has_factor(user_id))
+        accounts.increase_credential_version(user_id, mfa_enabled=factors.count(user_id) > 0)
         audit.record("factors_restored", user_id=user_id, restored=restored, removed=removed)
-
-
-def has_factor(user_id: int) -> bool:
-    """Return True if the user has a factor that can be used."""
-    factors = (
-        select(TotpFactor.id).where(TotpFactor.user_id == user_id, ACTIVE_TOTP),
-        select(Passkey.id).where(Passkey.user_id == user_id, ACTIVE_PASSKEY),
-    )
-    return any(db.session.scalar(factor.limit(1)) is not None for factor in factors)
