@@ -14,9 +14,6 @@ from tests.e2e.http_client import HttpClient
 
 from flaskauth.core import clock
 
-PAGE = "docs/tutorials/add-a-second-factor.md"
-SIGN_IN = block("docs/tutorials/getting-started.md", "sign-in")
-
 
 @pytest.fixture(scope="module")
 def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
@@ -26,9 +23,8 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
         yield shell
 
 
-def run(shell: Shell, name: str, **replaced: str) -> Any:
+def run(shell: Shell, text: str, **replaced: str) -> Any:
     """Run a block of the page with these values, and return the response."""
-    text = block(PAGE, name)
     for old, new in replaced.items():
         text = text.replace("123456" if old == "otp" else f"<{old}>", new)
     [response] = shell.paste_json(text)
@@ -36,16 +32,19 @@ def run(shell: Shell, name: str, **replaced: str) -> Any:
 
 
 def test_tutorial_adds_app_and_signs_in_with_both_factors(shell: Shell) -> None:
-    token = shell.paste_json(SIGN_IN)[0]["token"]
-    added = run(shell, "add", token=token)
-    assert matches_example(added, json.loads(block(PAGE, "added")))
+    token = run(shell, block("docs/tutorials/getting-started.md", "sign-in"))["token"]
+    added = run(shell, block("docs/tutorials/add-a-second-factor.md", "add"), token=token)
+    assert matches_example(added, json.loads(block("docs/tutorials/add-a-second-factor.md", "added")))
     app = pyotp.TOTP(added["secret"])
-    confirmed = run(shell, "confirm", token=token, id=str(added["id"]), otp=app.at(clock.now()))
-    assert {**confirmed, "recovery_codes": None} == {**json.loads(block(PAGE, "confirmed")), "recovery_codes": None}
+    confirm = block("docs/tutorials/add-a-second-factor.md", "confirm")
+    confirmed = run(shell, confirm, token=token, id=str(added["id"]), otp=app.at(clock.now()))
+    example = json.loads(block("docs/tutorials/add-a-second-factor.md", "confirmed"))
+    assert {**confirmed, "recovery_codes": None} == {**example, "recovery_codes": None}
     assert len(confirmed["recovery_codes"]) == 10
 
-    challenged = run(shell, "sign-in")
-    assert matches_example(challenged, json.loads(block(PAGE, "challenged")))
+    challenged = run(shell, block("docs/tutorials/add-a-second-factor.md", "sign-in"))
+    assert matches_example(challenged, json.loads(block("docs/tutorials/add-a-second-factor.md", "challenged")))
+    second_step = block("docs/tutorials/add-a-second-factor.md", "second-factor")
     later_code = app.at(clock.now().timestamp() + 30)  # accepted one step early, so the test need not wait
-    signed_in = run(shell, "second-factor", challenge=challenged["challenge_token"], otp=later_code)
+    signed_in = run(shell, second_step, challenge=challenged["challenge_token"], otp=later_code)
     assert signed_in["user"]["email"] == "grace@example.com"
