@@ -1,13 +1,14 @@
 """SECOND_FACTOR: a user who must have a second factor and has none can only add one."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import click
 import pytest
 from flask import Flask
 from sqlalchemy import insert, update
 from tests.conftest import MakeApp
+from tests.docs.code_blocks import block
 from tests.mfa.helpers import MfaUser
 from tests.support.inspect import error_of, execute_statement
 from tests.support.route_catalog import Route, all_routes
@@ -36,7 +37,6 @@ ALLOWED = {
     "DELETE /auth/sessions/1",
     "POST /users/account/restore",
 }
-TOMORROW, TODAY = "2031-05-02", "2031-05-01"
 
 
 def sign_in(app: Flask) -> str:
@@ -82,14 +82,16 @@ def test_required_factor_of_one_user_rejects_only_that_user(app: Flask, users: U
 
 
 def test_required_factor_is_announced_until_its_date(make_app: MakeApp) -> None:
-    clock.travel(datetime(2031, 5, 1, 23, 59, tzinfo=UTC) - clock.now())
-    app = make_app(SECOND_FACTOR="required", SECOND_FACTOR_FROM=TOMORROW)
-    response = UserFactory(app).create_verified().login_ok()
-    assert response["enrol_by"] == "2031-05-02T00:00:00Z"
+    lines = block("docs/how-to/require-second-factors.md", "required").splitlines()
+    settings = dict(line.strip().split("=") for line in lines)
+    first_day = datetime.fromisoformat(settings["SECOND_FACTOR_FROM"]).replace(tzinfo=UTC)
+    clock.travel(first_day - timedelta(minutes=1) - clock.now())
+    response = UserFactory(app := make_app(**settings)).create_verified().login_ok()
+    assert response["enrol_by"] == clock.to_rfc3339(first_day)
     assert edit_profile(app, response["token"]) == (200, None)
 
-    past = make_app(SECOND_FACTOR="required", SECOND_FACTOR_FROM=TODAY)
-    assert edit_profile(past, response["token"]) == ENROLMENT_REQUIRED
+    clock.travel(timedelta(minutes=1))
+    assert edit_profile(app, response["token"]) == ENROLMENT_REQUIRED
 
 
 def test_optional_factor_is_not_announced(users: UserFactory) -> None:

@@ -111,6 +111,7 @@ def set_100_failures(app: Flask, email: str) -> None:
     LoginClient(app, email.lower()).set_consecutive_failures(100)
 
 
+LOST_FACTOR = Step("/auth/lost-factor/confirm", {"otp": WRONG_CODE}, "reset_id")
 FORGOT_PASSWORD = Step("/auth/forgot-password", {})
 EMAIL_CODE = Step("/auth/email-code", {})
 PASSWORDS = ("eleven blue lanterns", "seventeen red anvils", "nine tall ladders", "forty small bridges")
@@ -139,6 +140,7 @@ SCENARIOS = {
     "forgot password over the daily mail limit": Scenario([FORGOT_PASSWORD] * 2, 200, exhaust_daily_mails),
     "reset by email": Scenario([FORGOT_PASSWORD, *[reset("email")] * 6], 429),
     "reset by id": Scenario([FORGOT_PASSWORD, *[reset(RESET_ID)] * 6], 429),
+    "confirm a lost factor with the id of a reset": Scenario([FORGOT_PASSWORD, *[LOST_FACTOR] * 6], 401),
     "sign in with a code by email": Scenario([*[EMAIL_CODE] * 5, *[sign_in_with_code("email")] * 6], 429),
     "sign in with a code by id": Scenario([EMAIL_CODE, *[sign_in_with_code(SIGN_IN_ID)] * 6], 429),
 }
@@ -151,6 +153,7 @@ SINGLE_DATABASE_SCENARIOS = {
         "resend by id",
         "reset by id",
         "sign in with a code by id",
+        "confirm a lost factor with the id of a reset",
         "login with the password",
         "login after 100 consecutive failures",
     ),
@@ -205,7 +208,7 @@ def test_other_public_fields_are_256_bit_secrets(app: Flask) -> None:
     paths = {step.path for scenario in SCENARIOS.values() for step in scenario.steps}
     names = {name for route in public_routes(app) if route.path not in paths for name in route.field_names}
 
-    assert names == {"token", "refresh_token"}
+    assert names == {"token", "refresh_token", "challenge_token"}
 
 
 def public_routes(app: Flask) -> list[Route]:

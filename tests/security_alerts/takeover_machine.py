@@ -1,21 +1,23 @@
 """A search for account takeovers: an attacker and the owner act in any order, until the owner recovers the account.
 
-The attacker knows the password but cannot read the owner's mail. The owner acts within 7 days. The mail is read from
+The attacker knows the password but cannot read the owner's mail. The owner has an authenticator app, and has turned MFA
+off, so that the attacker can sign in and change the factors. The owner acts within 7 days. The mail is read from
 the outbox, because rendering thousands of mails would take most of the time.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from itertools import count
 from typing import Any, ClassVar, TypeVar
 
+import pyotp
 from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
-from sqlalchemy import select
+from sqlalchemy import select, true
 from tests.concurrency.interleaving import COMMIT, PausePoint, run_interleaved
 from tests.registration.helpers import WRONG_CODE, unused_ip
 from tests.support.inspect import in_transaction, query_all
@@ -27,6 +29,8 @@ from flaskauth.accounts.models import EmailChange, User
 from flaskauth.core import clock
 from flaskauth.core.db.session import db
 from flaskauth.mail.models import QUEUED, OutboxMail
+from flaskauth.mfa import factors
+from flaskauth.mfa.models import RecoveryCode, TotpFactor
 from flaskauth.one_time_codes import links
 from flaskauth.one_time_codes import service as codes
 from flaskauth.one_time_codes.models import OneTimeCode
@@ -59,6 +63,7 @@ class Actor:
     sessions: list[dict[str, Any]] = field(default_factory=list)
     links: list[tuple[str, str]] = field(default_factory=list)  # path and token
     codes: list[tuple[str, str]] = field(default_factory=list)  # template and code
+    secrets: dict[int, str] = field(default_factory=dict)  # of authenticator apps, by id
 
     def newest_code(self, template: str) -> str:
         return next((otp for name, otp in reversed(self.codes) if name == template), WRONG_CODE)
@@ -90,8 +95,15 @@ class TakeoverMachine(RuleBasedStateMachine):
         self.post("/auth/register", registration_form(self.email))
         assert self.post("/auth/verify", {"otp": self.code(self.owner, REGISTRATION_CODE), "email": self.email})
         [self.user_id] = query_all(self.app, select(User.id).where(User.normalized_email == self.email))
-        for actor in (self.owner, self.attacker):
-            assert self.sign_in_as(actor, self.email, PASSWORD)
+        assert self.sign_in_as(self.owner, self.email, PASSWORD)
+        assert self.enrol_as(self.owner, 0)
+        self.owner_factors = self.active_rows(TotpFactor), self.active_rows(RecoveryCode)
+        assert self.post_as(self.owner, 0, "/users/factors/mfa", {"enabled": False}, "PUT")
+        clock.travel(links.LIFETIME)  # the owner knows that this factor is their own
+        self.episode_ends_at = clock.now() + EPISODE
+        self.read_mail()
+        self.owner.links.clear()
+        assert self.sign_in_as(self.attacker, self.email, PASSWORD)
 
     # --- Rules for both ---
 
@@ -139,6 +151,23 @@ class TakeoverMachine(RuleBasedStateMachine):
 
     # --- Rules for the attacker ---
 
+    @rule(session=INDEX)
+    def enrol(self, session: int) -> None:
+        self.enrol_as(self.attacker, session)
+
+    @rule(session=INDEX, factor=INDEX)
+    def remove_factor(self, session: int, factor: int) -> None:
+        if ids := self.active_rows(TotpFactor):
+            self.post_as(self.attacker, session, f"/users/factors/totp/{pick(ids, factor)}", method="DELETE")
+
+    @rule(session=INDEX)
+    def replace_recovery_codes(self, session: int) -> None:
+        self.post_as(self.attacker, session, "/users/factors/recovery-codes")
+
+    @rule(session=INDEX, enabled=st.booleans())
+    def switch_mfa(self, session: int, enabled: bool) -> None:
+        self.post_as(self.attacker, session, "/users/factors/mfa", {"enabled": enabled}, "PUT")
+
     @rule(password=INDEX, to=INDEX)
     def sign_in_and_change_email(self, password: int, to: int) -> None:
         self.sign_in(is_owner=False, password=password)
@@ -168,6 +197,7 @@ class TakeoverMachine(RuleBasedStateMachine):
         if clock.now() + time < self.episode_ends_at:
             clock.travel(time)
             in_transaction(self.app, erasure.purge)
+            in_transaction(self.app, factors.purge)
 
     # --- The owner recovers the account ---
 
@@ -207,7 +237,9 @@ class TakeoverMachine(RuleBasedStateMachine):
         self.check_attacker_has_nothing()
         assert self.reset_as(self.owner, self.email)
         self.check_attacker_has_nothing()
+        assert (self.active_rows(TotpFactor), self.active_rows(RecoveryCode)) == self.owner_factors
         assert self.sign_in_as(self.owner, self.email, self.owner.passwords[-1])
+        assert self.post_as(self.owner, 0, "/users/factors/mfa", {"enabled": False}, "PUT")
         self.attacker.passwords.append(self.owner.passwords[-1])
         self.owner.links.clear()
         self.episode_ends_at = clock.now() + EPISODE
@@ -253,7 +285,7 @@ class TakeoverMachine(RuleBasedStateMachine):
     def send(
         self,
         path: str,
-        body: dict[str, str] | None = None,
+        body: Mapping[str, object] | None = None,
         method: str = "POST",
         token: str = "",
         client: FlaskClient | None = None,
@@ -268,7 +300,7 @@ class TakeoverMachine(RuleBasedStateMachine):
         return self.send(path, body).status_code == 200
 
     def post_as(
-        self, actor: Actor, session: int, path: str, body: dict[str, str] | None = None, method: str = "POST"
+        self, actor: Actor, session: int, path: str, body: Mapping[str, object] | None = None, method: str = "POST"
     ) -> bool:
         """Send a request with one of the actor's access tokens. Return False without one."""
         token = pick(actor.sessions, session)["token"] if actor.sessions else ""
@@ -280,8 +312,38 @@ class TakeoverMachine(RuleBasedStateMachine):
 
     def sign_in_as(self, actor: Actor, email: str, password: str) -> bool:
         response = self.send("/auth/login", {"email": email, "password": password})
+        for secret in actor.secrets.values() if "challenge_token" in response.get_json() else ():
+            body = {"challenge_token": response.get_json()["challenge_token"], "otp": self.next_otp(secret)}
+            second = self.send("/auth/second-factor", body)
+            if second.status_code == 200:
+                actor.sessions.append(second.get_json())
+                return True
         actor.sessions += [response.get_json()] if response.status_code == 200 else []
         return response.status_code == 200
+
+    def enrol_as(self, actor: Actor, session: int) -> bool:
+        """Add an authenticator app in a session of the actor."""
+        token = pick(actor.sessions, session)["token"] if actor.sessions else ""
+        started = self.send("/users/factors/totp", {"name": "App"}, token=token)
+        if started.status_code != 200:
+            return False
+        body = started.get_json()
+        path, otp = f"/users/factors/totp/{body['id']}/confirm", self.next_otp(body["secret"])
+        is_done = self.send(path, {"otp": otp}, token=token).status_code == 200
+        actor.secrets |= {body["id"]: body["secret"]} if is_done else {}
+        return is_done
+
+    @staticmethod
+    def next_otp(secret: str) -> str:
+        """Return a code that was not used yet."""
+        clock.travel(timedelta(seconds=30))
+        return pyotp.TOTP(secret).at(clock.now())
+
+    def active_rows(self, table: type[TotpFactor | RecoveryCode]) -> list[int]:
+        """Return the ids of the user's confirmed factors or codes that are not removed."""
+        own = select(table.id).where(table.user_id == self.user_id, table.removed_at.is_(None)).order_by(table.id)
+        is_confirmed = TotpFactor.confirmed_at.is_not(None) if table is TotpFactor else true()
+        return list(query_all(self.app, own.where(is_confirmed)))
 
     def reset_as(self, actor: Actor, email: str) -> bool:
         password = self.new_password()

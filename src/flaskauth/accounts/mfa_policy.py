@@ -3,6 +3,9 @@
 from datetime import UTC, datetime, time
 from typing import Protocol
 
+from sqlalchemy import ColumnElement, false, true
+
+from flaskauth.accounts.models import User
 from flaskauth.core import clock
 from flaskauth.core.context import settings
 
@@ -19,7 +22,14 @@ class MfaUser(Protocol):
 
 def is_required(user: MfaUser) -> bool:
     """Return True if the user must have a second factor, now or from `SECOND_FACTOR_FROM` on."""
-    return user.mfa_required or settings().second_factor == "required"
+    policy = settings().second_factor
+    return policy == "required" or (policy == "optional" and user.mfa_required)
+
+
+def required_users() -> ColumnElement[bool]:
+    """Return the condition for the users who must have a second factor, now or later."""
+    conditions = {"required": true(), "optional": User.mfa_required.is_(True), "off": false()}
+    return conditions[settings().second_factor]
 
 
 def enrol_by(user: MfaUser) -> datetime | None:

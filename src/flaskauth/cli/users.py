@@ -22,11 +22,13 @@ from flaskauth.core.clock import to_rfc3339
 from flaskauth.core.db.session import transaction
 from flaskauth.core.email_addresses import EmailAddress, InvalidEmail
 from flaskauth.core.errors import ValidationFailed
+from flaskauth.mfa.factors import FactorOverview
+from flaskauth.mfa.models import Passkey, TotpFactor
 from flaskauth.passwords import service as passwords
 from flaskauth.registration import service as registration
 from flaskauth.registration.schemas import RegisterRequest
 from flaskauth.registration.service import EmailTaken
-from flaskauth.user_admin import service
+from flaskauth.user_admin import second_factors, service
 from flaskauth.user_admin.service import UserNotFound, UserSummary
 
 T = TypeVar("T")
@@ -41,6 +43,14 @@ DETAILS = {
     "last_login_at": "Last sign-in",
     "sessions": "Active sessions",
     "password": "Password",
+}
+
+
+FACTOR_STATE = {
+    "mfa_enabled": "MFA",
+    "required": "Required",
+    "recovery_codes_left": "Recovery codes left",
+    "remembered_devices": "Remembered devices",
 }
 
 
@@ -177,6 +187,66 @@ def enable(email: EmailAddress) -> None:
     click.echo("The user can sign in again." if was_disabled else "The user was not disabled.")
 
 
+@users.command()
+@email_argument
+@json_option
+def factors(email: EmailAddress, as_json: bool) -> None:
+    """Show the second factors of a user, without secrets."""
+    overview = _run_for_user(lambda: _summarize_factors(second_factors.get_overview(email)))
+    if as_json:
+        output.print_json(overview)
+        return
+    rows = [
+        (kind, factor["name"], factor["created_at"], _format(factor["last_used_at"]))
+        for kind, factors in (("authenticator app", overview["totp"]), ("passkey", overview["passkeys"]))
+        for factor in factors
+    ]
+    output.print_table(("Kind", "Name", "Added", "Last used"), rows)
+    output.print_table(("Field", "Value"), [(label, _format(overview[name])) for name, label in FACTOR_STATE.items()])
+
+
+@users.command("reset-factors")
+@click.argument("email", metavar="[EMAIL]", type=EmailType(), required=False)
+@click.option("--undecryptable", is_flag=True, help="All users with secrets that no SECRET_KEY decrypts.")
+@click.option("--reason", required=True, help="Reason, for the audit log.")
+@json_option
+def reset_factors(email: EmailAddress | None, undecryptable: bool, reason: str, as_json: bool) -> None:
+    """Remove all second factors, revoke sessions, and require a password reset.
+
+    The user is notified by a mail, whose link restores the factors for 7 days.
+    """
+    if (email is None) != undecryptable:
+        raise click.UsageError("Give an email address, or --undecryptable.")
+    count = _run_for_user(
+        lambda: second_factors.reset(email, reason) if email else second_factors.reset_undecryptable(reason)
+    )
+    _print_result({"users": int(count)}, f"Users whose second factors were removed: {int(count)}.", as_json=as_json)
+
+
+@users.command("require-mfa")
+@email_argument
+@click.argument("state", type=click.Choice(["on", "off"]))
+@json_option
+def require_mfa(email: EmailAddress, state: str, as_json: bool) -> None:
+    """Require a second factor of a user, or no longer."""
+    changed = _run_for_user(lambda: second_factors.require(email, required=state == "on"))
+    text = "A second factor is required." if state == "on" else "A second factor is required by SECOND_FACTOR only."
+    _print_result({"changed": changed}, text, as_json=as_json)
+
+
+def _summarize_factors(overview: FactorOverview) -> dict[str, Any]:
+    def to_dict(factor: TotpFactor | Passkey) -> dict[str, object]:
+        times = {"created_at": factor.created_at, "last_used_at": factor.last_used_at}
+        return {"id": factor.id, "name": factor.name, **{name: _to_text(time) for name, time in times.items()}}
+
+    factors = {"totp": [to_dict(row) for row in overview.totp], "passkeys": [to_dict(row) for row in overview.passkeys]}
+    return {**factors, **{name: getattr(overview, name) for name in FACTOR_STATE}}
+
+
+def _to_text(time: datetime | None) -> str | None:
+    return to_rfc3339(time) if time else None
+
+
 def _schedule_deletion(email: EmailAddress) -> str:
     user = accounts.lock_user(service.find(email).id)
     if user is None:
@@ -200,7 +270,7 @@ def _to_dict(user: User) -> dict[str, object]:
         "first_name": user.first_name,
         "last_name": user.last_name,
         "is_verified": user.is_verified,
-        **{name: to_rfc3339(time) if time else None for name, time in times.items()},
+        **{name: _to_text(time) for name, time in times.items()},
     }
 
 

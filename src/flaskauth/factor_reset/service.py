@@ -124,7 +124,7 @@ def _perform(user_id: int) -> None:
     user = accounts.lock_user(user_id)
     if user is None or not factor_resets.take_due(user_id) or not is_enabled() or mfa_policy.is_required(user):
         return
-    link = links.issue(links.REPORT_SIGN_IN, user_id, email=user.email, normalized_email=user.normalized_email)
+    link = links.issue_report(user)
     factor_changes.remove_all(user_id, removed_at=link.created_at)
     sessions.revoke_all_for(user_id)
     audit.record("factor_reset_done", user_id=user_id)

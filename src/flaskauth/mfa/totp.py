@@ -8,7 +8,7 @@ from functools import partial
 
 import pyotp
 import segno
-from sqlalchemy import ColumnElement, Connection, and_, func, select, update
+from sqlalchemy import ColumnElement, Connection, and_, func, select, true, update
 
 from flaskauth import audit
 from flaskauth.core import clock, crypto
@@ -157,15 +157,25 @@ def reencrypt() -> None:
 
 def count_outdated(connection: Connection) -> tuple[int, int]:
     """Return the numbers of secrets that only a fallback decrypts, and of those that no secret key decrypts."""
-    outdated = undecryptable = 0
-    for factor_id, user_id, encrypted_secret in connection.execute(
-        select(TotpFactor.id, TotpFactor.user_id, TotpFactor.encrypted_secret)
-    ):
+    states = [is_current for _user_id, is_current in _stored_states(connection, true())]
+    return states.count(False), states.count(None)
+
+
+def undecryptable_user_ids() -> set[int]:
+    """Return the users with an authenticator app whose secret no secret key decrypts."""
+    return {
+        user_id for user_id, is_current in _stored_states(db.session.connection(), ACTIVE_TOTP) if is_current is None
+    }
+
+
+def _stored_states(connection: Connection, condition: ColumnElement[bool]) -> Iterator[tuple[int, bool | None]]:
+    """Yield the user of each secret, and whether the current secret key decrypts it; None if no key does."""
+    rows = select(TotpFactor.id, TotpFactor.user_id, TotpFactor.encrypted_secret).where(condition)
+    for factor_id, user_id, encrypted_secret in connection.execute(rows):
         try:
-            outdated += not crypto.decrypt(LABEL, encrypted_secret, _associated_data(user_id, factor_id))[1]
+            yield user_id, crypto.decrypt(LABEL, encrypted_secret, _associated_data(user_id, factor_id))[1]
         except DecryptionError:
-            undecryptable += 1
-    return outdated, undecryptable
+            yield user_id, None
 
 
 def _insert(user_id: int, session_id: int, name: str, secret: bytes) -> TotpFactor:

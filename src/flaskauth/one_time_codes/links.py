@@ -132,13 +132,6 @@ def ids_for_user(user_id: int) -> Select[bytes]:
     return select(EmailLink.id).where(EmailLink.user_id == user_id)
 
 
-def reported_sessions(user_id: int) -> Select[int | None]:
-    """Return a query for the sessions that mails of the last 7 days reported, with used links too."""
-    return select(EmailLink.session_id).where(
-        EmailLink.user_id == user_id, EmailLink.session_id.is_not(None), EmailLink.expires_at > clock.now()
-    )
-
-
 def delete_for_user(user_id: int) -> None:
     """Delete the links of a user."""
     execute_count(delete(EmailLink).where(EmailLink.user_id == user_id))

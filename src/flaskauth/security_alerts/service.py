@@ -14,6 +14,7 @@ from flaskauth.one_time_codes import links
 from flaskauth.one_time_codes import service as codes
 from flaskauth.one_time_codes.models import EmailLink
 from flaskauth.sessions import service as sessions
+from flaskauth.sessions import starts
 
 
 class LinkExpired(Unauthorized):
@@ -94,11 +95,12 @@ def _restore_account(link: EmailLink, user: User) -> None:
 def _restore_factors(link: EmailLink) -> None:
     """Undo the changes of factors since the session of the link began.
 
-    An attacker may have further sessions, of which the user has not followed the link. So the changes since the oldest
-    session are undone that began in the last 7 days and that a mail reported.
+    An attacker may have further sessions, whose mails the user has not followed. So the changes are undone since the
+    oldest sign-in of the last 7 days from a device and network that were new.
     """
-    starts = sessions.reported_starts(link.user_id, link.session_id, clock.now() - links.LIFETIME)
-    factor_changes.undo_since(link.user_id, min([*starts, link.created_at]))
+    new_starts = starts.by_new_clients(link.user_id, clock.now() - links.LIFETIME)
+    reported = starts.get(link.session_id) or link.created_at
+    factor_changes.undo_since(link.user_id, min([*new_starts, reported, link.created_at]))
 
 
 def _revoke_access_and_notify(user: User) -> None:

@@ -17,7 +17,6 @@ from flaskauth.core.db.session import db, delete_batch, execute_count
 from flaskauth.core.errors import NotFound, Unauthorized
 from flaskauth.core.http.request import client_ip, client_network, user_agent
 from flaskauth.core.ids import MAX_SAFE_INTEGER, new_id
-from flaskauth.one_time_codes import links
 from flaskauth.rate_limits import service as rate_limits
 from flaskauth.rate_limits.service import RateLimit
 from flaskauth.sessions import devices, refresh_tokens
@@ -258,13 +257,6 @@ def revoke_all_for(user_id: int, except_session: Session | None = None) -> int:
     )
     devices.delete_for_user(user_id, except_device_id=except_session.device_id if except_session else None)
     return revoked
-
-
-def reported_starts(user_id: int, session_id: int | None, since: datetime) -> Sequence[datetime]:
-    """Return when a session began, and when the sessions began since a time that a mail with a link reported."""
-    reported = Session.id.in_(links.reported_sessions(user_id)) & (Session.created_at >= since)
-    starts = select(Session.created_at).where(Session.user_id == user_id, or_(Session.id == session_id, reported))
-    return db.session.scalars(starts).all()
 
 
 def forget_networks(user_id: int, session_id: int | None, since: datetime) -> None:

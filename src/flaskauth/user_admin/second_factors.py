@@ -1,0 +1,109 @@
+"""Tasks of operators: show, remove and require the second factors of users, and report on them."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import func, select, update
+
+from flaskauth import audit, mail
+from flaskauth.accounts import mfa_policy
+from flaskauth.accounts import service as accounts
+from flaskauth.accounts.models import User
+from flaskauth.core.db.session import db, execute_count
+from flaskauth.core.email_addresses import EmailAddress
+from flaskauth.mfa import factor_changes, factor_resets, factors, totp
+from flaskauth.mfa.factors import FactorOverview
+from flaskauth.mfa.models import ACTIVE_PASSKEY, ACTIVE_TOTP, FactorReset, Passkey, TotpFactor
+from flaskauth.one_time_codes import links
+from flaskauth.one_time_codes import service as codes
+from flaskauth.sessions import service as sessions
+from flaskauth.user_admin import service
+
+
+@dataclass(frozen=True)
+class FactorReport:
+    """How many users have second factors, and how many must have one and have none."""
+
+    users: int
+    users_with_mfa: int
+    users_who_must_enrol: int
+    authenticator_apps: int
+    passkeys: int
+    scheduled_resets: int
+    secrets_under_old_keys: int
+    undecryptable_secrets: int
+
+
+def get_overview(email: EmailAddress) -> FactorOverview:
+    """Return the factors of a user.
+
+    Raises:
+        UserNotFound
+    """
+    return factors.overview(service.find(email))
+
+
+def reset(email: EmailAddress, reason: str) -> bool:
+    """Remove all factors of a user, revoke all access and require a password reset. Mail the user.
+
+    Return False without a change if the user has no factor.
+
+    Raises:
+        UserNotFound
+    """
+    return _reset(service.find(email).id, reason)
+
+
+def reset_undecryptable(reason: str) -> int:
+    """Do `reset` for each user with an authenticator app whose secret cannot be decrypted. Return their number."""
+    return sum(_reset(user_id, reason) for user_id in totp.undecryptable_user_ids())
+
+
+def require(email: EmailAddress, *, required: bool) -> bool:
+    """Set whether a user must have a second factor. Return False if it was set already.
+
+    Raises:
+        UserNotFound
+    """
+    user = service.find(email)
+    different = update(User).where(User.id == user.id, User.mfa_required.is_not(required))
+    if not execute_count(different.values(mfa_required=required)):
+        return False
+    audit.record("mfa_requirement_changed", user_id=user.id, required="yes" if required else "no")
+    return True
+
+
+def report() -> FactorReport:
+    """Return the numbers of users and factors. Disabled users are not counted."""
+    enabled = User.disabled_at.is_(None)
+    outdated, undecryptable = totp.count_outdated(db.session.connection())
+    return FactorReport(
+        users=_count(User, enabled),
+        users_with_mfa=_count(User, enabled, User.mfa_enabled),
+        users_who_must_enrol=_count(User, enabled, User.mfa_enabled.is_(False), mfa_policy.required_users()),
+        authenticator_apps=_count(TotpFactor, ACTIVE_TOTP),
+        passkeys=_count(Passkey, ACTIVE_PASSKEY),
+        scheduled_resets=_count(FactorReset),
+        secrets_under_old_keys=outdated,
+        undecryptable_secrets=undecryptable,
+    )
+
+
+def _reset(user_id: int, reason: str) -> bool:
+    user = accounts.lock_user(user_id)
+    if user is None or not factors.count(user_id):
+        return False
+    link = links.issue_report(user)
+    factor_changes.remove_all(user_id, removed_at=link.created_at)
+    factor_resets.cancel(user_id)
+    accounts.clear_password(user_id)
+    codes.revoke_account_codes(user.normalized_email)
+    accounts.cancel_email_changes(user_id)
+    sessions.revoke_all_for(user_id)
+    audit.record("factor_reset_done", user_id=user_id, reason=reason)
+    mail.notify("user_admin/factors_reset", user, link_id=link.id)
+    return True
+
+
+def _count(table: type[User | TotpFactor | Passkey | FactorReset], *conditions: object) -> int:
+    statement = select(func.count()).select_from(table)
+    return db.session.scalar(statement.where(*conditions)) or 0  # type: ignore[arg-type]

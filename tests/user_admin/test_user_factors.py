@@ -1,0 +1,125 @@
+"""`flaskauth users factors`, `reset-factors`, `require-mfa`, and `flaskauth factors report`."""
+
+import json
+import shlex
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import select, update
+from tests.docs.code_blocks import block
+from tests.email_change.helpers import find_link
+from tests.mfa.helpers import SECOND_FACTOR_REQUIRED, MfaUser
+from tests.passwords.helpers import NEW_PASSWORD, request_reset, reset_password
+from tests.registration.helpers import GRACE_EMAIL
+from tests.support.inspect import error_of, execute_statement, query_all, single_event
+from tests.support.users import Mailbox, UserFactory, bearer
+from tests.user_admin.helpers import AdminCLI
+
+from flaskauth.mfa.models import RecoveryCode, TotpFactor
+from flaskauth.sessions.models import Session
+
+
+def overview(admin_cli: AdminCLI) -> dict[str, Any]:
+    result: dict[str, Any] = json.loads(admin_cli.run("factors", GRACE_EMAIL, "--json").stdout)
+    return result
+
+
+def report(admin_cli: AdminCLI) -> dict[str, int]:
+    result: dict[str, int] = json.loads(admin_cli.run("report", "--json", group="factors").stdout)
+    return result
+
+
+def test_users_factors_shows_names_and_no_secret(app: Flask, admin_cli: AdminCLI) -> None:
+    user = MfaUser.create(app)
+    table = admin_cli.run("factors", GRACE_EMAIL).stdout
+    summary = overview(admin_cli)
+
+    assert ("Phone" in table, "MFA" in table) == (True, True)
+    assert summary["totp"][0].keys() == {"id", "name", "created_at", "last_used_at"}
+    assert (summary["mfa_enabled"], summary["required"], summary["recovery_codes_left"]) == (True, False, 10)
+    for secret in (user.secret, *user.recovery_codes):
+        assert secret not in table + json.dumps(summary)
+
+
+def test_reset_factors_requires_a_password_reset(app: Flask, admin_cli: AdminCLI) -> None:
+    user = MfaUser.create(app)
+    assert admin_cli.run("reset-factors", GRACE_EMAIL, "--reason", "lost phone").exit_code == 0
+
+    assert single_event(app, "factor_reset_done").details == {"reason": "lost phone"}
+    assert query_all(app, select(Session).where(Session.revoked_at.is_(None))) == []
+    assert overview(admin_cli)["totp"] == []
+    assert user.login().status_code == 401
+    users = UserFactory(app)
+    reset = request_reset(users)
+    assert reset_password(users.client, reset.code, reset_id=reset.id).status_code == 200
+    assert user.login(NEW_PASSWORD).status_code == 200
+
+
+def test_reset_factors_mail_restores_the_factors(app: Flask, admin_cli: AdminCLI) -> None:
+    user = MfaUser.create(app)
+    admin_cli.run("reset-factors", GRACE_EMAIL, "--reason", "asked by phone")
+    mail = Mailbox(app).wait(3, to=GRACE_EMAIL)[0]
+    assert "An operator" in mail["text"]
+    assert find_link(mail).follow(user.client).status_code == 200
+
+    assert single_event(app, "factors_restored").details == {"restored": 11, "removed": 0}
+    users = UserFactory(app)
+    reset = request_reset(users)
+    assert reset_password(users.client, reset.code, reset_id=reset.id).status_code == 200
+    assert error_of(user.login(NEW_PASSWORD)) == SECOND_FACTOR_REQUIRED
+
+
+def test_reset_factors_of_user_without_factors_changes_nothing(admin_cli: AdminCLI, users: UserFactory) -> None:
+    grace = users.create_verified()
+    result = admin_cli.run("reset-factors", GRACE_EMAIL, "--reason", "none", "--json")
+
+    assert json.loads(result.stdout) == {"users": 0}
+    assert grace.login().status_code == 200
+
+
+def test_reset_undecryptable_factors_keeps_the_others(app: Flask, admin_cli: AdminCLI) -> None:
+    MfaUser.create(app, "ada@example.com")
+    [ada_factor] = query_all(app, select(TotpFactor.id))
+    MfaUser.create(app)
+    execute_statement(app, update(TotpFactor).where(TotpFactor.id == ada_factor).values(encrypted_secret=b"?" * 60))
+    assert report(admin_cli)["undecryptable_secrets"] == 1
+    result = admin_cli.run("reset-factors", "--undecryptable", "--reason", "lost key", "--json")
+
+    assert json.loads(result.stdout) == {"users": 1}
+    assert query_all(app, select(TotpFactor.id).where(TotpFactor.removed_at.is_not(None))) == [ada_factor]
+    assert len(query_all(app, select(RecoveryCode).where(RecoveryCode.removed_at.is_(None)))) == 10
+
+
+@pytest.mark.parametrize("arguments", [[], [GRACE_EMAIL, "--undecryptable"]])
+def test_reset_factors_needs_one_selection(admin_cli: AdminCLI, arguments: list[str]) -> None:
+    assert admin_cli.run("reset-factors", *arguments, "--reason", "?").exit_code == 2
+
+
+def test_require_mfa_applies_to_the_next_request(app: Flask, admin_cli: AdminCLI, users: UserFactory) -> None:
+    token = bearer(users.create_verified().login_ok()["token"])
+    assert json.loads(admin_cli.run("require-mfa", GRACE_EMAIL, "on", "--json").stdout) == {"changed": True}
+    assert single_event(app, "mfa_requirement_changed").details == {"required": "yes"}
+    response = users.client.post("/users/edit", json={"locale": "fr"}, headers=token)
+    assert error_of(response) == (403, "mfa_enrolment_required")
+    counts = report(admin_cli)
+    assert (counts["users"], counts["users_with_mfa"], counts["users_who_must_enrol"]) == (1, 0, 1)
+
+    admin_cli.run("require-mfa", GRACE_EMAIL, "off")
+    assert users.client.post("/users/edit", json={"locale": "fr"}, headers=token).status_code == 200
+    assert json.loads(admin_cli.run("require-mfa", GRACE_EMAIL, "off", "--json").stdout) == {"changed": False}
+
+
+def test_commands_of_the_guides_work(app: Flask, admin_cli: AdminCLI) -> None:
+    MfaUser.create(app)
+    guides = (
+        block("docs/how-to/recover-lost-factors.md", "factors"),
+        block("docs/how-to/recover-lost-factors.md", "reset"),
+        block("docs/how-to/recover-lost-factors.md", "undecryptable"),
+        block("docs/how-to/require-second-factors.md", "report"),
+        block("docs/how-to/require-second-factors.md", "one"),
+    )
+    results = [admin_cli.run(*words[2:], group=words[1]) for words in map(shlex.split, guides)]
+
+    assert [result.exit_code for result in results] == [0] * 5, results
+    assert "Users whose second factors were removed: 1." in results[1].stdout
