@@ -20,6 +20,7 @@ from tests.support.inspect import (
     execute_statement,
     in_transaction,
     query_all,
+    run_concurrently,
     single_event,
 )
 from tests.support.users import CLIENT_IP, OTHER_IP, PASSWORD, UserFactory, code_in_mail, forwarded_for
@@ -187,6 +188,15 @@ def test_second_confirmation_does_not_change_the_time(app: Flask, lost: LostFact
     second = lost.confirm(**lost.request_code()).get_json()["due_at"]
 
     assert first == second
+    assert len(audit_events(app, "factor_reset_requested")) == 1
+
+
+def test_concurrent_confirmations_schedule_one_removal(app: Flask, lost: LostFactor) -> None:
+    bodies = [lost.request_code() for _ in range(2)]
+    responses = run_concurrently([partial(lost.confirm, **body) for body in bodies])
+
+    assert {response.status_code for response in responses} == {200}
+    assert len({response.get_json()["due_at"] for response in responses}) == 1
     assert len(audit_events(app, "factor_reset_requested")) == 1
 
 

@@ -47,6 +47,7 @@ IN_FLIGHT: dict[str, PausePoint] = {
     "DELETE /users/account": (".", "FROM sessions"),
     "POST /users/email": (".", COMMIT),
     "POST /users/email/verify": (".", COMMIT),
+    "POST /users/factors/totp": (".", COMMIT),  # the confirmation of a new authenticator app
 }
 INDEX = st.integers(0, 7)
 
@@ -226,10 +227,15 @@ class TakeoverMachine(RuleBasedStateMachine):
         known = self.attacker.passwords[-1]
         if is_rejected_early or not self.sign_in_as(self.attacker, account.normalized_email, known):
             return action()
+        token, (method, path) = self.attacker.sessions[-1]["token"], in_flight.split()
         bodies = {"POST /users/email": {"email": new_email}, "POST /users/email/verify": {"otp": otp}}
-        method, path = in_flight.split()
-        arguments = {"method": method, "token": self.attacker.sessions[-1]["token"], "client": self.app.test_client()}
-        request = partial(self.send, path, bodies.get(in_flight), **arguments)
+        body = bodies.get(in_flight)
+        if path == "/users/factors/totp":
+            app = self.send(path, {"name": "App"}, token=token).get_json()
+            if "secret" not in app:
+                return action()
+            path, body = f"{path}/{app['id']}/confirm", {"otp": self.next_otp(app["secret"])}
+        request = partial(self.send, path, body, method=method, token=token, client=self.app.test_client())
         return run_interleaved(self.app, IN_FLIGHT[in_flight], request, action)[1]
 
     def check_recovery(self) -> None:

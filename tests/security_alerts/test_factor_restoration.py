@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import insert, select, update
 from tests.email_change.helpers import MailLink, RequestedChange
 from tests.login.helpers import unseen_ip
 from tests.mfa.helpers import STEP, MfaUser
@@ -12,11 +12,13 @@ from tests.passwords.helpers import NEW_PASSWORD, request_reset, reset_password
 from tests.registration.helpers import GRACE_EMAIL
 from tests.security_alerts.test_takeover_recovery import newest_link
 from tests.sessions.helpers import SessionClient
-from tests.support.inspect import error_of, query_all, single_event
+from tests.support.inspect import error_of, execute_statement, query_all, single_event
 from tests.support.users import UserFactory
 
-from flaskauth.core import clock
-from flaskauth.mfa.models import RecoveryCode, TotpFactor
+from flaskauth.accounts.models import User
+from flaskauth.core import clock, crypto
+from flaskauth.core.ids import new_id
+from flaskauth.mfa.models import Passkey, RecoveryCode, TotpFactor
 
 INVALID_TOKEN = (401, "invalid_token")
 
@@ -86,6 +88,29 @@ def test_link_of_newest_session_removes_factor_of_older_one(app: Flask, users: U
 
     assert query_all(app, select(TotpFactor.id).where(TotpFactor.removed_at.is_(None))) == [owner.factor_id]
     assert len(query_all(app, select(RecoveryCode).where(RecoveryCode.removed_at.is_(None)))) == 10
+
+
+def test_link_removes_the_passkey_of_attacker(app: Flask, users: UserFactory) -> None:
+    """A passkey signs in without a password, so it must not survive the password reset."""
+    owner = MfaUser.create(app)
+    insert_passkey(app, b"owner")
+    attacker = start_attack(owner)
+    link = report_link(app, attacker)
+    insert_passkey(app, b"attacker")
+    execute_statement(app, update(Passkey).where(Passkey.credential_id == b"owner").values(removed_at=clock.now()))
+    reset_after(users, link)
+
+    active = select(Passkey.credential_id).where(Passkey.removed_at.is_(None))
+    assert query_all(app, active) == [b"owner"]
+
+
+def insert_passkey(app: Flask, credential_id: bytes) -> None:
+    [user_id] = query_all(app, select(User.id))
+    ids = {"id": new_id(), "user_id": user_id, "session_id": 1, "credential_id": credential_id, "rp_id": "localhost"}
+    flags = dict.fromkeys(("can_sign_in", "backup_eligible", "backed_up"), True)
+    secrets = {"credential_digest": crypto.sha256(credential_id), "public_key": b"key", "aaguid": bytes(16)}
+    row = {**ids, **flags, **secrets, "name": "Key", "sign_count": 0, "transports": "", "created_at": clock.now()}
+    execute_statement(app, insert(Passkey).values(row))
 
 
 def test_link_turns_mfa_on_again(app: Flask, users: UserFactory) -> None:
