@@ -149,7 +149,7 @@ def periodic_jobs() -> tuple[PeriodicJob, ...]:
         PeriodicJob("mail.sweep", timedelta(seconds=2), delivery.deliver_due, is_shared=True),
         PeriodicJob("keys.maintain", timedelta(minutes=10), signing_keys.ensure_keys),
         PeriodicJob("audit.seal", timedelta(minutes=1), sealing.seal),
-        PeriodicJob("factor_resets.perform", timedelta(hours=1), factor_resets.perform_due),
+        PeriodicJob("factor_resets.perform", timedelta(minutes=10), factor_resets.perform_due),
         PeriodicJob("factor_resets.remind", timedelta(days=1), factor_resets.remind),
         PeriodicJob("purge", timedelta(hours=1), purge),
         PeriodicJob("mfa.reencrypt", timedelta(hours=1), totp.reencrypt),

@@ -211,9 +211,9 @@ def factors(email: EmailAddress, as_json: bool) -> None:
 @click.option("--reason", required=True, help="Reason, for the audit log.")
 @json_option
 def reset_factors(email: EmailAddress | None, undecryptable: bool, reason: str, as_json: bool) -> None:
-    """Remove all second factors, revoke sessions, and require a password reset.
+    """Remove all second factors, and require a password reset.
 
-    The user is notified by a mail, whose link restores the factors for 7 days.
+    All sessions are revoked. A mail notifies the user, with a link that restores the factors for 7 days.
     """
     if (email is None) != undecryptable:
         raise click.UsageError("Give an email address, or --undecryptable.")

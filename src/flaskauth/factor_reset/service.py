@@ -106,7 +106,8 @@ def remind() -> None:
         for reset, user in db.session.execute(pending).all():
             _notify(user, reset)
 
-    transaction(notify_all)
+    if is_enabled():
+        transaction(notify_all)
 
 
 def perform_due() -> None:
