@@ -69,8 +69,8 @@ def running_server() -> Iterator[RunningServer]:
     """Run the server on its own database. Without Redis, it delivers mail itself."""
     with durable_database() as database, SmtpSink() as sink:
         database.create("measured")
-        mail = {"MAIL_SERVER": "127.0.0.1", "MAIL_PORT": str(sink.port)}
-        with serve(database.url("measured"), mail) as server:
+        extra = {"MAIL_SERVER": "127.0.0.1", "MAIL_PORT": str(sink.port), "EMAIL_SIGN_IN": "true"}
+        with serve(database.url("measured"), extra) as server:
             yield server
 
 

@@ -82,6 +82,7 @@ def reset_body(email: str) -> dict[str, str]:
 
 
 FORGOT_PASSWORD = ("/auth/forgot-password", email_body)
+EMAIL_CODE = ("/auth/email-code", email_body)
 PROBES = [
     Probe("register", "/auth/register", registration_body, pairs=HASHING_CALL_PAIRS),
     Probe("verify by email", "/auth/verify", verification_body, 401),
@@ -91,6 +92,8 @@ PROBES = [
     Probe("forgot-password", *FORGOT_PASSWORD),
     Probe("reset-password, none requested", "/auth/reset-password", reset_body, 401),
     Probe("reset-password after forgot", "/auth/reset-password", reset_body, 401, prior_call=FORGOT_PASSWORD),
+    Probe("email-code", *EMAIL_CODE),
+    Probe("email-code, wrong code", "/auth/email-code/verify", verification_body, 401, prior_call=EMAIL_CODE),
     Probe("health check after forgot", *FORGOT_PASSWORD, timed_path="/health/live"),
 ]
 

@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, func, select, update
 
 from flaskauth import audit, mail
 from flaskauth.accounts import mfa_policy
 from flaskauth.accounts import service as accounts
 from flaskauth.accounts.models import User
 from flaskauth.core.db.session import db, execute_count
+from flaskauth.core.db.types import Base
 from flaskauth.core.email_addresses import EmailAddress
 from flaskauth.mfa import factor_changes, factor_resets, factors, totp
 from flaskauth.mfa.factors import FactorOverview
@@ -78,7 +79,7 @@ def report() -> FactorReport:
     outdated, undecryptable = totp.count_outdated(db.session.connection())
     return FactorReport(
         users=_count(User, enabled),
-        users_with_mfa=_count(User, enabled, User.mfa_enabled),
+        users_with_mfa=_count(User, enabled, User.mfa_enabled.is_(True)),
         users_who_must_enrol=_count(User, enabled, User.mfa_enabled.is_(False), mfa_policy.required_users()),
         authenticator_apps=_count(TotpFactor, ACTIVE_TOTP),
         passkeys=_count(Passkey, ACTIVE_PASSKEY),
@@ -104,6 +105,5 @@ def _reset(user_id: int, reason: str) -> bool:
     return True
 
 
-def _count(table: type[User | TotpFactor | Passkey | FactorReset], *conditions: object) -> int:
-    statement = select(func.count()).select_from(table)
-    return db.session.scalar(statement.where(*conditions)) or 0  # type: ignore[arg-type]
+def _count(table: type[Base], *conditions: ColumnElement[bool]) -> int:
+    return db.session.scalar(select(func.count()).select_from(table).where(*conditions)) or 0
