@@ -4,7 +4,7 @@
  * that was rejected because of an expired token.
  *
  * @typedef {{token: string, refresh_token: string, device_token?: string}} Tokens
- * @typedef {{code?: string, message?: string, errors?: Record<string, string[]>}} ErrorBody
+ * @typedef {{code?: string, message?: string, errors?: Record<string, string[]>, challenge_token?: string, passkey?: object}} ErrorBody
  */
 
 const REFRESH_TOKEN = "flaskauth.refresh_token";
@@ -18,6 +18,7 @@ export class AuthError extends Error {
     this.status = response.status;
     this.code = body.code;
     this.errors = body.errors ?? {};
+    this.body = body;
     this.retryAfter = Number(response.headers.get("Retry-After"));
   }
 }
@@ -44,8 +45,13 @@ export class AuthClient extends EventTarget {
 
   /** @param {string} email @param {string} password */
   async signIn(email, password) {
+    await this.signInWith("/auth/login", { email, password });
+  }
+
+  /** Sign in with another route than `/auth/login`. @param {string} path @param {object} body */
+  async signInWith(path, body) {
     const device_token = localStorage.getItem(DEVICE_TOKEN) ?? undefined;
-    this.#store(await this.#post("/auth/login", { email, password, device_token }));
+    this.#store(await this.#post(path, { ...body, device_token }));
   }
 
   /** Revoke the session and remove its tokens. The device stays recognised. */

@@ -38,6 +38,7 @@ from flaskauth.extras import missing_extra
 from flaskauth.factor_reset import routes as factor_reset_routes
 from flaskauth.factor_reset import service as factor_resets
 from flaskauth.login import email_code_routes
+from flaskauth.login import passkey_routes as passkey_login_routes
 from flaskauth.login import routes as login_routes
 from flaskauth.mail import delivery
 from flaskauth.mail import routes as mail_routes
@@ -46,6 +47,7 @@ from flaskauth.mfa import challenges, factors, totp
 from flaskauth.mfa import routes as factor_routes
 from flaskauth.one_time_codes import links
 from flaskauth.one_time_codes import service as codes
+from flaskauth.passkeys import routes as passkey_routes
 from flaskauth.passwords import routes as password_routes
 from flaskauth.profile import routes as profile_routes
 from flaskauth.rate_limits import service as rate_limits
@@ -63,10 +65,14 @@ from flaskauth.signing_keys import service as signing_keys
 BLUEPRINTS = (
     registration_routes.bp,
     login_routes.bp,
+    passkey_login_routes.bp,
+    passkey_routes.bp,
+    passkey_routes.well_known_bp,
     email_code_routes.bp,
     session_routes.bp,
     password_routes.bp,
     factor_reset_routes.bp,
+    password_routes.removal_bp,
     profile_routes.bp,
     factor_routes.bp,
     email_change_routes.bp,

@@ -65,6 +65,9 @@ CONTRACT_ROUTE_LIMITS = {
 }
 # Limits that no request of a client reaches, with the reason why the page omits them.
 EXCLUDED_PREFIXES = {
+    "passkeys.responses.MAX_CREDENTIAL_ID_LENGTH": "by WebAuthn",
+    "passkeys.responses.MAX_USER_HANDLE_LENGTH": "by WebAuthn",
+    "passkeys.verification.": "sizes of the keys that browsers create",
     "accounts.schemas.MAX_LOCALE_LENGTH": "longer tags are shortened, not rejected",
     "accounts.password_policy.MIN_WORD_LENGTH": "part of the password strength estimate",
     "audit.": "background sealing and a command",

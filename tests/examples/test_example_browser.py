@@ -14,11 +14,13 @@ from tests.examples.helpers import Example
 from tests.servers import free_port
 from tests.support.chromium import EXECUTABLE, Chromium, JavaScriptError, Page
 
-EMAIL = "grace@example.com"
+EMAIL, MFA_EMAIL = "grace@example.com", "ada@example.com"
 REFRESHES = "performance.getEntriesByType('resource').filter(({ name }) => name.endsWith('/auth/refresh')).length"
 FETCH_FIVE = "Promise.all([1, 2, 3, 4, 5].map(() => auth.fetch('/users/profile').then(({ status }) => status)))"
 
 NEEDS_CHROMIUM = pytest.mark.skipif(EXECUTABLE is None, reason="Chromium is not installed")
+IS_SLOW_SUITE = "CHECK_TYPES" in os.environ
+SLOW = pytest.mark.skipif(not IS_SLOW_SUITE, reason="make test-slow SUITE=browser")
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +30,8 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     commands = block("examples/browser/README.md", "serve").replace("8000", str(page_port))
     with example.start_block(commands) as running, closing(HttpClient(example.port)) as client:
         running.wait_until(client.is_ready)
-        UserScenario(client, client.code_for, EMAIL).register_and_verify()
+        for email in (EMAIL, MFA_EMAIL):
+            UserScenario(client, client.code_for, email).register_and_verify()
         yield f"http://localhost:{page_port}/?server=http://localhost:{example.port}"
 
 
@@ -92,7 +95,53 @@ def test_browser_wrong_password_shows_the_message(browser: Chromium, url: str) -
     tab.close()
 
 
-@pytest.mark.skipif("CHECK_TYPES" not in os.environ, reason="downloads TypeScript: make test-slow SUITE=browser")
+@NEEDS_CHROMIUM
+def test_browser_passkey_is_added_and_signs_in(browser: Chromium, url: str) -> None:
+    tab = browser.open_page(url)
+    tab.add_authenticator()
+    tab.run(f"auth.signIn('{EMAIL}', '{PASSWORD}')")
+    assert tab.run("addPasskey(auth, 'Laptop').then(({ passkey }) => passkey.name)") == "Laptop"
+    tab.run("auth.signOut()")
+    tab.run("document.getElementById('passkey').click()")
+
+    tab.wait_for(f"document.getElementById('email').value === '{EMAIL}'")
+    tab.run("localStorage.clear()")
+    tab.close()
+
+
+@NEEDS_CHROMIUM
+@SLOW
+def test_browser_security_key_is_a_second_factor(browser: Chromium, url: str) -> None:
+    tab = browser.open_page(url)
+    tab.add_authenticator(transport="usb", hasResidentKey=False, hasUserVerification=False, isUserVerified=False)
+    tab.run(f"auth.signIn('{MFA_EMAIL}', '{PASSWORD}')")
+    tab.run("addPasskey(auth, 'Key', { kind: 'security_key', enable_mfa: true })")
+    tab.run("auth.signOut()")
+    with pytest.raises(JavaScriptError, match="second factor"):
+        tab.run(f"auth.signIn('{MFA_EMAIL}', '{PASSWORD}')")
+    tab.run(f"signIn('{MFA_EMAIL}', '{PASSWORD}')")
+
+    tab.wait_for(f"document.getElementById('email').value === '{MFA_EMAIL}'")
+    tab.run("localStorage.clear()")
+    tab.close()
+
+
+@NEEDS_CHROMIUM
+@SLOW
+def test_browser_autofill_signs_in_with_a_passkey(browser: Chromium, url: str) -> None:
+    tab = browser.open_page(url)
+    tab.add_authenticator()
+    tab.run(f"auth.signIn('{EMAIL}', '{PASSWORD}')")
+    tab.run("addPasskey(auth, 'Laptop')")
+    tab.run("auth.signOut()")
+    tab.run("signInWithPasskey(auth, { mediation: 'conditional' })")
+
+    tab.wait_for(f"document.getElementById('email').value === '{EMAIL}'")
+    tab.run("localStorage.clear()")
+    tab.close()
+
+
+@SLOW
 def test_browser_module_has_no_type_errors() -> None:
     command = block("examples/browser/README.md", "check")
     result = subprocess.run(
@@ -102,7 +151,9 @@ def test_browser_module_has_no_type_errors() -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-def test_browser_module_is_in_the_guide() -> None:
-    guide = block("docs/how-to/call-from-a-browser.md", "client")
+def test_browser_modules_are_in_the_guides() -> None:
+    client = block("docs/how-to/call-from-a-browser.md", "client")
+    passkeys = block("docs/how-to/add-passkeys.md", "module")
 
-    assert guide == Path(ROOT, "examples/browser/auth.js").read_text()
+    assert client == Path(ROOT, "examples/browser/auth.js").read_text()
+    assert passkeys == Path(ROOT, "examples/browser/passkeys.js").read_text()

@@ -645,7 +645,7 @@ MUTANTS = (
     Mutant(
         "second factor skipped",
         "sessions/decorators.py",
-        " or (auth.user.mfa_enabled and not amr.has_second_factor(auth.session.amr))",
+        " and (not self.user.mfa_enabled or amr.has_second_factor(self.session.amr))",
         "",
         ("tests/mfa/test_complete_login.py::test_fresh_password_token_is_not_fresh_with_mfa_on",),
     ),
@@ -706,5 +706,108 @@ MUTANTS = (
         ", TotpFactor.user_id == auth.user.id\n",
         ", TotpFactor.user_id > 0\n",
         ("tests/mfa/test_totp_enrolment.py::test_totp_confirmation_of_other_user_is_not_found",),
+    ),
+    Mutant(
+        "passkey of another user accepted",
+        "passkeys/assertions.py",
+        """    if passkey.user_id != user_id and not is_sign_in:
+""",
+        """    if not passkey.user_id:
+""",
+        ("tests/passkeys/test_passkey_second_factor.py::test_passkey_of_another_user_is_no_second_factor",),
+    ),
+    Mutant(
+        "passkey of another user accepted",
+        "passkeys/assertions.py",
+        """    if response.user_handle != user_handle and (is_sign_in or response.user_handle):
+""",
+        """    if not user_handle:
+""",
+        ("tests/passkeys/test_passkey_sign_in.py::test_passkey_of_one_user_with_handle_of_another_is_rejected",),
+    ),
+    Mutant(
+        "passkey without user verification signs in",
+        "passkeys/assertions.py",
+        """    if is_sign_in and not passkey.can_sign_in:
+""",
+        """    if not passkey.public_key:
+""",
+        ("tests/passkeys/test_passkey_sign_in.py::test_security_key_cannot_sign_in",),
+    ),
+    Mutant(
+        "passkey without user verification signs in",
+        "passkeys/assertions.py",
+        "public_key, requires_verification=is_sign_in)",
+        "public_key, requires_verification=False)",
+        ("tests/passkeys/test_passkey_sign_in.py::test_passkey_assertion_with_fault_is_rejected",),
+    ),
+    Mutant(
+        "passkey without user verification signs in",
+        "passkeys/assertions.py",
+        "is_complete=verified.is_user_verified and passkey.can_sign_in",
+        "is_complete=passkey.can_sign_in",
+        ("tests/passkeys/test_passkey_second_factor.py::test_reauthentication_with_a_passkey_alone_verifies_the_user",),
+    ),
+    Mutant(
+        "WebAuthn challenge used twice",
+        "passkeys/assertions.py",
+        """        raise CeremonyError("the challenge was used before") from None
+""",
+        """        return
+""",
+        ("tests/passkeys/test_passkey_sign_in.py::test_passkey_assertion_used_twice_is_rejected",),
+    ),
+    Mutant(
+        "WebAuthn challenge of another ceremony accepted",
+        "passkeys/challenges.py",
+        "crypto.macs_all_keys(LABEL, purpose, binding, nonce, expiry)",
+        "crypto.macs_all_keys(LABEL, purpose, binding, nonce, expiry) + [mac]",
+        ("tests/passkeys/test_webauthn_challenges.py",),
+    ),
+    Mutant(
+        "copied passkey accepted",
+        "passkeys/assertions.py",
+        "ACTIVE_PASSKEY, has_increased)",
+        "ACTIVE_PASSKEY)",
+        ("tests/passkeys/test_passkey_sign_in.py::test_passkey_counter_that_does_not_increase_is_rejected",),
+    ),
+    Mutant(
+        "CBOR tag decoded before the signature is verified",
+        "passkeys/responses.py",
+        "semantic_decoders=NO_TAGS, ",
+        "",
+        ("tests/passkeys/test_webauthn_checks.py::test_assertion_with_fault_is_rejected",),
+    ),
+    Mutant(
+        "weak public key accepted",
+        "passkeys/verification.py",
+        """    if not is_usable:
+""",
+        """    if is_usable is None:
+""",
+        ("tests/passkeys/test_webauthn_checks.py::test_registration_with_fault_is_rejected",),
+    ),
+    Mutant(
+        "embedded page accepted",
+        "passkeys/responses.py",
+        """    if fields.get("crossOrigin", False) is not False or "topOrigin" in fields:
+""",
+        """    if "embedded" in fields:
+""",
+        ("tests/passkeys/test_webauthn_checks.py::test_registration_with_fault_is_rejected",),
+    ),
+    Mutant(
+        "password removed without a second passkey",
+        "passkeys/service.py",
+        "return len(usable) > 1 or",
+        "return bool(usable) or",
+        ("tests/passkeys/test_password_removal.py",),
+    ),
+    Mutant(
+        "password set again with a stolen token",
+        "passwords/service.py",
+        "        if not auth.is_fresh:\n",
+        "        if not auth.user:\n",
+        ("tests/passkeys/test_password_removal.py::test_password_is_set_again_only_with_a_fresh_token",),
     ),
 )

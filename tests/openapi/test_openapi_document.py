@@ -22,6 +22,8 @@ OPERATION_IDS = {
     *("requestEmailCode", "signInWithEmailCode", "requestLostFactorCode", "confirmLostFactor"),
     *("getCancelFactorResetPage", "cancelFactorReset"),
     *("confirmSecondFactor", "getReauthenticationOptions", "listFactors", "startTotp", "confirmTotp", "renameTotp"),
+    *("getPasskeySignInOptions", "signInWithPasskey", "getPasskeyCreationOptions", "registerPasskey", "renamePasskey"),
+    *("removePasskey", "removePassword", "listRelatedOrigins", "listPasskeyPages", "redirectToChangePassword"),
     *("removeTotp", "createRecoveryCodes", "setMfa", "forgetRememberedDevices"),
     *("listSessions", "revokeSession", "revokeOtherSessions", "forgotPassword", "resetPassword", "changePassword"),
     *("getProfile", "editProfile", "listActivity", "exportAccount", "changeEmail", "verifyEmailChange"),

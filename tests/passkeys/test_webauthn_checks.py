@@ -146,7 +146,7 @@ def test_registration_and_assertion_of_each_algorithm_pass(algorithm: int) -> No
     authenticator.sign_count = 8
     asserted = authenticate(authenticator.get(assertion_options()), created.public_key)
 
-    assert created[1:] == (7, "00000000-0000-0000-0000-000000000000", True, True, True)
+    assert created[1:] == (7, bytes(16), True, True, True)
     assert asserted == (8, True, True, True)
 
 

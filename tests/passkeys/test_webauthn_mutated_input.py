@@ -15,6 +15,7 @@ import cbor2
 import pytest
 from fido2.cose import CoseKey
 from fido2.webauthn import AuthenticatorData, CollectedClientData
+from tests.passkeys.client import PASSKEYS, PasskeyUser, passkey_login, sign_in_options
 from tests.passkeys.helpers import (
     CHALLENGE,
     assertion_options,
@@ -168,3 +169,16 @@ def test_mutated_registration_is_judged_as_by_fido2() -> None:
             check_registration_with_fido2(mutated, created.public_key)
 
     assert 0 < accepted < COUNT
+
+
+def test_mutated_requests_are_never_a_server_error(grace: PasskeyUser) -> None:
+    rng, authenticator = random.Random(20_260_112), grace.add()
+    for _ in range(COUNT // 4):
+        assertion = mutate(rng, authenticator.get(sign_in_options(grace.client)))
+        registration = mutate(rng, SoftAuthenticator().create(grace.creation_options("security_key")))
+
+        assert passkey_login(grace.client, assertion).status_code in {200, 401, 422}, json.dumps(assertion)
+        response = grace.register(registration)
+        assert response.status_code in {200, 422}, json.dumps(registration)
+        if response.status_code == 200:
+            grace.client.delete(f"{PASSKEYS}/{response.get_json()['passkey']['id']}", headers=grace.headers)

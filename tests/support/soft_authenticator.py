@@ -69,6 +69,7 @@ class SoftAuthenticator:
     client_data: Json = field(default_factory=dict)
     extensions: Json = field(default_factory=dict)
     user_handle: bytes | None = None
+    aaguid: bytes = bytes(16)
 
     def __post_init__(self) -> None:
         self.sign, self.cose_key = new_key(self.algorithm)
@@ -76,7 +77,7 @@ class SoftAuthenticator:
     def create(self, options: Json) -> Json:
         """Return the credential for creation options."""
         self.user_handle = base64url_decode(options["user"]["id"])
-        attested = bytes(16) + len(self.credential_id).to_bytes(2, "big") + self.credential_id
+        attested = self.aaguid + len(self.credential_id).to_bytes(2, "big") + self.credential_id
         authenticator_data = self._authenticator_data(options["rp"]["id"], AT, attested + cbor2.dumps(self.cose_key))
         attestation = {"fmt": "none", "attStmt": {}, "authData": authenticator_data}
         response = {

@@ -179,6 +179,11 @@ def set_password(user_id: int, password_hash: str | None) -> None:
     execute_count(update(User).where(User.id == user_id).values(**values))
 
 
+def remove_password(user_id: int) -> None:
+    """Remove the password of a user who signs in with passkeys."""
+    increase_credential_version(user_id, password_hash=None)
+
+
 def clear_password(user_id: int) -> None:
     """Remove the password. Only a password reset restores access: until then, passkeys are rejected too."""
     values = {"password_hash": None, "reset_required": True, "credential_version": NEXT_VERSION}

@@ -12,6 +12,7 @@ from flaskauth.doctor.findings import Finding, failed, failed_in_production, ok,
 from flaskauth.health import MAX_MAIL_DELAY, mail_delay
 from flaskauth.mail.models import FAILED, QUEUED, OutboxMail
 from flaskauth.mfa import totp
+from flaskauth.mfa.models import Passkey
 from flaskauth.signing_keys.keyring import ENCRYPTION_LABEL
 from flaskauth.signing_keys.models import SigningKey
 from flaskauth.signing_keys.service import ROTATION_INTERVAL
@@ -86,6 +87,17 @@ def _is_current_secret(kid: str, encrypted: bytes) -> bool | None:
         return None
 
 
+def _check_passkeys(connection: Connection) -> Finding:
+    """Count the passkeys of another RP ID, which no browser offers for this one."""
+    other = select(func.count()).where(Passkey.rp_id != settings().rp_id, Passkey.removed_at.is_(None))
+    if count := connection.scalar(other):
+        return warning(
+            f"{pluralize(count, 'passkey belongs', 'passkeys belong')} to another RP ID than {settings().rp_id}",
+            "Set WEBAUTHN_RP_ID to the domain that they were registered for; users cannot use them otherwise.",
+        )
+    return ok(f"no passkey belongs to another RP ID than {settings().rp_id}")
+
+
 def _check_outbox(connection: Connection) -> Finding:
     delay = mail_delay(connection)
     waiting = connection.scalar(select(func.count()).where(OutboxMail.state == QUEUED)) or 0
@@ -123,6 +135,7 @@ CHECKS = {
     "signing-keys": _check_signing_keys,
     "secret-fallbacks": _check_fallbacks,
     "totp-secrets": _check_totp_secrets,
+    "passkeys": _check_passkeys,
     "outbox": _check_outbox,
     "failed-mail": _check_failed_mail,
     "schedule": _check_schedule,

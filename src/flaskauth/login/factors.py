@@ -1,32 +1,27 @@
 """Second factors of sign-ins and reauthentications: the options for the client, and the place that verifies them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from typing import Protocol
 
-from sqlalchemy import select
-
 from flaskauth import audit, mail
 from flaskauth.core import clock
-from flaskauth.core.db.session import db
 from flaskauth.login import throttling
 from flaskauth.login.credentials import CredentialsRow
 from flaskauth.login.throttling import AttemptResult, LoginAttempt
 from flaskauth.mail import Recipient
 from flaskauth.mfa import challenges, recovery_codes, totp
 from flaskauth.mfa.challenges import SecondFactorRequired
-from flaskauth.mfa.models import ACTIVE_PASSKEY, Passkey
 from flaskauth.mfa.verification import InvalidFactor, VerifiedFactor
 from flaskauth.one_time_codes import links
 from flaskauth.one_time_codes.links import LinkOwner
+from flaskauth.passkeys import assertions
+from flaskauth.passkeys.challenges import SECOND_FACTOR
 from flaskauth.rate_limits import service as rate_limits
 from flaskauth.rate_limits.service import RateLimit
 
-# Purposes of a second factor.
-SECOND_FACTOR = "second_factor"
-REAUTHENTICATION = "reauthentication"
 TOLERATED_FAILURES = RateLimit(2, timedelta(days=1))  # failed second steps of a user before the warning
 WARNING_LIMIT = RateLimit(1, timedelta(days=1))
 
@@ -41,6 +36,7 @@ class SubmittedFactor:
 
     otp: str | None = None
     recovery_code: str | None = None
+    passkey: Mapping[str, object] | None = None
 
 
 def begin_second_step(user: CredentialsRow, amr: str) -> SecondFactorRequired:
@@ -50,37 +46,39 @@ def begin_second_step(user: CredentialsRow, amr: str) -> SecondFactorRequired:
     return SecondFactorRequired(
         challenge_token=token,
         expires_at=clock.to_rfc3339(challenge.expires_at),
-        factors=usable_kinds(user.id),
-        passkey=passkey_options(user.id, SECOND_FACTOR, str(challenge.id)),
+        **options(user.id, SECOND_FACTOR, str(challenge.id)),
     )
 
 
-def usable_kinds(user_id: int) -> list[str]:
-    """Return the kinds of factors that the user can sign in with, the best first."""
-    passkey = select(Passkey.id).where(Passkey.user_id == user_id, ACTIVE_PASSKEY).limit(1)
+def options(user_id: int, purpose: str, binding: str) -> dict[str, object]:
+    """Return the kinds of factors that the user can use, the best first, and the options of a WebAuthn request."""
+    passkey = assertions.factor_options(user_id, purpose, binding)
     is_usable: dict[str, Callable[[], bool]] = {
-        "passkey": lambda: db.session.scalar(passkey) is not None,
+        "passkey": lambda: passkey is not None,
         "otp": lambda: totp.has_usable(user_id),
         "recovery_code": lambda: recovery_codes.count_left(user_id) > 0,
     }
-    return [kind for kind, check in is_usable.items() if check()]
+    return {"factors": [kind for kind, check in is_usable.items() if check()], "passkey": passkey}
 
 
-def passkey_options(_user_id: int, _purpose: str, _binding: str) -> dict[str, object] | None:
-    """Return the options of a WebAuthn request for the passkeys of the user, or None without a usable one."""
-    return None
-
-
-def verify(submitted: SubmittedFactor, user: FactorOwner, attempt: LoginAttempt, purpose: str) -> VerifiedFactor:
+def verify(
+    submitted: SubmittedFactor, user: FactorOwner, attempt: LoginAttempt, purpose: str, binding: str
+) -> VerifiedFactor:
     """Verify a second factor of the user. Its `consume` also refunds the attempt.
 
-    Codes of all kinds share the limits of attempts. A failure is recorded, and mailed if the password is known.
+    Codes of all kinds share the limits of attempts. A passkey cannot be guessed, so it has none. A failure is recorded,
+    and mailed if the password is known.
 
     Raises:
         InvalidFactor, TooManyRequests, Overloaded
         ChallengeExpired: the login challenge has no attempts left.
     """
     user_id = user.id
+    if submitted.passkey is not None:
+        passkey = assertions.verify_factor(user_id, submitted.passkey, purpose, binding)
+        if passkey is None:
+            raise _fail(user, purpose)
+        return passkey
 
     def compare(result: AttemptResult) -> VerifiedFactor | None:
         if not result.should_compare:

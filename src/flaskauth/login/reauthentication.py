@@ -1,5 +1,6 @@
 """Reauthentication: a signed-in user proves all factors again, and gets a token for sensitive operations."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -8,10 +9,13 @@ from flaskauth.core import clock
 from flaskauth.core.http.request import client_network
 from flaskauth.core.passwords import hashing
 from flaskauth.login import factors, throttling
-from flaskauth.login.factors import REAUTHENTICATION, SubmittedFactor
+from flaskauth.login.factors import SubmittedFactor
 from flaskauth.login.service import check_own_password
 from flaskauth.login.throttling import LoginAttempt
 from flaskauth.mfa.challenges import SecondFactorRequired
+from flaskauth.mfa.verification import InvalidFactor, VerifiedFactor
+from flaskauth.passkeys.assertions import VerifiedPasskey
+from flaskauth.passkeys.challenges import REAUTHENTICATION
 from flaskauth.sessions import service as sessions
 from flaskauth.sessions.decorators import AuthContext, lock_session
 from flaskauth.signing_keys import access_tokens, amr
@@ -20,15 +24,16 @@ from flaskauth.signing_keys.access_tokens import FRESH_LIFETIME
 
 @dataclass(frozen=True)
 class ReauthenticationData:
-    """The body of a reauthentication: the password, and with MFA on a second factor."""
+    """The body of a reauthentication: the password, and with MFA on a second factor; or a passkey alone."""
 
-    password: str
+    password: str | None = None
     otp: str | None = None
     recovery_code: str | None = None
+    passkey: Mapping[str, object] | None = None
 
     @property
     def factor(self) -> SubmittedFactor | None:
-        factor = SubmittedFactor(self.otp, self.recovery_code)
+        factor = SubmittedFactor(self.otp, self.recovery_code, self.passkey)
         return factor if factor != SubmittedFactor() else None
 
 
@@ -40,9 +45,8 @@ class FreshToken:
     fresh_until: datetime
 
 
-@hashing.reserves_hash_slot
 def reauthenticate(auth: AuthContext, data: ReauthenticationData) -> FreshToken:
-    """Check the password and the second factor of the current user again. Return a fresh access token.
+    """Check the factors of the current user again. Return a fresh access token.
 
     The authentication methods of the session become those that were checked now.
 
@@ -52,29 +56,46 @@ def reauthenticate(auth: AuthContext, data: ReauthenticationData) -> FreshToken:
         InvalidToken: the session was revoked during this call.
     """
     user_id, session_id, auth_time = auth.user.id, auth.session.id, auth.session.created_at
-    if auth.user.mfa_enabled and data.factor is None:
-        raise SecondFactorRequired(**options(auth))
-    attempt = _attempt(auth)
-    password = check_own_password(auth, data.password)
-    factor = factors.verify(data.factor, auth.user, attempt, REAUTHENTICATION) if data.factor else None
-    lock_session(auth)
-    password.refund()
-    if factor:
-        factor.consume()
-    methods = amr.add(amr.PASSWORD, factor.method) if factor else amr.PASSWORD
+    methods = _prove_passkey(auth, data) if data.password is None else _prove_password(auth, data, data.password)
     sessions.set_amr(session_id, methods)
     audit.record("reauthenticated", user_id=user_id, session_id=session_id)
     token = access_tokens.issue(user_id, session_id, auth_time, methods, fresh=True)
     return FreshToken(token, clock.now() + FRESH_LIFETIME)
 
 
+@hashing.reserves_hash_slot
+def _prove_password(auth: AuthContext, data: ReauthenticationData, password: str) -> str:
+    """Check the password and, with MFA on, a second factor. Return the authentication methods."""
+    if auth.user.mfa_enabled and data.factor is None:
+        raise SecondFactorRequired(**options(auth))
+    verified = check_own_password(auth, password)
+    factor = _verify(auth, data.factor) if data.factor else None
+    lock_session(auth)
+    verified.refund()
+    if factor is None:
+        return amr.PASSWORD
+    factor.consume()
+    return amr.add(amr.PASSWORD, factor.method)
+
+
+def _prove_passkey(auth: AuthContext, data: ReauthenticationData) -> str:
+    """Check a passkey that has verified the user, so that it counts as two factors. Return the methods."""
+    assert data.factor
+    passkey = _verify(auth, data.factor)
+    if not (isinstance(passkey, VerifiedPasskey) and passkey.is_complete):
+        raise InvalidFactor
+    lock_session(auth)
+    passkey.consume()
+    return passkey.complete_methods
+
+
+def _verify(auth: AuthContext, factor: SubmittedFactor) -> VerifiedFactor:
+    return factors.verify(factor, auth.user, _attempt(auth), REAUTHENTICATION, str(auth.session.id))
+
+
 def options(auth: AuthContext) -> dict[str, object]:
     """Return the kinds of factors that the user can reauthenticate with, and the options of a WebAuthn request."""
-    user_id = auth.user.id
-    return {
-        "factors": factors.usable_kinds(user_id),
-        "passkey": factors.passkey_options(user_id, REAUTHENTICATION, str(auth.session.id)),
-    }
+    return factors.options(auth.user.id, REAUTHENTICATION, str(auth.session.id))
 
 
 def _attempt(auth: AuthContext) -> LoginAttempt:

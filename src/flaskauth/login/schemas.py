@@ -15,12 +15,15 @@ from flaskauth.core.http.schemas import (
     message_field,
     validates_schema,
 )
+from flaskauth.core.translations import Text
 from flaskauth.login.email_code import EmailSignInData
 from flaskauth.login.mailed_codes import MailedCodeRequest
+from flaskauth.login.passkey import PasskeyLoginData
 from flaskauth.login.reauthentication import ReauthenticationData
 from flaskauth.login.second_factor import SecondFactorData
 from flaskauth.login.service import LoginData
 from flaskauth.one_time_codes.schemas import CodeField, VerificationIdField, require_id_or_email
+from flaskauth.passkeys.schemas import CredentialField
 
 ONE_FACTOR = "Send exactly one second factor."
 SIGN_IN_ID_DESCRIPTION = "Identifies this sign-in"
@@ -61,6 +64,13 @@ class LoginResponse(ResponseSchema):
     @post_dump
     def remove_missing_time(self, body: dict[str, object], **_kwargs: object) -> dict[str, object]:
         return body if body.get("enrol_by") else {name: value for name, value in body.items() if name != "enrol_by"}
+
+
+class PasskeyLoginRequest(RequestSchema):
+    factory = PasskeyLoginData
+
+    credential = CredentialField(required=True)
+    device_token = device_token_field()
 
 
 class MailCodeRequest(RequestSchema):
@@ -109,6 +119,7 @@ class SecondFactorRequest(RequestSchema):
     challenge_token = StrictString(required=True, metadata={"description": "From the error of the first step"})
     otp = otp_field()
     recovery_code = recovery_code_field()
+    passkey = CredentialField()
     remember_device = StrictBoolean(
         metadata={"description": "Do not ask for a second factor on this device for REMEMBER_DEVICE_DAYS."}
     )
@@ -130,12 +141,15 @@ class SecondFactorResponse(LoginResponse):
 class ReauthenticateRequest(RequestSchema):
     factory = ReauthenticationData
 
-    password = PasswordField(required=True)
+    password = PasswordField()
     otp = otp_field()
     recovery_code = recovery_code_field()
+    passkey = CredentialField()
 
     @validates_schema
     def validate_one_factor(self, data: Mapping[str, object], **_kwargs: object) -> None:
+        if not {"password", "passkey"} & set(data):
+            raise ValidationError(Text("{field} is required!", field="password"), "password")
         if count_factors(data) > 1:
             raise ValidationError(ONE_FACTOR, "body")
 
@@ -154,7 +168,7 @@ class ReauthenticationOptionsResponse(ResponseSchema):
 
 def count_factors(data: Mapping[str, object]) -> int:
     """Return the number of second factors in a body."""
-    return len({"otp", "recovery_code"} & set(data))
+    return len({"otp", "recovery_code", "passkey"} & set(data))
 
 
 class ReauthenticateResponse(ResponseSchema):

@@ -1,5 +1,6 @@
 """The second step of a sign-in: the client sends the login challenge with a second factor."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -9,13 +10,14 @@ from flaskauth.core.context import settings
 from flaskauth.core.http.request import client_network
 from flaskauth.login import factors, service, throttling
 from flaskauth.login.credentials import CredentialsRow, load_credentials_by_id
-from flaskauth.login.factors import SECOND_FACTOR, SubmittedFactor
+from flaskauth.login.factors import SubmittedFactor
 from flaskauth.login.service import InvalidCredentials, LoginProof, LoginResult
 from flaskauth.login.throttling import LoginAttempt
 from flaskauth.mfa import challenges, recovery_codes
 from flaskauth.mfa.challenges import ChallengeExpired
 from flaskauth.mfa.models import LoginChallenge
 from flaskauth.one_time_codes import links
+from flaskauth.passkeys.challenges import SECOND_FACTOR
 from flaskauth.sessions import devices
 from flaskauth.signing_keys import amr
 
@@ -27,12 +29,13 @@ class SecondFactorData:
     challenge_token: str
     otp: str | None = None
     recovery_code: str | None = None
+    passkey: Mapping[str, object] | None = None
     remember_device: bool = False
     device_token: str | None = None
 
     @property
     def factor(self) -> SubmittedFactor:
-        return SubmittedFactor(self.otp, self.recovery_code)
+        return SubmittedFactor(self.otp, self.recovery_code, self.passkey)
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ def complete(data: SecondFactorData) -> SecondFactorResult:
     user = load_credentials_by_id(challenge.user_id, data.device_token)
     if not user.id or user.credential_version != challenge.credential_version:
         raise ChallengeExpired
-    factor = factors.verify(data.factor, user, _attempt(user, challenge), SECOND_FACTOR)
+    factor = factors.verify(data.factor, user, _attempt(user, challenge), SECOND_FACTOR, str(challenge_id))
     factor.consume()
     challenges.consume(challenge_id)
     try:

@@ -11,6 +11,7 @@ from flaskauth.core.http.schemas import (
     fields,
     message_field,
 )
+from flaskauth.mfa.passkey_providers import provider_name
 
 MAX_NAME_LENGTH = 64
 
@@ -35,6 +36,10 @@ class PasskeySchema(FactorSchema):
     can_sign_in = fields.Boolean(required=True, metadata={"description": "False for a security key"})
     synced = fields.Boolean(
         required=True, attribute="backed_up", metadata={"description": "True if it is backed up by its provider"}
+    )
+    provider = fields.Function(
+        lambda passkey: provider_name(passkey.aaguid),
+        metadata={"type": ["string", "null"], "description": "Such as iCloud Keychain; null if it is unknown"},
     )
 
 

@@ -53,6 +53,7 @@ TAG_DESCRIPTIONS = {
 }
 PARAMETER_DESCRIPTIONS = {
     "session_id": "The `id` of a session in `GET /auth/sessions`",
+    "passkey_id": "The `id` of a passkey in `GET /users/factors`",
     "factor_id": "The `id` of a factor in `GET /users/factors`",
     "name": "The last part of the `avatar` URL of a user",
 }

@@ -35,7 +35,7 @@ class NewCredential(NamedTuple):
 
     public_key: bytes
     sign_count: int
-    aaguid: str
+    aaguid: bytes
     is_user_verified: bool
     is_backup_eligible: bool
     is_backed_up: bool
@@ -78,7 +78,7 @@ def verify_registration(response: RegistrationResponse, *, requires_verification
     return NewCredential(
         verified.credential_public_key,
         verified.sign_count,
-        verified.aaguid,
+        bytes.fromhex(verified.aaguid.replace("-", "")),
         verified.user_verified,
         verified.credential_device_type == CredentialDeviceType.MULTI_DEVICE,
         verified.credential_backed_up,

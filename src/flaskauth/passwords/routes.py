@@ -13,12 +13,19 @@ from flaskauth.passwords.schemas import (
     ForgotPasswordRequest,
     ForgotPasswordResponse,
     PasswordChangedResponse,
+    PasswordRemovedResponse,
     ResetPasswordRequest,
 )
 from flaskauth.passwords.service import PasswordResetData
-from flaskauth.sessions.decorators import auth_required, current_auth
+from flaskauth.sessions.decorators import (
+    ReauthenticationRequired,
+    auth_required,
+    current_auth,
+    fresh_auth_required,
+)
 
 bp = Blueprint("passwords", __name__, tag="Passwords", url_prefix="/auth")
+removal_bp = Blueprint("password_removal", __name__, tag="Passwords", url_prefix="/users")
 
 
 @bp.post("/forgot-password")
@@ -52,13 +59,27 @@ def reset_password(form: PasswordResetData) -> dict[str, object]:
 @bp.post("/change-password")
 @rate_limit("login")
 @auth_required
-@raises(InvalidCredentials, WeakPassword, Overloaded)
+@raises(InvalidCredentials, ReauthenticationRequired, WeakPassword, Overloaded)
 @bp.input(ChangePasswordRequest, arg_name="form")
 @bp.output(PasswordChangedResponse)
 def change_password(_user: User, form: dict[str, str]) -> dict[str, object]:
     """Change the password.
 
-    Requires the current password. All other sessions are revoked.
+    Requires the current password, or a fresh token if the user has none. All other sessions are revoked.
     """
-    service.change_password(current_auth(), form["current_password"], form["password"])
+    service.change_password(current_auth(), form.get("current_password"), form["password"])
+    return {}
+
+
+@removal_bp.delete("/password")
+@rate_limit()
+@fresh_auth_required
+@removal_bp.output(PasswordRemovedResponse)
+def remove_password(_user: User) -> dict[str, object]:
+    """Remove the password, to sign in with passkeys only.
+
+    Requires a session that has proven a passkey, and two passkeys, or a synced one and recovery codes. A password reset
+    sets a password again.
+    """
+    service.remove_password(current_auth())
     return {}

@@ -34,9 +34,13 @@ class ResetPasswordRequest(RequestSchema):
 
 
 class ChangePasswordRequest(RequestSchema):
-    current_password = PasswordField(required=True)
+    current_password = PasswordField()  # required if the user has a password
     password = PasswordField(required=True)
 
 
 class PasswordChangedResponse(ResponseSchema):
     message = message_field("Your password was changed")
+
+
+class PasswordRemovedResponse(ResponseSchema):
+    message = message_field("Your password was removed")

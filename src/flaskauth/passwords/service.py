@@ -7,10 +7,12 @@ from flaskauth.accounts import password_policy
 from flaskauth.accounts import service as accounts
 from flaskauth.accounts.models import User
 from flaskauth.accounts.password_policy import WeakPassword
+from flaskauth.accounts.service import StoredCredentials
 from flaskauth.core.email_addresses import EmailAddress
-from flaskauth.core.errors import APIError
+from flaskauth.core.errors import APIError, ValidationFailed
 from flaskauth.core.http.request import client_network
 from flaskauth.core.passwords import hashes, hashing
+from flaskauth.core.translations import Text
 from flaskauth.login import mailed_codes, throttling
 from flaskauth.login import service as login
 from flaskauth.login.mailed_codes import InvalidMailedCode, MailedCodeRequest
@@ -20,9 +22,13 @@ from flaskauth.one_time_codes import links
 from flaskauth.one_time_codes import service as codes
 from flaskauth.one_time_codes.service import RESET
 from flaskauth.one_time_codes.verification import InvalidCode
+from flaskauth.passkeys import service as passkeys
 from flaskauth.sessions import service as sessions
-from flaskauth.sessions.decorators import AuthContext, lock_session
+from flaskauth.sessions.decorators import AuthContext, ReauthenticationRequired, lock_session
 from flaskauth.sessions.models import Session
+from flaskauth.signing_keys import amr
+
+NO_SUBSTITUTE = "Add a second passkey first, or recovery codes if your passkey is synced."
 
 
 @dataclass(frozen=True)
@@ -64,15 +70,57 @@ def reset_password(form: PasswordResetData) -> None:
 
 
 @hashing.reserves_hash_slot
-def change_password(auth: AuthContext, current_password: str, password: str) -> None:
+def change_password(auth: AuthContext, current_password: str | None, password: str) -> None:
     """Replace the current password of the user, revoke the other sessions, and notify the user.
 
-    The same password is rejected, because after a change the user expects the previous one to be invalid.
+    The same password is rejected, because after a change the user expects the previous one to be invalid. A user who
+    has no password needs a fresh token instead.
 
     Raises:
         InvalidCredentials, TooManyRequests, WeakPassword, Overloaded
+        ValidationFailed: the current password is missing.
+        ReauthenticationRequired: the user has no password, and the token is not fresh.
         InvalidToken: the session was revoked during this call.
     """
+    if auth.user.password_hash is None:
+        if not auth.is_fresh:
+            raise ReauthenticationRequired
+        _set_first_password(auth, password)
+    elif current_password is None:
+        raise ValidationFailed({"current_password": [Text("{field} is required!", field="current_password")]})
+    else:
+        _replace_password(auth, current_password, password)
+
+
+def remove_password(auth: AuthContext) -> None:
+    """Remove the password of a user who has proven a passkey and has a second way to sign in. Notify the user.
+
+    The other sessions and pending reset codes are revoked. A password reset sets a password again.
+
+    Raises:
+        ReauthenticationRequired: the session has not proven a passkey.
+        ValidationFailed: the user has no password, or too few passkeys.
+        InvalidToken: the session was revoked during this call.
+    """
+    user = lock_session(auth)
+    if not amr.has_passkey(auth.session.amr):
+        raise ReauthenticationRequired
+    if user.password_hash is None or not passkeys.can_replace_password(user.id):
+        raise ValidationFailed({"body": [NO_SUBSTITUTE]})
+    accounts.remove_password(user.id)
+    audit.record("password_removed", user_id=user.id, session_id=auth.session.id)
+    codes.revoke_for_purpose(RESET, user.normalized_email)
+    sessions.revoke_all_for(user.id, auth.session)
+    mail.notify("passwords/password_removed", user, link_id=links.issue_report(user, auth.session.id).id)
+
+
+def _set_first_password(auth: AuthContext, password: str) -> None:
+    credentials = StoredCredentials(auth.user.id, None, auth.user.normalized_email, auth.user.credential_version)
+    password_hash = _validate_and_hash(password, auth.user)
+    _store_password(auth, credentials, password_hash)
+
+
+def _replace_password(auth: AuthContext, current_password: str, password: str) -> None:
     verified = login.check_own_password(auth, current_password)
     try:
         _require_different(password, current_password)
@@ -81,8 +129,12 @@ def change_password(auth: AuthContext, current_password: str, password: str) -> 
         verified.refund()
         raise
     verified.refund()
+    _store_password(auth, verified.credentials, password_hash)
+
+
+def _store_password(auth: AuthContext, credentials: StoredCredentials, password_hash: str) -> None:
     user = lock_session(auth)
-    if not accounts.change_password(verified.credentials, password_hash):
+    if not accounts.change_password(credentials, password_hash):
         raise InvalidCredentials  # a concurrent request changed the password first
     audit.record("password_changed", user_id=user.id, session_id=auth.session.id)
     _revoke_access_and_notify(user, except_session=auth.session)

@@ -106,15 +106,17 @@ def _build_query(size: int) -> CompiledStatement[SessionUserRow]:
 
 @dataclass(frozen=True)
 class AuthContext:
-    """The authenticated user, the session and the claims of the access token.
-
-    A user who must enrol may only add a second factor.
-    """
+    """The authenticated user, the session and the claims of the access token."""
 
     user: User
     session: Session
     claims: AccessTokenClaims
-    must_enrol: bool
+    must_enrol: bool  # the user may only add a second factor
+
+    @property
+    def is_fresh(self) -> bool:
+        """With MFA on, a password alone is not enough, even if it was verified before MFA was turned on."""
+        return self.claims.is_fresh and (not self.user.mfa_enabled or amr.has_second_factor(self.session.amr))
 
 
 @overload
@@ -191,14 +193,11 @@ def auth_optional(view: Callable[..., object]) -> Callable[..., object]:
 
 
 def fresh_auth_required(view: Callable[Concatenate[User, P], T]) -> Callable[P, T]:
-    """Like `auth_required`, and require that all factors were proven in the last 10 minutes (ASVS 7.5.1).
-
-    With MFA on, a password alone is not enough, even if it was verified before MFA was turned on.
-    """
+    """Like `auth_required`, and require that all factors were proven in the last 10 minutes (ASVS 7.5.1)."""
 
     def require_fresh() -> User:
         auth = _authenticate(view)
-        if not auth.claims.is_fresh or (auth.user.mfa_enabled and not amr.has_second_factor(auth.session.amr)):
+        if not auth.is_fresh:
             raise ReauthenticationRequired
         return auth.user
 

@@ -19,6 +19,8 @@ from flaskauth.extras import missing_extra
 _ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://([^\s/?#@*\\]+)/*", re.ASCII | re.IGNORECASE)
 _APK_ORIGIN = re.compile(r"android:apk-key-hash:[A-Za-z0-9_-]{43}")
 _DOMAIN = re.compile(r"([a-z0-9-]{1,63}\.)+(?=[a-z0-9-]*[a-z])[a-z0-9-]{2,63}|localhost")
+# The public suffixes of many countries, such as co.uk and com.ng. The complete list has 10,000 and changes weekly.
+_PUBLIC_SUFFIX = re.compile(r"(ac|co|com|edu|go|gov|ne|net|or|org)\.[a-z]{2}")
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
@@ -91,14 +93,14 @@ def origin_of(url: str) -> str:
 
 
 def is_domain(host: str) -> bool:
-    """Return True if passkeys can belong to this host: no IP address, and no top-level domain but localhost."""
-    return _DOMAIN.fullmatch(host) is not None
+    """Return True if passkeys can belong to this host: no IP address, no public suffix such as com or co.uk."""
+    return _DOMAIN.fullmatch(host) is not None and not _PUBLIC_SUFFIX.fullmatch(host)
 
 
 def _check_rp_id(value: str) -> str:
     host = _encode_host(value.lower())
     if not is_domain(host):
-        raise ValueError("must be a domain such as example.com: no IP address, no top-level domain, no scheme or port")
+        raise ValueError("must be a domain such as example.com: no IP address, no public suffix, no scheme or port")
     return host
 
 

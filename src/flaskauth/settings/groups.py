@@ -252,8 +252,8 @@ class ProtectionSettings(Section):
     """
 
     rate_limit_login: Rates = "300/minute"
-    """Requests per network, right passwords included: `POST /auth/login`, `/auth/reauthenticate` and
-    `/auth/change-password`, each.
+    """Requests per network, right passwords included: `POST /auth/login`, `/auth/passkeys`, `/auth/second-factor`,
+    `/auth/reauthenticate` and `/auth/change-password`, each.
     """
 
     rate_limit_login_failures: Rates = "30/minute; 300/hour"
@@ -270,8 +270,8 @@ class ProtectionSettings(Section):
     """
 
     rate_limit_verify: Rates = "120/minute"
-    """Requests per network: `POST /auth/verify`, `/auth/reset-password`, `/auth/email-code/verify` and
-    `/users/email/verify`, each. The limits of attempts per code are fixed.
+    """Requests per network: `POST /auth/verify`, `/auth/reset-password`, `/auth/email-code/verify`,
+    `/users/email/verify`, and the options of passkeys, each. The limits of attempts per code are fixed.
     """
 
     rate_limit_refresh: Rates = "600/minute"

@@ -6,7 +6,8 @@ second factor follow `otp` (also for a recovery code), `hwk` (a key bound to one
 
 PASSWORD = "pwd"  # noqa: S105
 EMAIL = "email"
-SECOND_FACTORS = {"otp", "hwk", "swk"}
+PASSKEYS = {"hwk", "swk"}
+SECOND_FACTORS = {"otp", *PASSKEYS}
 MULTIPLE_FACTORS = "mfa"
 
 
@@ -22,6 +23,11 @@ def add(first: str, method: str) -> str:
 def has_second_factor(amr: str) -> bool:
     """Return True if a second factor was proven, or a passkey that counts as two."""
     return not SECOND_FACTORS.isdisjoint(amr.split())
+
+
+def has_passkey(amr: str) -> bool:
+    """Return True if a passkey or a security key was proven."""
+    return not PASSKEYS.isdisjoint(amr.split())
 
 
 def acr(amr: str) -> str:
