@@ -38,7 +38,7 @@ class CreationOptionsRequest(RequestSchema):
     kind = StrictString(
         required=True,
         validate=validate.OneOf([PASSKEY, SECURITY_KEY], error="Must be passkey or security_key."),
-        metadata={"description": "`passkey` can sign in; `security_key` is a second factor only"},
+        metadata={"example": "passkey", "description": "`passkey` can sign in; `security_key` is a second factor only"},
     )
 
 
