@@ -93,4 +93,6 @@ class RecoveryCodesResponse(ResponseSchema):
 
 
 class MfaRequest(RequestSchema):
-    enabled = StrictBoolean(required=True, metadata={"description": "Require a second factor at every sign-in"})
+    enabled = StrictBoolean(
+        required=True, metadata={"example": True, "description": "Require a second factor at every sign-in"}
+    )
