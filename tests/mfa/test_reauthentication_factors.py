@@ -7,9 +7,10 @@ from flask import Flask
 from sqlalchemy import func, select
 from tests.conftest import MakeApp
 from tests.mfa.helpers import INVALID_CODE, REAUTHENTICATION_REQUIRED, SECOND_FACTOR_REQUIRED, MfaUser, wrong_otp
+from tests.passwords.helpers import change_password
 from tests.signing_keys.helpers import decode_claims
 from tests.support.inspect import error_of, query_all
-from tests.support.users import bearer
+from tests.support.users import PASSWORD, bearer
 
 from flaskauth.core import clock
 from flaskauth.sessions.models import Session
@@ -75,3 +76,12 @@ def test_factor_change_requires_recent_factor(make_app: MakeApp) -> None:
 
     user.token = user.reauthenticate(otp=user.otp()).get_json()["token"]
     assert user.call("DELETE", f"/totp/{user.factor_id}").status_code == 200
+
+
+def test_password_change_with_mfa_on_requires_recent_factor(make_app: MakeApp) -> None:
+    user = MfaUser.create(make_app(JWT_DURATION="60"))
+    clock.travel(timedelta(minutes=11))
+    assert error_of(change_password(user.client, user.token, PASSWORD)) == REAUTHENTICATION_REQUIRED
+
+    user.token = user.reauthenticate(otp=user.otp()).get_json()["token"]
+    assert change_password(user.client, user.token, PASSWORD).status_code == 200

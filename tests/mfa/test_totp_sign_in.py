@@ -1,6 +1,9 @@
 """Sign-in with a password and the code of an authenticator app (RFC 6238)."""
 
+import base64
+import hmac
 from datetime import timedelta
+from random import Random
 from typing import Any
 
 import pyotp
@@ -80,6 +83,7 @@ def test_totp_code_used_twice_is_rejected(app: Flask) -> None:
     assert user.send_factor(user.challenge(), otp=otp).status_code == 200
 
     assert error_of(user.send_factor(user.challenge(), otp=otp)) == INVALID_CODE
+    assert single_event(app, "second_factor_failed").user_id is not None
 
 
 def test_totp_older_code_after_newer_is_rejected(app: Flask) -> None:
@@ -204,3 +208,14 @@ def test_totp_matches_rfc_6238_vectors() -> None:
     assert {seconds: totp.generate_otp(seconds // 30) for seconds in vectors} == vectors
     assert totp.generate_otp(2000000000 // 30) == "279037"
     assert totp.generate_otp(20000000000 // 30) == "353130"
+
+
+def test_totp_matches_independent_implementation() -> None:
+    """10,000 codes of random secrets, computed as in RFC 4226 section 5.3."""
+    random = Random(6238)
+    for _ in range(10_000):
+        secret, step = random.randbytes(20), random.randrange(2**32)
+        digest = hmac.digest(secret, step.to_bytes(8, "big"), "sha1")
+        offset = digest[-1] & 15
+        number = int.from_bytes(digest[offset : offset + 4], "big") & 0x7FFFFFFF
+        assert pyotp.TOTP(base64.b32encode(secret).decode()).generate_otp(step) == f"{number % 10**6:06}"

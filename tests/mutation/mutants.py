@@ -670,7 +670,7 @@ MUTANTS = (
         "mfa/totp.py",
         "TotpFactor.id == factor_id, TotpFactor.last_step < step, ACTIVE_TOTP",
         "TotpFactor.id == factor_id, ACTIVE_TOTP",
-        ("tests/mfa/test_totp_sign_in.py::test_totp_code_used_twice_is_rejected",),
+        ("tests/concurrency/test_parallel_factors.py::test_parallel_confirmations_and_codes_succeed_once",),
     ),
     Mutant(
         "code of a second factor used twice",

@@ -138,7 +138,7 @@ def verify(user_id: int, otp: str) -> VerifiedFactor | None:
     """Return the factor whose code this is, or None. The caller has counted the attempt."""
     for factor, secret in _active_factors(user_id):
         step = _matching_step(secret, otp, WINDOW)
-        if step is not None:
+        if step is not None and step > factor.last_step:  # the UPDATE decides
             return VerifiedFactor(METHOD, partial(_consume, factor.id, step))
     return None
 

@@ -65,7 +65,8 @@ def reset_password(form: PasswordResetData) -> dict[str, object]:
 def change_password(_user: User, form: dict[str, str]) -> dict[str, object]:
     """Change the password.
 
-    Requires the current password, or a fresh token if the user has none. All other sessions are revoked.
+    Requires the current password, and a fresh token if MFA is on or the user has no password. All other sessions are
+    revoked.
     """
     service.change_password(current_auth(), form.get("current_password"), form["password"])
     return {}

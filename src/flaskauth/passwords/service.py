@@ -79,12 +79,13 @@ def change_password(auth: AuthContext, current_password: str | None, password: s
     Raises:
         InvalidCredentials, TooManyRequests, WeakPassword, Overloaded
         ValidationFailed: the current password is missing.
-        ReauthenticationRequired: the user has no password, and the token is not fresh.
+        ReauthenticationRequired: MFA is on or the user has no password, and the token is not fresh.
         InvalidToken: the session was revoked during this call.
     """
-    if auth.user.password_hash is None:
-        if not auth.is_fresh:
-            raise ReauthenticationRequired
+    has_password = auth.user.password_hash is not None
+    if (auth.user.mfa_enabled or not has_password) and not auth.is_fresh:
+        raise ReauthenticationRequired
+    if not has_password:
         _set_first_password(auth, password)
     elif current_password is None:
         raise ValidationFailed({"current_password": [Text("{field} is required!", field="current_password")]})
