@@ -115,10 +115,7 @@ class AuthContext:
 
     @property
     def is_fresh(self) -> bool:
-        """Return True if all factors were proven in the last 10 minutes.
-
-        With MFA on, a password alone is not enough, even if it was verified before MFA was turned on.
-        """
+        """With MFA on, a password alone is not enough, even if it was verified before MFA was turned on."""
         return self.claims.is_fresh and (not self.user.mfa_enabled or amr.has_second_factor(self.session.amr))
 
 
