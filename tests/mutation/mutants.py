@@ -433,6 +433,13 @@ MUTANTS = (
         ("tests/user_admin/test_user_factors.py::test_reset_factors_requires_a_password_reset",),
     ),
     Mutant(
+        "token of a login challenge stored",
+        "mfa/challenges.py",
+        "network=client_network(),",
+        "network=token,",
+        ("tests/e2e/test_production_scenarios.py::test_second_factors_leave_no_secret_in_storage",),
+    ),
+    Mutant(
         "sign-in code used twice",
         "login/email_code.py",
         "    verified.consume()\n    codes.revoke_for_purpose(SIGN_IN, user.normalized_email)\n",
