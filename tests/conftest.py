@@ -51,6 +51,8 @@ DATABASE_DEPENDENT = (
     ),
     *("user_admin/test_user_import", "user_admin/test_user_export", "login/test_login_lockout"),
 )
+# The tests below these paths begin with a database without a signing key.
+WITHOUT_KEY = ("audit", "signing_keys", "user_admin", "settings", "docs", "e2e", "examples")
 # The slowest files, which start first so that no worker is left with one of them at the end.
 SLOWEST = (
     *("migrations/test_migration_crash_recovery", "migrations", "registration/test_email_enumeration", "docs", "e2e"),
@@ -209,6 +211,22 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def sqlite_template_with_key(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy with the first signing key, because each application would take 10 ms to create it."""
+    folder = tmp_path_factory.mktemp("template_with_key")
+    path = Path(shutil.copy(sqlite_template, folder / "migrated.db"))
+    app = _create_app(f"sqlite:///{path}", folder, {})
+    app.extensions[background.KEY].stop()
+    with app.app_context():
+        for table in Base.metadata.sorted_tables:
+            if table.name not in {*PRESERVED_TABLES, "schema_locks", "signing_keys"}:
+                db.session.execute(table.delete())
+        db.session.commit()
+    _stop(app)
+    return path
+
+
+@pytest.fixture(scope="session")
 def mariadb_url(mariadb: MariaDB) -> Iterator[str]:
     yield from _create_migrated(mariadb)
 
@@ -223,7 +241,8 @@ def database(request: pytest.FixtureRequest) -> Iterator[str]:
     """The URL of a migrated database without users; see `pytest_generate_tests`."""
     if request.param == "sqlite":
         with TemporaryDirectory(prefix="sqlite-", dir=data_root()) as folder:
-            shutil.copy(request.getfixturevalue("sqlite_template"), f"{folder}/test.db")
+            template = "sqlite_template" if _is_below(WITHOUT_KEY, request.path) else "sqlite_template_with_key"
+            shutil.copy(request.getfixturevalue(template), f"{folder}/test.db")
             yield f"sqlite:///{folder}/test.db"
     else:
         url: str = request.getfixturevalue(f"{request.param}_url")
@@ -271,6 +290,13 @@ def mailbox(app: Flask) -> Mailbox:
 @pytest.fixture
 def users(app: Flask) -> UserFactory:
     return UserFactory(app)
+
+
+@pytest.fixture
+def stopped_clock() -> Iterator[None]:
+    """Stop the clock, for a test that compares times of two requests or with the current time."""
+    with shortcuts.stop_clock():
+        yield
 
 
 @pytest.fixture(autouse=True)

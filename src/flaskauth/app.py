@@ -149,6 +149,12 @@ def _load_settings() -> Settings:
     return Settings.load()
 
 
+def _is_server_command() -> bool:
+    """Return True during `flaskauth serve` and `flask run`."""
+    command = click.get_current_context(silent=True)
+    return command is not None and command.info_name in {"serve", "run"}
+
+
 def periodic_jobs() -> tuple[PeriodicJob, ...]:
     """Return the periodic jobs. Threads of the server run them, or Celery beat if Redis is configured."""
     return (
@@ -219,11 +225,18 @@ def create_base_app(settings: Settings) -> AuthFlask:
 
 
 def _migrate_default_database(settings: Settings) -> None:
-    """Upgrade the SQLite database in the instance folder. A file lock lets concurrent processes wait for the first."""
+    """Upgrade the SQLite database in the instance folder. A file lock lets concurrent processes wait for the first.
+
+    Log a warning if a script or another WSGI server creates it: it may run in a wrong folder.
+    """
     folder = settings.flaskauth_instance_path
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (folder / ".migrating").open("w") as lock_file:
         fcntl.flock(lock_file, fcntl.LOCK_EX)
+        file = settings.database_file
+        if file and not file.exists() and not _is_server_command():
+            detail = f"SQLALCHEMY_DATABASE_URI: not set, so the new SQLite database {file} is used"
+            logger.warning("configuration_warning", detail=detail)
         with db.engine.connect() as connection:
             is_current = migrations.is_current(connection)
         if not is_current:

@@ -21,7 +21,7 @@ from tests.support.users import PASSWORD, UserFactory
 from werkzeug.security import generate_password_hash
 
 from flaskauth.core.passwords import hashes, hashing
-from flaskauth.core.passwords.hash_process import HashProcess, HashProcessLost
+from flaskauth.core.passwords.hash_process import RESTART_DELAY, HashProcess, HashProcessLost
 
 HASH_MEMORY = 19_456 * 1024  # bytes
 LOGINS = 6  # more than the wrong passwords that one network may send
@@ -37,14 +37,28 @@ def memory(pid: int) -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss_Anon:"))
 
 
+def stop(pid: int) -> None:
+    """Stop a process, and wait until all its threads are stopped."""
+    os.kill(pid, signal.SIGSTOP)
+    while any(
+        stat.read_text().rpartition(")")[2].split()[0] != "T" for stat in Path(f"/proc/{pid}/task").glob("*/stat")
+    ):
+        time.sleep(0.001)
+
+
 @contextmanager
 def new_process() -> Iterator[tuple[HashProcess, Queue[dict[str, Any]]]]:
     """Create a hash process, not yet started, and the queue of the events that it logs."""
     events: Queue[dict[str, Any]] = Queue()
+    others = set(threading.enumerate())
     process = HashProcess(lambda _name, **fields: events.put(fields))
     yield process, events
     process._sender.close()
-    process._receiver.close()
+    for thread in set(threading.enumerate()) - others:
+        if thread.name == "hash-process":  # others, such as those of the hashing pool, run until the end
+            thread.join()
+    for end in (process._receiver, process._timeout_sender, process._timeout_receiver):
+        end.close()
 
 
 @contextmanager
@@ -78,7 +92,7 @@ def test_hash_process_hashes_and_restarts_when_killed() -> None:
         assert process.run(hashes.verify, PASSWORD, generate_password_hash(PASSWORD, "pbkdf2:sha256:1"))
 
         os.kill(pid, signal.SIGKILL)
-        assert events.get() == {"status": -signal.SIGKILL}
+        assert events.get() == {"status": -signal.SIGKILL, "delay": RESTART_DELAY}
         assert process.run(hashes.verify, "clé", hashed)
 
 
@@ -96,6 +110,39 @@ def test_hash_process_that_cannot_be_started_is_retried() -> None:
             assert events.get(timeout=10)["errno"] == errno.EMFILE
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert not process.run(hashes.verify, "x", hashes.DECOY_HASH)
+
+
+def test_stopped_hash_process_is_replaced() -> None:
+    others = child_ids()
+    with new_process() as (process, events):
+        process.start()
+        [pid] = child_ids() - others
+        assert not process.run(hashes.verify, "x", hashes.DECOY_HASH)
+        sent_at = time.monotonic()
+        stop(pid)
+        process.result_timeout = 0.05
+        with pytest.raises(HashProcessLost):
+            process.run(hashes.verify, "x", hashes.DECOY_HASH)
+        process._report_timeout(sent_at)  # a concurrent request: one log line for both
+        process.result_timeout = 60
+        assert events.get(timeout=60) == {}
+        assert events.get(timeout=60) == {"status": -signal.SIGKILL, "delay": RESTART_DELAY}
+        assert not process.run(hashes.verify, "x", hashes.DECOY_HASH)
+        assert events.empty()
+
+
+def test_hash_process_that_dies_at_start_is_delayed(tmp_path: Path) -> None:
+    """Each start is logged once, and the next one waits twice as long."""
+    (tmp_path / "flaskauth.py").write_text("raise SystemExit(3)")
+    with new_process() as (process, events):
+        os.environ["PYTHONPATH"] = str(tmp_path)
+        try:
+            process.start()
+            restarts = [events.get(timeout=60) for _ in range(2)]
+        finally:
+            del os.environ["PYTHONPATH"]
+        assert restarts == [{"status": 3, "delay": delay} for delay in (0.1, 0.2)]
         assert not process.run(hashes.verify, "x", hashes.DECOY_HASH)
 
 
@@ -117,10 +164,11 @@ def test_hash_process_ends_when_its_senders_have_ended() -> None:
     with new_process() as (process, events):
         others = set(threading.enumerate())
         process.start()
-        [thread] = set(threading.enumerate()) - others
+        threads = {thread for thread in threading.enumerate() if thread.name == "hash-process"} - others
         process._sender.close()
-        thread.join(10)
-        assert not thread.is_alive()
+        for thread in threads:
+            thread.join(10)
+        assert [thread.is_alive() for thread in threads] == [False, False]
         assert events.empty()
 
 

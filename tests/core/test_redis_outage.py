@@ -24,6 +24,7 @@ def use_redis(app: Flask) -> None:
     app.extensions[background.KEY].stop()  # after the mail
 
 
+@pytest.mark.usefixtures("stopped_clock")
 def test_unavailable_redis_is_reported_once_a_minute(make_app: MakeApp, capsys: pytest.CaptureFixture[str]) -> None:
     clock.travel(timedelta(days=400))  # no earlier test has reported an outage within this minute
     redis_url = f"redis://127.0.0.1:{free_port()}/0"

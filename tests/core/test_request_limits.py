@@ -2,7 +2,7 @@
 
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import cast
 
@@ -11,14 +11,18 @@ from redis import Redis as Client
 from tests.servers import Redis, free_port
 from tests.support.inspect import run_concurrently
 
-from flaskauth.core.http.request_limits import MAX_WINDOWS, RequestLimiter
+from flaskauth.core.http.request_limits import MAX_WINDOWS, Key, RequestLimiter
 from flaskauth.settings import Settings
 
 LIMIT = "30/minute"
 
 
 def make_limiter(redis_url: str = "", **environ: str) -> RequestLimiter:
-    return RequestLimiter(Settings.load({"FLASKAUTH_ENV": "development", "REDIS_URL": redis_url, **environ}))
+    return RequestLimiter(redis_settings(redis_url, **environ))
+
+
+def redis_settings(redis_url: str, **environ: str) -> Settings:
+    return Settings.load({"FLASKAUTH_ENV": "development", "REDIS_URL": redis_url, **environ})
 
 
 def count_allowed(limiter: RequestLimiter, key: str = "key", limits: str = LIMIT, requests: int = 40) -> int:
@@ -65,6 +69,26 @@ def test_rate_limit_concurrent_threads_never_exceed_limit(nodes: list[RequestLim
     assert total_of(client) == 990
     assert limiter.test("990/hour", "key") > 0
     assert limiter.test("990/hour", "different key") == 0
+
+
+def test_rate_limit_counts_a_request_during_an_exchange(redis: Redis, client: Client) -> None:
+    class LimiterWithRequest(RequestLimiter):
+        is_armed = False
+
+        def _exchange(self, counts: Sequence[tuple[Key, int]]) -> list[tuple[int, int]]:
+            totals = super()._exchange(counts)
+            if self.is_armed:
+                self.is_armed = False
+                self._check("30/minute", ("key",), counts=True)
+            return totals
+
+    limiter = LimiterWithRequest(redis_settings(redis.url))
+    limiter.reconcile()
+    assert count_allowed(limiter, limits="30/minute", requests=29) == 29
+    limiter.is_armed = True
+    limiter.reconcile()
+
+    assert limiter.test("30/minute", "key") > 0
 
 
 def test_rate_limit_of_two_processes_applies_within_a_second(nodes: list[RequestLimiter]) -> None:

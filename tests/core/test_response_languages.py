@@ -64,7 +64,7 @@ def test_validation_errors_follow_accept_language(client: FlaskClient, language:
     errors = response.get_json()["errors"]
     assert errors["email"] == [translation("Invalid Email!", language)]
     length = translation("Must be {minimum} to {maximum} characters long.", language)
-    assert errors["password"] == [length.format(minimum=1, maximum=256)]
+    assert errors["password"] == [length.format(minimum=8, maximum=256)]
     exact_length = translation("Must be exactly {count} characters long.", language)
     assert errors["country"] == [exact_length.format(count=2)]
     assert errors["age"] == [translation("Unknown field.", language)]

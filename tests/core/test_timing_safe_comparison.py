@@ -33,6 +33,7 @@ ALLOWED_COMPARISONS = {
     ): "both are from stored data: finds the secret of a link",
     ("passwords/service.py", "hashes.normalize(password) == hashes.normalize(current_password)"): "from one request",
     ("sessions/routes.py", "token.session_id in tokens"): "the id of a session",
+    ("sessions/service.py", "token.session_id not in by_id"): "the id of a session",
     ("settings/model.py", "bool(self.aws_key_id) != bool(self.aws_secret_key)"): "compares whether both are set",
     ("settings/model.py", "secret in PUBLISHED_SECRETS"): "a published list",
     ("user_admin/import_row.py", "code not in countries"): "a country code",

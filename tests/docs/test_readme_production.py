@@ -56,6 +56,6 @@ def test_readme_production_script_leads_to_login(
 
     pasted = f"PATH={script_folder()}:{BIN_FOLDER}:$PATH\n{script}\nwait"
     with workspace.start("/bin/bash", "-c", pasted) as running, closing(HttpClient(port)) as http_client:
-        running.wait_until(http_client.is_ready).wait_for_output(" ok.").wait_for_output("2 processes can open")
+        running.wait_until(http_client.is_ready).wait_for_output(" ok.").wait_for_output("with WEB_CONCURRENCY=2")
         UserScenario(http_client, code_for, "grace@example.com").run_full_scenario()
     mariadb.drop(DATABASE)

@@ -53,6 +53,7 @@ def test_text_output_lists_every_check(installation: Installation) -> None:
     for check in CHECK_NAMES:
         assert f" {check} " in output
     assert "0 failed, 2 warnings, 0 skipped" in output
+    assert max(map(len, output.splitlines())) <= 100  # columns without a terminal
 
 
 def test_progress_is_shown_on_a_terminal(tmp_path: Path) -> None:

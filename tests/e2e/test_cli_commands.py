@@ -102,7 +102,8 @@ def test_serve_port_in_use_is_reported(workspace: Workspace, host: str) -> None:
         port = str(listener.getsockname()[1])
         output = workspace.run("flaskauth", "serve", "--host", host, "--port", port, expect=1)
 
-    assert f":{port}: Address already in use. Choose a different address with --host and --port." in output
+    assert f":{port}: Address already in use. Choose a different address with --host and --port," in output
+    assert f"make run PORT={int(port) + 1}." in output
     assert "Traceback" not in output
 
 

@@ -79,3 +79,11 @@ def test_created_sqlite_database_is_readable_by_owner_only(tmp_path: Path) -> No
     workspace.run("flaskauth", "db", "upgrade")
 
     assert (tmp_path / "auth.db").stat().st_mode & 0o777 == 0o600
+
+
+def test_script_that_creates_a_database_names_it(tmp_path: Path) -> None:
+    command = ("python", "-c", "import flaskauth; flaskauth.create_app()")
+    outputs = [Workspace(tmp_path).run(*command) for _ in range(2)]
+
+    warning = f"SQLALCHEMY_DATABASE_URI: not set, so the new SQLite database {tmp_path}/instance/flaskauth.db is used"
+    assert [output.count(warning) for output in outputs] == [1, 0]

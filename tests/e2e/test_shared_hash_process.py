@@ -91,6 +91,11 @@ def test_hash_process_has_no_secret_and_logs_no_password(server: Server) -> None
         assert PASSWORD not in text
 
 
+def test_workers_option_that_differs_from_setting_warns(server: Server) -> None:
+    running, _port = server
+    assert "--workers 2: flaskauth doctor checks WEB_CONCURRENCY=1; set WEB_CONCURRENCY instead" in running.output
+
+
 def test_killed_hash_process_is_restarted_and_logged(server: Server) -> None:
     running, port = server
     [pid] = hash_process_ids(running)

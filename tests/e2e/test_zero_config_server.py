@@ -37,6 +37,7 @@ def test_full_scenario_works_in_an_empty_folder(tmp_path: Path, command: tuple[s
 
         assert server.terminate() in {0, -15}
         assert "Traceback" not in server.output
+        assert "configuration_warning" not in server.output
     assert not leaks.find_leaks(user.secrets, dict(leaks.dump_files(tmp_path)))
 
 

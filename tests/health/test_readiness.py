@@ -149,6 +149,7 @@ def test_readiness_silent_broker_is_degraded_in_time(create_client: CreateClient
     assert (response.status_code, response.get_json()["degraded"]) == (200, ["broker"])
 
 
+@pytest.mark.usefixtures("stopped_clock")
 def test_readiness_late_outbox_mail_is_degraded(create_client: CreateClient) -> None:
     client = create_client()
     insert_mail(client, late=timedelta(seconds=61))

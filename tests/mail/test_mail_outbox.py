@@ -111,6 +111,20 @@ def take_tasks(celery: Celery) -> Iterator[Any]:
                 yield message
 
 
+def test_messages_of_a_lost_worker_are_all_restored(make_harness: MakeHarness, redis: Redis) -> None:
+    celery = get_celery(make_harness(REDIS_URL=redis.url).app)
+    with celery.connection_for_read() as connection:
+        channel, queue = connection.default_channel, celery.conf.task_default_queue
+        for _ in range(3):
+            celery.send_task(dispatch.TASK_NAME)
+        tags = [channel.basic_get(queue).delivery_tag for _ in range(3)]
+        channel.client.zadd(channel.unacked_index_key, dict.fromkeys(tags, 0))  # received in 1970, not acknowledged
+        channel.qos.restore_visible(num=channel.unacked_restore_limit)
+        assert channel.client.llen(queue) == 3
+
+    assert len([*take_tasks(celery)]) == 3
+
+
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_unavailable_broker_does_not_block_outbox_delivery(
     make_harness: MakeHarness, capsys: pytest.CaptureFixture[str]

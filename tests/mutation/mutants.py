@@ -31,9 +31,9 @@ MUTANTS = (
     Mutant(
         "request count lost",
         "core/http/request_limits.py",
-        "window.count = total + window.unsent",
-        "window.count = total",
-        ("tests/core/test_request_limits.py::test_rate_limit_concurrent_threads_never_exceed_limit",),
+        "self.count, self.resets_at = total + self.unsent, resets_at",
+        "self.count, self.resets_at = total, resets_at",
+        ("tests/core/test_request_limits.py::test_rate_limit_counts_a_request_during_an_exchange",),
     ),
     Mutant(
         "limit not divided without Redis",
@@ -55,6 +55,20 @@ MUTANTS = (
         'environ.get("HTTP_ACCEPT_LANGUAGE", "")',
         '""',
         ("tests/server/test_fast_path.py::test_profile_fast_path_equals_flask_response",),
+    ),
+    Mutant(
+        "batch waits for a locked row",
+        "sessions/routes.py",
+        "now, skips_locked=True",
+        "now, skips_locked=False",
+        ("tests/concurrency/test_refresh_batches.py::test_batch_with_a_locked_session_refreshes_the_others",),
+    ),
+    Mutant(
+        "work differs for an unknown address",
+        "registration/pending.py",
+        '        rate_limits.decrement([b""])\n',
+        "        pass\n",
+        ("tests/registration/test_email_enumeration.py::test_resend_costs_the_same_for_each_address_of_a_network",),
     ),
     Mutant(
         "personal data in logs",

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from tests.conftest import databases
+from tests.conftest import MakeApp, databases
 from tests.login.helpers import LoginClient
 from tests.registration.email_states import (
     ID_NAMES,
@@ -21,8 +21,8 @@ from tests.registration.email_states import (
     create_email_states,
     make_probes,
 )
-from tests.registration.helpers import WRONG_CODE
-from tests.support.inspect import in_transaction
+from tests.registration.helpers import WRONG_CODE, unused_ip
+from tests.support.inspect import in_transaction, statement_counts
 from tests.support.route_catalog import Route, all_routes
 from tests.support.users import PASSWORD, UserFactory, registration_form
 from werkzeug.test import TestResponse
@@ -166,6 +166,7 @@ CASES = [
 ]
 
 
+@pytest.mark.usefixtures("stopped_clock")
 @pytest.mark.parametrize(("database", "scenario"), CASES, indirect=["database"])
 def test_responses_for_any_email_state_prevent_enumeration(
     app: Flask, client: FlaskClient, users: UserFactory, scenario: Scenario
@@ -186,6 +187,23 @@ def test_responses_for_any_email_state_prevent_enumeration(
             rejections.add(str(responses[0][0]))
     assert responses[0][0][0] == scenario.final_status
     assert len(rejections) <= 1, "all rate-limited responses are equal, whether or not the password is right"
+
+
+@ON_SQLITE
+def test_resend_costs_the_same_for_each_address_of_a_network(make_app: MakeApp) -> None:
+    """The limits of the mailboxes and of the network are reached and reset at different times."""
+    app = make_app(RATE_LIMIT_MAIL="5/hour")
+    users, ip = UserFactory(app), unused_ip()
+    for number in range(8):
+        users.register(f"pending{number}@example.com", unused_ip())
+    for pause, numbers in ((timedelta(minutes=1), range(7)), (timedelta(minutes=61), [7])):
+        clock.travel(pause)
+        costs = []
+        for email in [f"{name}{number}@example.com" for name in ("unknown", "pending") for number in numbers]:
+            with statement_counts(app) as cost:
+                EmailProbe(users.client, email, ip).post("/auth/resend", {}, "email")
+            costs.append(cost)
+        assert costs == [costs[0]] * len(costs)
 
 
 @ON_SQLITE

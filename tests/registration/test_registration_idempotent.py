@@ -91,6 +91,7 @@ def test_repeated_register_mails_to_first_spelling(client: FlaskClient, mailbox:
     assert [mail["to"] for mail in mailbox.wait(2)] == ["Grace@example.com"] * 2
 
 
+@pytest.mark.usefixtures("stopped_clock")
 @ON_SQLITE
 @pytest.mark.parametrize("at", [OTHER_IP, "2001:db8:0:2::1"])
 def test_register_from_other_network_reveals_no_password(client: FlaskClient, at: str) -> None:

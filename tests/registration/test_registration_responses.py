@@ -70,6 +70,7 @@ def test_verify_with_wrong_code_is_rejected(app: Flask, users: UserFactory, meth
     assert single_event(app, "invalid_code").details == {"purpose": "registration"}
 
 
+@pytest.mark.usefixtures("stopped_clock")
 def test_resend_returns_retry_after(client: FlaskClient) -> None:
     verification_id = register(client).get_json()["verification_id"]
     body = client.post("/auth/resend", json={"verification_id": verification_id}).get_json()

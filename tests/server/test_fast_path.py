@@ -78,6 +78,7 @@ def test_profile_fast_path_works_during_account_deletion(app: Flask, rsgi: RSGIC
     assert_equal(rsgi.send(profile_request(token)), rsgi.send(profile_request(token, FORCE_FLASK)))
 
 
+@pytest.mark.usefixtures("stopped_clock")
 def test_refresh_fast_path_equals_flask_response(app: Flask, rsgi: RSGIClient) -> None:
     headers = {**BROWSER, "Content-Type": "application/json; charset=UTF-8"}
     fast = rsgi.send(refresh_request(login(app)["refresh_token"], headers))
@@ -267,6 +268,27 @@ def test_fast_path_error_falls_back_to_flask_or_503(app: Flask, delay: float, er
 
     with rsgi_client(app, {("GET", PROFILE): ("profile.get_profile", fail, 1)}) as rsgi:
         assert rsgi.send(profile_request(login(app)["token"])).status == status
+
+
+def test_fast_path_exception_is_logged_once_per_batch(make_app: MakeApp) -> None:
+    """Flask then runs each request itself, and logs what it raises there."""
+    sizes: list[int] = []
+
+    def fail(environs: Any) -> Any:
+        sizes.append(len(environs))
+        while sizes == [1] and client.waiting("GET", PROFILE) < 3:
+            time.sleep(0.001)
+        raise ZeroDivisionError
+
+    with (
+        redirect_stderr(LogCapture()) as log_capture,
+        rsgi_client(make_app(), {("GET", PROFILE): ("profile.get_profile", fail, 1)}) as client,
+    ):
+        responses = client.send_all([profile_request("x") for _ in range(4)])
+
+    assert {response.status for response in responses} == {401}
+    lines = log_capture.events_named("unhandled_exception")
+    assert [(line["requests"], "request_id" in line) for line in lines] == [(1, False), (3, False)]
 
 
 def test_fast_path_with_full_queue_returns_503(app: Flask) -> None:

@@ -100,6 +100,13 @@ def test_every_settings_error_is_a_plain_sentence(value: str) -> None:
             assert re.match(rf"{name}: (must|contains|cannot) |\S+: cannot be read ", error), error
 
 
+@pytest.mark.parametrize("name", ["=?utf-8?q?Acme?=", "Acme =?utf-8?b?4pyT?= Mail", "=?"])
+def test_app_name_with_an_encoded_word_is_rejected(name: str) -> None:
+    """Mail programs would decode it, so the subject of each mail with it would be rejected."""
+    message = "APP_NAME: must not contain =?, which is syntax in the header of a mail"
+    assert load_errors(**DEVELOPMENT, APP_NAME=name) == [message]
+
+
 @pytest.mark.parametrize("value", ["production ", "Production", "staging", "test", "1"])
 def test_unknown_environment_is_rejected(value: str) -> None:
     assert load_errors(FLASKAUTH_ENV=value) == ["FLASKAUTH_ENV: must be 'development' or 'production'"]

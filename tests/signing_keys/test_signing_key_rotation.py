@@ -154,6 +154,7 @@ def test_rotate_immediately_reaches_processes_in_one_minute(
     assert session_client.profile_status(app=other_app) == 401
 
 
+@pytest.mark.usefixtures("stopped_clock")
 def test_unknown_kid_reloads_keys_at_most_every_ten_seconds(
     session_client: SessionClient, app: Flask, make_app: MakeApp
 ) -> None:

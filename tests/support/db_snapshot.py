@@ -12,7 +12,7 @@ from flaskauth.core.db.types import Base
 from flaskauth.mail.models import QUEUED, SENT, OutboxMail
 
 # Tables with rows from the start, and tables that the background thread writes.
-EXCLUDED_TABLES = {"countries", "regions", "scheduled_runs", "signing_keys", "audit_seals"}
+EXCLUDED_TABLES = {"countries", "regions", "scheduled_runs", "schema_locks", "signing_keys", "audit_seals"}
 BOOKKEEPING_TABLES = ("audit_events", "rate_limit_counters")
 
 TableContents = dict[str, list[str]]

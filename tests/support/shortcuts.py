@@ -5,7 +5,9 @@ A test whose subject is the hash or the pool itself uses the fixture `real_argon
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from functools import cache
+from itertools import count
 from typing import Any
 from weakref import WeakSet
 
@@ -16,6 +18,7 @@ from pymysql.connections import Connection  # type: ignore[import-untyped]
 from sqlalchemy import Engine, create_engine
 from werkzeug.routing import Rule
 
+from flaskauth.core import clock
 from flaskauth.core.db import engine as engines
 from flaskauth.core.jobs import background
 from flaskauth.core.passwords import hashes
@@ -35,6 +38,19 @@ def use_hasher(hasher: Argon2Hasher) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(hashes, "ARGON2", hasher)
         patch.setattr(hashes, "DECOY_HASH", hasher.hash("decoy", salt=b"decoy-decoy-deco"))
+        yield
+
+
+@contextmanager
+def stop_clock() -> Iterator[None]:
+    """Stop the clock of this process at a whole second, so that requests have equal times, however long they take.
+
+    Each reading takes one millisecond, because ids are made of the milliseconds. `clock.travel` works as usual.
+    """
+    readings = count()
+    start = (clock.now() - clock._offset).replace(microsecond=0) + timedelta(seconds=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(clock, "now", lambda: start + timedelta(milliseconds=next(readings)) + clock._offset)
         yield
 
 

@@ -22,6 +22,10 @@ from flaskauth.settings import with_driver
 
 USER_COUNT = 100_000
 MAX_SECONDS = 90.0  # for USER_COUNT users
+INSERT_USER = """
+INSERT INTO users (id, email, normalized_email, first_name, last_name, locale, is_verified, created_at)
+VALUES (:id, :email, :email, '', '', 'en', 0, NOW())
+"""
 HEADER = "id,email,first_name,last_name,verified,password,country,locale,created_at\n"
 
 
@@ -70,13 +74,20 @@ def start_import(workspace: Workspace, file: Path) -> "subprocess.Popen[bytes]":
 
 
 def kill_halfway(workspace: Workspace, engine: Engine, file: Path, user_count: int) -> int:
-    """Start an import, kill it when half of the users are stored, and return how many are."""
-    process = start_import(workspace, file)
-    while count_users(engine) < user_count // 2:
-        assert process.poll() is None, "the import ended before it could be killed"
-        time.sleep(0.01)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    """Start an import, kill it when half of the users are stored, and return how many are.
+
+    A transaction that creates the next user makes the import wait, so that it cannot end before it is killed.
+    """
+    with engine.connect() as connection:
+        next_id = user_count // 2 + 1
+        connection.execute(text(INSERT_USER), {"id": next_id, "email": f"user{next_id}@example.com"})
+        process = start_import(workspace, file)
+        while count_users(engine) < user_count // 2:
+            assert process.poll() is None, "the import ended before it could be killed"
+            time.sleep(0.01)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        connection.rollback()
     return count_users(engine)
 
 

@@ -63,6 +63,14 @@ class PasswordField(StrictString):
         return text
 
 
+class NewPasswordField(PasswordField):
+    """A password to set. The password policy rejects one that is short but not empty."""
+
+    def _length_message(self) -> Text:
+        minimum = settings().password_min_length
+        return Text("Must be {minimum} to {maximum} characters long.", minimum=minimum, maximum=self.max_length)
+
+
 class NameField(StrictString):
     """A name. Names appear in mails, so URLs, tags and line breaks are rejected. `min_length=0` allows an empty one."""
 

@@ -15,7 +15,7 @@ from flaskauth.account_deletion import service as account_deletion
 from flaskauth.accounts import service as accounts
 from flaskauth.accounts.models import User
 from flaskauth.accounts.password_policy import WeakPassword
-from flaskauth.accounts.schemas import PasswordField
+from flaskauth.accounts.schemas import NewPasswordField
 from flaskauth.cli import import_export, output
 from flaskauth.core import email_addresses
 from flaskauth.core.clock import to_rfc3339
@@ -133,7 +133,7 @@ def set_password(email: EmailAddress, as_json: bool) -> None:
     The password is read from a prompt, or from the first line of standard input.
     """
     password = _read_password()
-    _run_for_user(lambda: passwords.set_password(service.find(email), PasswordField().deserialize(password)))
+    _run_for_user(lambda: passwords.set_password(service.find(email), NewPasswordField().deserialize(password)))
     _print_result({"changed": True}, "The password is set and all sessions are revoked.", as_json=as_json)
 
 

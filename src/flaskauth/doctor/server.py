@@ -7,7 +7,7 @@ from sqlalchemy import Connection, text
 
 from flaskauth.core.context import settings
 from flaskauth.core.db import engine
-from flaskauth.doctor.findings import Finding, failed, failed_in_production, ok, pluralize, warning
+from flaskauth.doctor.findings import Finding, failed, failed_in_production, ok, warning
 from flaskauth.settings import is_loopback
 
 MIN_VERSIONS = {"MySQL": (8, 0), "MariaDB": (10, 6)}
@@ -99,16 +99,16 @@ def _check_writable(connection: Connection) -> Finding:
 def _check_connections(connection: Connection) -> Finding:
     if connection.dialect.name == "sqlite":
         return ok("SQLite has no limit")
-    processes = pluralize(settings().web_concurrency, "process", "processes")
+    server = f"with WEB_CONCURRENCY={settings().web_concurrency}, the server"
     required = settings().web_concurrency * engine.max_connections(settings()) + RESERVED_CONNECTIONS
     limits = [int(str(_query(connection, f"SELECT @@{name}"))) for name in ("max_connections", "max_user_connections")]
     allowed = min(limit for limit in limits if limit)
     if required > allowed:
         return failed(
-            f"{processes} can open {required} connections, but only {allowed} are allowed",
+            f"{server} can open {required} connections, but only {allowed} are allowed",
             "Raise max_connections (or max_user_connections), or lower WEB_CONCURRENCY or DATABASE_POOL_SIZE.",
         )
-    return ok(f"{processes} can open {required} connections, and {allowed} are allowed")
+    return ok(f"{server} can open {required} connections, and {allowed} are allowed")
 
 
 def _check_encryption(connection: Connection) -> Finding:

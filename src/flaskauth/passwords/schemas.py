@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from flaskauth.accounts.schemas import EmailField, PasswordField
+from flaskauth.accounts.schemas import EmailField, NewPasswordField, PasswordField
 from flaskauth.core.http.schemas import RequestSchema, ResponseSchema, message_field, validates_schema
 from flaskauth.login.schemas import MailCodeRequest
 from flaskauth.one_time_codes.schemas import CodeField, VerificationIdField, require_id_or_email
@@ -24,7 +24,7 @@ class ResetPasswordRequest(RequestSchema):
     factory = PasswordResetData
 
     otp = CodeField(required=True)
-    password = PasswordField(required=True)
+    password = NewPasswordField(required=True)
     reset_id = VerificationIdField(RESET_ID_DESCRIPTION)
     email = EmailField()
 
@@ -35,7 +35,7 @@ class ResetPasswordRequest(RequestSchema):
 
 class ChangePasswordRequest(RequestSchema):
     current_password = PasswordField()  # required if the user has a password
-    password = PasswordField(required=True)
+    password = NewPasswordField(required=True)
 
 
 class PasswordChangedResponse(ResponseSchema):

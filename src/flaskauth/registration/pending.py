@@ -120,16 +120,24 @@ def find_duplicate(normalized_email: str, password_hash: str, owner: EmailOwnerR
     return None
 
 
-def resend(code: OneTimeCode | None, *, is_by_id: bool) -> None:
+def resend(code: OneTimeCode | None, *, is_by_id: bool, requested_email: str = "") -> None:
     """Mail a code again if a resend is due and the mail rate limits allow it. Otherwise suppress an expired code.
 
     Every outcome runs the same statements, so the response time does not reveal whether the code exists.
+
+    Args:
+        requested_email: the normalized email address of the request, if it has no id.
     """
     is_due = codes.reserve_resend(code)
     registration = db.session.get(Registration, code.id if code else b"")
-    # Without a mail to send, the same work is done for a mailbox and a network that do not exist.
-    network = client_network() if is_due else f"no mail to {client_network()}"
-    is_allowed = mail_limits.reserve(code.normalized_email if code and is_due else "", network, is_recognised=False)
+    # Without a mail to send, the same work is done for a mailbox and a network that do not exist. A mailbox for all
+    # addresses would reach its limit, which no single address has reached.
+    mailbox, network = code.normalized_email if code else requested_email, client_network()
+    if not is_due:
+        mailbox, network = f"no mail to {mailbox}", f"no mail to {network}"
+    is_allowed = mail_limits.reserve(mailbox, network, is_recognised=False)
+    if is_allowed:  # a rejected mail was subtracted again
+        rate_limits.decrement([b""])
     # Otherwise a client over its mail limit could use up every resend and keep the owner waiting for no mail.
     codes.release_resend(code if is_due and not is_allowed and not is_by_id else None)
     codes.refresh(code)

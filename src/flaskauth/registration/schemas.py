@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from marshmallow import ValidationError
 
-from flaskauth.accounts.schemas import EmailField, LocaleField, NameField, PasswordField, country_code_field
+from flaskauth.accounts.schemas import EmailField, LocaleField, NameField, NewPasswordField, country_code_field
 from flaskauth.core.http.request import preferred_language
 from flaskauth.core.http.schemas import RequestSchema, ResponseSchema, fields, message_field, validates_schema
 from flaskauth.mail.templates import languages
@@ -18,7 +18,7 @@ class RegisterRequest(RequestSchema):
     factory = RegistrationData
 
     email = EmailField(required=True)
-    password = PasswordField(required=True)
+    password = NewPasswordField(required=True)
     first_name = NameField("Grace", required=True)
     last_name = NameField("Hopper", min_length=0, required=True)
     country = country_code_field()

@@ -160,7 +160,7 @@ def resend(data: ResendData) -> float:
         pending.resend(code, is_by_id=True)
         return codes.resend_available_in(code) if code and not code.is_closed else FIRST_RESEND_SECONDS
     newest = codes.find_newest(PURPOSE, data.email.normalized, client_network()) if data.email else None
-    pending.resend(newest, is_by_id=False)
+    pending.resend(newest, is_by_id=False, requested_email=data.email.normalized if data.email else "")
     return FIRST_RESEND_SECONDS
 
 

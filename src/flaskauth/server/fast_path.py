@@ -92,12 +92,19 @@ class FastPath:
 
 
 def _respond(app: AuthFlask, view: BatchView, environs: Sequence[Environ]) -> list[Response | APIError | None]:
-    """Call the view, and log the requests that it has answered."""
+    """Call the view, and log the requests that it has answered, or the exception that concerns all of them."""
     clear_contextvars()  # the lines of the view do not belong to the last request of the previous batch
-    return [
-        _build_response(app, environ, result) if isinstance(result, Mapping) else result
-        for environ, result in zip(environs, view(environs), strict=True)
-    ]
+    try:
+        return [
+            _build_response(app, environ, result) if isinstance(result, Mapping) else result
+            for environ, result in zip(environs, view(environs), strict=True)
+        ]
+    except (APIError, SQLAlchemyError):
+        raise
+    except Exception as error:
+        clear_contextvars()
+        log.error("unhandled_exception", exc_info=error, requests=len(environs))
+        raise
 
 
 def _build_response(app: AuthFlask, environ: Environ, result: Mapping[str, object]) -> Response:
@@ -121,7 +128,6 @@ def _error_for_flask(error: Exception, seconds: float) -> APIError | None:
     if isinstance(error, APIError):
         return error
     if not isinstance(error, SQLAlchemyError):
-        log.error("unhandled_exception", exc_info=error)
         return None
     # One locked row fails the whole batch. Only the request for this row waits again.
     return Unavailable() if seconds > MAX_DATABASE_WAIT and not is_row_locked(error) else None

@@ -56,10 +56,10 @@ def serve(host: str, port: int, workers: int | None) -> None:
         SettingsError: the settings are invalid.
         ClickException: the server cannot listen on the address, or the application cannot start.
     """
-    if workers:
-        os.environ["WEB_CONCURRENCY"] = str(workers)
-    settings = Settings.load(port=port)
-    os.environ["PUBLIC_URL"] = settings.public_url  # the workers do not know the port
+    configured = Settings.load(port=port)
+    settings = configured.model_copy(update={"web_concurrency": workers or configured.web_concurrency})
+    # The workers know neither the number of processes nor the port.
+    os.environ |= {"WEB_CONCURRENCY": str(settings.web_concurrency), "PUBLIC_URL": settings.public_url}
     if settings.is_development and not is_loopback(host) and not settings.flaskauth_dev_hosts:
         raise click.ClickException(
             f"In development the server accepts local connections only, but --host is {host}."
@@ -73,7 +73,7 @@ def serve(host: str, port: int, workers: int | None) -> None:
     _preload_app()
     _hashing_pool().process = hash_process
     _reset_sigterm_in_workers()
-    _log_start(settings, f"{host}:{port}")
+    _log_start(settings, f"{host}:{port}", configured.web_concurrency)
     _DrainingServer(
         "flaskauth.server.run:application",
         factory=True,
@@ -92,9 +92,15 @@ def serve(host: str, port: int, workers: int | None) -> None:
     ).serve()
 
 
-def _log_start(settings: Settings, address: str) -> None:
-    """Log that the server starts. Development prints its URLs instead."""
+def _log_start(settings: Settings, address: str, configured_workers: int) -> None:
+    """Log that the server starts, and a number of processes that commands cannot know. Development prints its URLs."""
     if not settings.is_development:
+        if settings.web_concurrency != configured_workers:
+            detail = (
+                f"--workers {settings.web_concurrency}: flaskauth doctor checks WEB_CONCURRENCY={configured_workers};"
+                " set WEB_CONCURRENCY instead"
+            )
+            log.warning("configuration_warning", detail=detail)
         log.info(
             "started",
             version=__version__,
@@ -143,7 +149,8 @@ def _check_can_listen(host: str, port: int) -> None:
         reason = str(error.strerror).partition(" (")[0]
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         raise click.ClickException(
-            f"Cannot listen on {address}: {reason}. Choose a different address with --host and --port."
+            f"Cannot listen on {address}: {reason}. Choose a different address with --host and --port, or a different"
+            f" port with make run PORT={min(port + 1, 65535)}."
         ) from None
 
 

@@ -75,7 +75,7 @@ def refresh_in_batch(environs: Sequence[Environ]) -> list[BatchResult]:
             continue
         environ[REQUEST_TIME] = now  # `refresh` recognises a rotation of this batch by it
         tokens[token.session_id] = position, token
-    pairs = service.rotate([token for _, token in tokens.values()], now)
+    pairs = service.rotate([token for _, token in tokens.values()], now, skips_locked=True)
     for (position, _), pair in zip(tokens.values(), pairs, strict=True):
         results[position] = REFRESH_SCHEMA.dump(pair) if isinstance(pair, TokenPair) else pair
     return results

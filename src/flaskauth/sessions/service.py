@@ -82,10 +82,13 @@ HISTORY_QUERY = CompiledStatement(
 
 
 @cache
-def _build_query(size: int) -> CompiledStatement[SessionRow]:
+def _build_query(size: int, *, skips_locked: bool) -> CompiledStatement[SessionRow]:
     columns = [getattr(Session, name) for name in SessionRow._fields]
     query = select(*columns).where(Session.id.in_(list_parameters("session_id", size)))
-    return CompiledStatement(query, SessionRow, autocommit=True)
+    # The locks end with the statement. SQLite has no row locks.
+    return CompiledStatement(
+        query.with_for_update(skip_locked=True) if skips_locked else query, SessionRow, autocommit=True
+    )
 
 
 @cache
@@ -175,7 +178,7 @@ def refresh(token: str, request_time: datetime) -> TokenPair:
 
 
 def rotate(
-    tokens: Sequence[ParsedRefreshToken], request_time: datetime
+    tokens: Sequence[ParsedRefreshToken], request_time: datetime, *, skips_locked: bool = False
 ) -> list[TokenPair | InvalidRefreshToken | None]:
     """Return the next tokens for the first use of each refresh token. The tokens belong to different sessions.
 
@@ -183,10 +186,17 @@ def rotate(
     was used before or its session has ended. It is None for all if the UPDATE changed fewer rows than expected:
     `refresh` then recognises the tokens that were rotated by `request_time`.
 
+    Args:
+        skips_locked: do not wait for sessions that another transaction has locked. The result for them, and for
+            sessions that do not exist, is None.
+
     Raises:
         Unavailable: there is no signing key yet.
     """
-    rows = _load_authentic(tokens)
+    by_id = _load_rows(tokens, skips_locked=skips_locked)
+    rows = [
+        row if (row := by_id.get(token.session_id)) and token.has_valid_mac(row.nonce) else None for token in tokens
+    ]
     current = [row for token, row in zip(tokens, rows, strict=True) if row and row.is_current(token.generation)]
     if current:
         signing_keys.active_key()  # before the rotation, which would consume the tokens without a response
@@ -201,7 +211,9 @@ def rotate(
         for row in current
     }
     return [
-        pairs.get((row.id, token.generation)) if row else InvalidRefreshToken()
+        pairs.get((token.session_id, token.generation))
+        if row or (skips_locked and token.session_id not in by_id)
+        else InvalidRefreshToken()
         for token, row in zip(tokens, rows, strict=True)
     ]
 
@@ -287,14 +299,12 @@ def purge() -> int:
     return delete_batch(Session.id, or_(Session.revoked_at < cutoff, Session.expires_at < cutoff))
 
 
-def _load_authentic(tokens: Sequence[ParsedRefreshToken]) -> list[SessionRow | None]:
-    """Return the session of each token, or None if there is none or the token is forged."""
+def _load_rows(tokens: Sequence[ParsedRefreshToken], *, skips_locked: bool) -> dict[int, SessionRow]:
+    """Return the sessions of the tokens by id. The tokens are not verified."""
     if not tokens:
-        return []
+        return {}
     ids = list_values("session_id", padded([token.session_id for token in tokens]))
-    by_id = {row.id: row for row in _build_query(len(ids)).all(**ids)}
-    rows = [by_id.get(token.session_id) for token in tokens]
-    return [row if row and token.has_valid_mac(row.nonce) else None for token, row in zip(tokens, rows, strict=True)]
+    return {row.id: row for row in _build_query(len(ids), skips_locked=skips_locked).all(**ids)}
 
 
 def _advance_generations(rows: Sequence[SessionRow], now: datetime, idle_expires_at: datetime) -> bool:

@@ -195,6 +195,13 @@ def _check_line(value: str) -> str:
     return value
 
 
+def _check_app_name(value: str) -> str:
+    """Reject an encoded word (RFC 2047): mail programs decode it in the subject and the sender."""
+    if "=?" in value:
+        raise ValueError("must not contain =?, which is syntax in the header of a mail")
+    return _check_line(value)
+
+
 def _check_email_address(value: str) -> str:
     if parseaddr(value)[1] != value or "@" not in value or any(character in value for character in "<>\"&' "):
         raise ValueError("must be an email address, such as support@example.com")
@@ -247,6 +254,7 @@ WebAuthnOrigins = Annotated[
 RedisUrl = Annotated[SecretStr, BeforeValidator(_check_redis_url)]
 BreachedPasswords = Annotated[Path | str, BeforeValidator(_parse_breached_passwords)]
 Rates = Annotated[str, AfterValidator(_check_rates)]
+AppName = Annotated[str, AfterValidator(_check_app_name)]
 Color = Annotated[str, AfterValidator(_check_color)]
 EmailAddress = Annotated[str, AfterValidator(_check_email_address)]
 ImageUrl = Annotated[str, AfterValidator(_check_image_url)]

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from flaskauth.settings.fields import (
+    AppName,
     BreachedPasswords,
     Color,
     DatabaseUrl,
@@ -57,7 +58,7 @@ class ProcessSettings(Section):
     codes. A warning is logged at start. Unset: this machine only.
     """
 
-    app_name: Annotated[Line, Field(max_length=60)] = "flaskauth"
+    app_name: Annotated[AppName, Field(max_length=60)] = "flaskauth"
     """The name of the application that users see in mails and on pages."""
 
     flaskauth_instance_path: Path = Path("instance")

@@ -210,25 +210,21 @@ def has_cursor_listeners(engine: Engine) -> bool:
     return bool(engine.dispatch.before_cursor_execute)
 
 
-def insert_row(row: Base) -> None:
-    """Insert a row immediately. It is not added to the session: later changes of the object are not written."""
-    table = type(row).__table__
-    _insert_statement(table).rowcount(**{column.key: getattr(row, column.key) for column in table.columns})
+def insert_row(row: Base, *, unless_exists: bool = False) -> None:
+    """Insert a row immediately. It is not added to the session: later changes of the object are not written.
 
-
-def insert_row_if_absent(row: Base) -> None:
-    """Insert a row immediately unless its primary key exists."""
+    Args:
+        unless_exists: do nothing if a row has its primary key.
+    """
     table = type(row).__table__
-    _insert_if_absent_statement(table).rowcount(**{column.key: getattr(row, column.key) for column in table.columns})
+    values = {column.key: getattr(row, column.key) for column in table.columns}
+    _insert_statement(table, unless_exists=unless_exists).rowcount(**values)
 
 
 @cache
-def _insert_statement(table: Table) -> CompiledStatement[None]:
-    return CompiledStatement(insert(table))
-
-
-@cache
-def _insert_if_absent_statement(table: Table) -> CompiledStatement[None]:
+def _insert_statement(table: Table, *, unless_exists: bool) -> CompiledStatement[None]:
+    if not unless_exists:
+        return CompiledStatement(insert(table))
     first_key = next(iter(table.primary_key.columns))
     no_op_upsert = mysql.insert(table).on_duplicate_key_update({first_key.name: first_key})
     return CompiledStatement(no_op_upsert, sqlite_statement=sqlite.insert(table).on_conflict_do_nothing())

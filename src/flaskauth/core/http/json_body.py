@@ -19,10 +19,6 @@ TRACKING_PARAMETER = re.compile(r"utm_\w+|[gdw]clid|fbclid|msclkid|_")  # "_" ma
 MAX_BRACKETS = 1000  # valid bodies hardly nest, and the maximum depth depends on the parser
 
 
-class _DuplicateKeyError(ValueError):
-    """An object repeats a key; parsers differ on which value counts (RFC 8259 section 4)."""
-
-
 def init_app(app: Flask) -> None:
     """Limit bodies to 64 KiB, with or without Content-Length. A route for uploads sets `request.max_content_length`."""
     # One byte more: without Content-Length, werkzeug silently truncates the body at this length.
@@ -59,9 +55,7 @@ def parse_json(body: bytes) -> object:
     if body.count(b"[") + body.count(b"{") > MAX_BRACKETS:
         raise BadRequest
     try:
-        return json.loads(
-            body.decode("utf-8-sig"), object_pairs_hook=_reject_duplicate_keys, parse_constant=_reject_constant
-        )
+        return _DECODER.decode(body.decode("utf-8-sig"))
     except (ValueError, RecursionError):
         raise BadRequest from None
 
@@ -121,12 +115,15 @@ def _check_content_type(req: Request) -> None:
 def _reject_duplicate_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
     result = dict(pairs)
     if len(result) != len(pairs):
-        raise _DuplicateKeyError
+        raise ValueError("parsers differ on which value counts (RFC 8259 section 4)")
     return result
 
 
 def _reject_constant(_name: str) -> NoReturn:
     raise ValueError("NaN and Infinity are not JSON")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_reject_duplicate_keys, parse_constant=_reject_constant)
 
 
 def _field_name(field: str) -> str:

@@ -78,6 +78,12 @@ class _Window:
         self.unsent = 0  # the part of `count` that Redis does not have yet
         self.resets_at = resets_at  # by `time.monotonic`
 
+    def add_total(self, sent: int, total: int, resets_at: float) -> None:
+        """Take over the total of Redis, which includes what was sent. Without its data, the process keeps its count."""
+        self.unsent -= sent
+        if total >= self.count - self.unsent:
+            self.count, self.resets_at = total + self.unsent, resets_at
+
 
 class RequestLimiter:
     """Fixed windows that open with the first request. Without Redis, each process enforces its share of the limits."""
@@ -125,24 +131,20 @@ class RequestLimiter:
                 totals = self._exchange([(key, count) for key, _, count in counts])
             except Exception as error:  # noqa: BLE001 (the thread must survive any failure of Redis)
                 redis_outage.report(error)
-                with self._lock:
-                    self._is_shared = False
-                    waiting = {**windows, **self._unreconciled}
-                    # Deleted windows are not kept: an attacker with many networks would fill the memory.
-                    self._unreconciled = {
-                        key: window for key, window in waiting.items() if self._windows.get(key) is window
-                    }
+                self._keep_unsent(windows)
                 return False
             with self._lock:
                 self._is_shared, now = True, time.monotonic()
                 for (_, window, count), (total, remaining) in zip(counts, totals, strict=True):
-                    window.unsent -= count
-                    if total < window.count - window.unsent:
-                        continue  # Redis has restarted without its data: the process keeps what it knows
-                    window.count = total + window.unsent
-                    if remaining > 0:
-                        window.resets_at = now + remaining / 1000
+                    window.add_total(count, total, now + remaining / 1000 if remaining > 0 else window.resets_at)
             return True
+
+    def _keep_unsent(self, windows: dict[Key, _Window]) -> None:
+        """Send the counts of these windows later. An attacker with many networks would fill the memory with all."""
+        with self._lock:
+            self._is_shared = False
+            waiting = {**windows, **self._unreconciled}
+            self._unreconciled = {key: window for key, window in waiting.items() if self._windows.get(key) is window}
 
     def _needs_exchange(self, limits: str, key: Key) -> bool:
         """Return True if the process has counted a part of what a limit still allowed at the last exchange."""

@@ -19,7 +19,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from flaskauth.core import clock
-from flaskauth.core.db.compiled import insert_row_if_absent
+from flaskauth.core.db.compiled import insert_row
 from flaskauth.core.db.error_messages import describe
 from flaskauth.core.db.session import commit_now, db, execute_count, transaction
 from flaskauth.core.db.types import Base, ExactString, UTCDateTime
@@ -163,7 +163,7 @@ def _claim(name: str, interval: timedelta) -> bool:
     next_run_at = db.session.scalar(select(ScheduledRun.next_run_at).where(ScheduledRun.name == name))
     if next_run_at and next_run_at > now:
         return False
-    insert_row_if_absent(ScheduledRun(name=name, next_run_at=now))
+    insert_row(ScheduledRun(name=name, next_run_at=now), unless_exists=True)
     due = update(ScheduledRun).where(ScheduledRun.name == name, ScheduledRun.next_run_at <= now)
     return execute_count(due.values(next_run_at=now + interval)) == 1
 

@@ -38,7 +38,6 @@ def _celery_config(settings: Settings) -> dict[str, object]:
         "broker_connection_timeout": 2,
         "broker_transport_options": {
             "visibility_timeout": VISIBILITY_TIMEOUT,
-            "unacked_restore_limit": 1,  # messages per scan; `mail.sweep` delivers their mails earlier
             "socket_connect_timeout": 2,
             "socket_timeout": 10,
         },

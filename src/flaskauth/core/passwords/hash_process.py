@@ -10,19 +10,22 @@ import json
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 T = TypeVar("T")
 
 NICENESS = 5  # other requests get the processor first
 IDLE_SECONDS = 2.0  # without a hash, then the memory is returned
-RESTART_DELAY = 0.1  # seconds
-RETRY_DELAY = 0.5  # seconds, if the process cannot be started
+RESTART_DELAY = 0.1  # seconds; doubled at each start, because the process may die at its start
+MAX_RESTART_DELAY = 5.0  # seconds
+STABLE_SECONDS = 60.0  # a process that lived longer is restarted with the first delay
 RESULT_TIMEOUT = 10.0  # seconds; the queue is bounded, so only a stopped process takes longer
 MAX_PACKET = 16_384  # bytes; a password has at most 1,024, each of which JSON writes as up to 6
 MAX_RESULT = 1024  # bytes
@@ -34,21 +37,25 @@ class HashProcessLost(Exception):
 
 
 class HashProcess:
-    """The process, as its parent and the forks of the parent use it. The parent restarts it when it dies.
+    """The process, as its parent and the forks of the parent use it. The parent restarts it when it dies or hangs.
 
     It ends when all processes that can send requests have ended, however they ended.
 
     Args:
-        log_error: called with the name and the fields of an event: the process was killed, or cannot be started.
+        log_error: called with the name and the fields of an event: the process died or hangs, or cannot be started.
     """
 
     def __init__(self, log_error: Callable[..., object]) -> None:
         self._sender, self._receiver = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._timeout_sender, self._timeout_receiver = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._log_error = log_error
+        self.result_timeout = RESULT_TIMEOUT
 
     def start(self) -> None:
-        """Start the process, and a thread that restarts it."""
-        threading.Thread(target=self._keep_running, args=(self._spawn(),), name="hash-process", daemon=True).start()
+        """Start the process, a thread that restarts it, and a thread that kills it if it hangs."""
+        self._spawn()
+        for target in (self._keep_running, self._kill_if_hanging):
+            threading.Thread(target=target, name="hash-process", daemon=True).start()
 
     def detach(self) -> None:
         """Close the receiving socket in a fork of the parent, so that requests fail when no process is left."""
@@ -60,14 +67,18 @@ class HashProcess:
         Raises:
             HashProcessLost: there is no result.
         """
+        sent_at = time.monotonic()
         ours, theirs = socket.socketpair()
         with ours, theirs:
-            ours.settimeout(RESULT_TIMEOUT)
+            ours.settimeout(self.result_timeout)
             request = json.dumps((function.__name__, *args)).encode()
             try:
                 socket.send_fds(self._sender, [request], [theirs.fileno()], socket.MSG_DONTWAIT)
                 theirs.close()
                 reply = ours.recv(MAX_RESULT)
+            except TimeoutError:
+                self._report_timeout(sent_at)
+                raise HashProcessLost from None
             except OSError:
                 raise HashProcessLost from None
         if not reply:
@@ -75,26 +86,53 @@ class HashProcess:
         result: T = json.loads(reply)
         return result
 
-    def _spawn(self) -> "subprocess.Popen[bytes]":
+    def _report_timeout(self, sent_at: float) -> None:
+        """Let the parent kill the process. The clock is the same for all processes."""
+        with suppress(OSError):  # the parent has ended, or has many reports to read
+            self._timeout_sender.send(struct.pack("d", sent_at), socket.MSG_DONTWAIT)
+
+    def _spawn(self) -> None:
         inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
         environment = {"MALLOC_ARENA_MAX": "1", **inherited}  # malloc_trim returns the memory of the first arena only
         command = [sys.executable, "-P", "-m", __name__]
-        return subprocess.Popen(command, stdin=self._receiver.fileno(), stdout=subprocess.DEVNULL, env=environment)  # noqa: S603
+        stdin = self._receiver.fileno()
+        self._started_at = time.monotonic()
+        self._process = subprocess.Popen(command, stdin=stdin, stdout=subprocess.DEVNULL, env=environment)  # noqa: S603
 
-    def _keep_running(self, process: "subprocess.Popen[bytes]") -> None:
-        while status := process.wait():  # 0: there are no senders
-            self._log_error("hash_process_restarted", status=status)
-            time.sleep(RESTART_DELAY)
-            process = self._respawn()
+    def _keep_running(self) -> None:
+        delay = RESTART_DELAY
+        while status := self._process.wait():  # 0: there are no senders
+            if time.monotonic() - self._started_at > STABLE_SECONDS:
+                delay = RESTART_DELAY
+            self._log_error("hash_process_restarted", status=status, delay=delay)
+            delay = self._respawn(delay)
+        self._timeout_receiver.shutdown(socket.SHUT_RDWR)  # ends the other thread
 
-    def _respawn(self) -> "subprocess.Popen[bytes]":
-        """Start the process again. Retry while the system has no memory, process or file descriptor for it."""
+    def _respawn(self, delay: float) -> float:
+        """Start the process again after a delay in seconds, and return the next delay.
+
+        Retry while the system has no memory, process or file descriptor for it.
+        """
         while True:
+            time.sleep(delay)
+            delay = min(2 * delay, MAX_RESTART_DELAY)
             try:
-                return self._spawn()
+                self._spawn()
             except OSError as error:
                 self._log_error("hash_process_not_started", exception=type(error).__name__, errno=error.errno)
-                time.sleep(RETRY_DELAY)
+            else:
+                return delay
+
+    def _kill_if_hanging(self) -> None:
+        """Kill a process that returned no result to a request, for example because it is stopped.
+
+        A request that was sent before the start of the process waited for the previous one.
+        """
+        while report := self._timeout_receiver.recv(8):
+            if struct.unpack("d", report)[0] > self._started_at and self._process.poll() is None:
+                self._log_error("hash_process_hangs")
+                self._process.kill()
+                self._process.wait()  # further reports are about the same process
 
 
 class _Worker:
