@@ -18,7 +18,7 @@ from tests.support.soft_authenticator import SoftAuthenticator
 from benchmarks.environment import PASSWORD, RunningServer, running_server
 
 USER_COUNT = 200
-CONNECTIONS = 8
+CONNECTIONS = 4
 ROUNDS = 5
 PASSKEY_SIGN_INS, PASSWORD_SIGN_INS = 800, 160  # per round
 MINIMUM_RATIO = 2.5

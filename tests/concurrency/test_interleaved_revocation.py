@@ -8,19 +8,23 @@ from typing import Any
 import pyotp
 import pytest
 from flask import Flask
+from sqlalchemy import select
 from tests.account_deletion.helpers import delete_account, travel_and_erase
 from tests.avatars.sample_images import make_image, multipart_form
 from tests.concurrency.interleaving import COMMIT, PausePoint, run_interleaved
 from tests.conftest import sql_servers
 from tests.email_change.helpers import INVALID_TOKEN, RequestedChange
+from tests.passkeys.client import PASSKEYS, PasskeyUser, sign_in_with
 from tests.security_alerts.helpers import REVOCATIONS, ActiveAccount
 from tests.sessions.helpers import SessionClient
 from tests.support.db_snapshot import table_contents
-from tests.support.inspect import error_of
+from tests.support.inspect import error_of, query_all
 from tests.support.route_catalog import all_routes
+from tests.support.soft_authenticator import SoftAuthenticator
 from tests.support.users import PASSWORD, TestUser, bearer
 
 from flaskauth.core import clock
+from flaskauth.mfa.models import Passkey
 
 ON_SERVERS = pytest.mark.parametrize("database", sql_servers(), indirect=True)
 ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
@@ -87,6 +91,28 @@ def turn_mfa_on(app: Flask, session: SessionClient) -> dict[str, Any]:
     return {}
 
 
+def passkey_user(session: SessionClient) -> PasskeyUser:
+    return PasskeyUser(TestUser(session.client, "grace@example.com"), bearer(session.token))
+
+
+def create_passkey(_app: Flask, session: SessionClient) -> dict[str, Any]:
+    credential = SoftAuthenticator().create(passkey_user(session).creation_options())
+    return {"json": {"credential": credential, "name": "Laptop"}}
+
+
+def add_passkey(app: Flask, session: SessionClient) -> dict[str, Any]:
+    passkey_user(session).add()
+    [passkey_id] = query_all(app, select(Passkey.id))
+    return {"path": f"{PASSKEYS}/{passkey_id}"}
+
+
+def sign_in_with_one_of_two_passkeys(_app: Flask, session: SessionClient) -> dict[str, Any]:
+    user = passkey_user(session)
+    authenticator, _other = user.add(), user.add()
+    session.tokens = sign_in_with(session.client, authenticator).get_json()
+    return {}
+
+
 WRITES = {
     "POST /auth/change-password": Write(COUNTED, {"current_password": PASSWORD, "password": "nine purple umbrellas"}),
     "POST /auth/reauthenticate": Write(COUNTED, {"password": PASSWORD}),
@@ -107,6 +133,11 @@ WRITES = {
     "POST /users/factors/recovery-codes": Write(AUTHENTICATED, prepare=turn_mfa_on),
     "PUT /users/factors/mfa": Write(AUTHENTICATED, {"enabled": False}, turn_mfa_on),
     "DELETE /users/factors/remembered": Write(AUTHENTICATED),
+    "POST /users/factors/passkeys/options": Write(AUTHENTICATED, {"kind": "passkey"}),
+    "POST /users/factors/passkeys": Write(AUTHENTICATED, prepare=create_passkey),
+    "PATCH /users/factors/passkeys/1": Write(AUTHENTICATED, {"name": "Tablet"}, add_passkey),
+    "DELETE /users/factors/passkeys/1": Write(AUTHENTICATED, prepare=add_passkey),
+    "DELETE /users/password": Write(AUTHENTICATED, prepare=sign_in_with_one_of_two_passkeys),
 }
 
 

@@ -5,6 +5,7 @@ import ast
 from flask import Flask
 from sqlalchemy import select, update
 from tests.conftest import MakeApp
+from tests.registration.helpers import code_for_id
 from tests.support.inspect import error_of, execute_statement, query_all, single_event
 from tests.support.users import UserFactory
 from tests.test_conventions import find_calls, source_trees
@@ -31,8 +32,8 @@ def test_email_code_with_mfa_on_requires_second_factor(make_app: MakeApp) -> Non
     users = UserFactory(app)
     user = users.create_verified()
     execute_statement(app, update(User).values(mfa_enabled=True))
-    users.client.post("/auth/email-code", json={"email": user.email})
-    body = {"otp": users.mailbox.code(user.email), "email": user.email}
+    sign_in_id = users.client.post("/auth/email-code", json={"email": user.email}).get_json()["sign_in_id"]
+    body = {"otp": code_for_id(app, sign_in_id), "sign_in_id": sign_in_id}
 
     assert error_of(users.client.post("/auth/email-code/verify", json=body)) == SECOND_FACTOR_REQUIRED
     assert query_all(app, select(Session)) == []

@@ -1,6 +1,5 @@
 """Recovery codes: a user who has lost the app signs in with each of them once."""
 
-import pytest
 from flask import Flask
 from sqlalchemy import select
 from tests.mfa.helpers import INVALID_CODE, MfaUser
@@ -32,20 +31,17 @@ def test_recovery_code_mail_warns_at_three_left(app: Flask) -> None:
     for code in user.recovery_codes[:7]:
         user.sign_in(recovery_code=code)
 
-    warned = [mail for mail in Mailbox(app).wait(8) if "Few codes are left" in mail["text"]]
+    warned = [mail for mail in Mailbox(app).wait(9) if "Few codes are left" in mail["text"]]
     assert len(warned) == 1
     assert "Unused codes  3" in warned[0]["text"]
 
 
-@pytest.mark.parametrize(
-    "spelling",
-    [str.lower, lambda code: code.replace("-", ""), lambda code: code.replace("-", " "), lambda code: f" {code}\n"],
-)
-def test_recovery_code_in_any_spelling_signs_in(app: Flask, spelling: object) -> None:
+def test_recovery_code_in_any_spelling_signs_in(app: Flask) -> None:
     user = MfaUser.create(app)
-    assert callable(spelling)
+    first, second, third, fourth, *_ = user.recovery_codes
 
-    assert user.send_factor(user.challenge(), recovery_code=spelling(user.recovery_codes[0])).status_code == 200
+    for spelling in (first.lower(), second.replace("-", ""), third.replace("-", " "), f" {fourth}\n"):
+        user.sign_in(recovery_code=spelling)
 
 
 def test_recovery_code_in_otp_field_is_rejected(app: Flask) -> None:

@@ -7,6 +7,7 @@ from flask import Flask
 from tests.conftest import MakeApp
 from tests.mfa.helpers import REAUTHENTICATION_REQUIRED, SECOND_FACTOR_REQUIRED, MfaUser
 from tests.passwords.helpers import NEW_PASSWORD, change_password, request_reset, reset_password
+from tests.registration.helpers import code_for_id
 from tests.signing_keys.helpers import decode_claims
 from tests.support.inspect import error_of, single_event
 from tests.support.users import OTHER_IP, PASSWORD, UserFactory, bearer
@@ -63,11 +64,22 @@ def test_remembered_device_of_other_user_is_ignored(app: Flask) -> None:
 
 
 def test_remember_device_with_setting_zero_is_ignored(make_app: MakeApp) -> None:
-    user = MfaUser.create(make_app(REMEMBER_DEVICE_DAYS="0"))
-    body = user.sign_in(remember_device=True)
+    """The setting applies to the devices that were remembered before, too."""
+    user = MfaUser.create(make_app())
+    device_token = remember(user)
+    user.client = make_app(REMEMBER_DEVICE_DAYS="0").test_client()
+    assert error_of(user.login(device_token=device_token)) == SECOND_FACTOR_REQUIRED
 
-    assert body["remembered_until"] is None
-    assert error_of(user.login(device_token=body["device_token"])) == SECOND_FACTOR_REQUIRED
+    assert user.sign_in(remember_device=True)["remembered_until"] is None
+
+
+def test_remembered_device_requires_factor_after_mailed_code(app: Flask) -> None:
+    user = MfaUser.create(app)
+    device_token = remember(user)
+    sign_in_id = user.client.post("/auth/email-code", json={"email": user.email}).get_json()["sign_in_id"]
+    body = {"otp": code_for_id(app, sign_in_id), "sign_in_id": sign_in_id, "device_token": device_token}
+
+    assert error_of(user.client.post("/auth/email-code/verify", json=body)) == SECOND_FACTOR_REQUIRED
 
 
 @pytest.mark.parametrize("change", ["forget", "mfa off and on", "sign out everywhere", "password reset"])

@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+from datetime import date
 from email.utils import parseaddr
 from pathlib import Path
 from typing import Annotated
@@ -43,6 +44,15 @@ def _parse_networks(value: object) -> object:
         return [ipaddress.ip_network(part.strip()) for part in value.split(",") if part.strip()]
     except ValueError:
         raise ValueError("must be IP addresses or networks, such as 127.0.0.1, 10.0.0.0/8") from None
+
+
+def _parse_date(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return date.fromisoformat(value.strip())
+    except ValueError:
+        raise ValueError("must be a date, such as 2027-01-31") from None
 
 
 def _has_host(url: str) -> bool:
@@ -238,6 +248,7 @@ def _check_filter_file(path: Path) -> Path:
 MAX_RATE = 1_000_000  # requests in one window
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Date = Annotated[date, BeforeValidator(_parse_date)]
 Networks = Annotated[tuple[Network, ...], BeforeValidator(_parse_networks)]
 Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_split_list)]
 Minutes = Annotated[int, Field(ge=1, le=5_256_000)]

@@ -1,6 +1,5 @@
 """The settings by group. `.env.example` and the settings page are generated from these docstrings."""
 
-from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,6 +10,7 @@ from flaskauth.settings.fields import (
     BreachedPasswords,
     Color,
     DatabaseUrl,
+    Date,
     EmailAddress,
     Endpoint,
     HeaderSecret,
@@ -300,7 +300,7 @@ class SecondFactorSettings(Section):
     user without one can only add one. `off`: no factors; the server does not start if a user has one.
     """
 
-    second_factor_from: date | None = None
+    second_factor_from: Date | None = None
     """With `SECOND_FACTOR=required`, the date (UTC) from which a factor is required, such as `2027-01-31`. Until then
     responses contain it as `enrol_by`. Unset: immediately.
     """

@@ -254,7 +254,7 @@ class Settings(
 
     def _passkey_warnings(self) -> list[str]:
         messages = []
-        if not self.is_development and not is_domain(self.rp_id):
+        if not is_domain(self.rp_id) and not is_loopback(self.rp_id):
             messages.append("WEBAUTHN_RP_ID: browsers accept no passkeys at the host of PUBLIC_URL; set a domain")
         if len({_registrable_label(origin) for origin in self.related_origins}) > MAX_RELATED_LABELS:
             messages.append(
