@@ -10,7 +10,7 @@ from flaskauth.core import clock, crypto
 from flaskauth.core.context import settings
 from flaskauth.core.db.session import db
 from flaskauth.core.errors import NotFound, ValidationFailed
-from flaskauth.core.ids import new_id
+from flaskauth.core.ids import MAX_SAFE_INTEGER, new_id
 from flaskauth.core.observability.log import get_logger
 from flaskauth.mfa import factors, recovery_codes
 from flaskauth.mfa.models import ACTIVE_PASSKEY, Passkey
@@ -180,7 +180,9 @@ def _check_maximum(count: int) -> None:
 
 def _get(user_id: int, passkey_id: int) -> Passkey:
     passkey = db.session.scalar(
-        select(Passkey).where(Passkey.id == passkey_id, Passkey.user_id == user_id, ACTIVE_PASSKEY)
+        select(Passkey).where(
+            Passkey.id == min(passkey_id, MAX_SAFE_INTEGER), Passkey.user_id == user_id, ACTIVE_PASSKEY
+        )
     )
     if passkey is None:
         raise NotFound
