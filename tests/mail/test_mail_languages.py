@@ -53,7 +53,12 @@ EUROPEAN_PORTUGUESE = re.compile(
     r"|equipa\b|tua?s?\b|teus?\b|contigo|(está|estamos|estão) a \w+r\b|acção|actual|direcção|facto\b|a sua\b|o seu\b)",
     re.IGNORECASE,
 )
-TEMPLATES_WITH_LINK = {"login/new_device", "email_change/change_requested", "email_change/email_changed"}
+TEMPLATES_WITH_LINK = {
+    *("login/new_device", "login/recovery_code_used", "login/second_factor_failed", "passwords/password_removed"),
+    *("mfa/factor_added", "mfa/factor_removed", "mfa/recovery_codes_created", "user_admin/factors_reset"),
+    *("factor_reset/reset_requested", "factor_reset/reset_done"),
+    *("email_change/change_requested", "email_change/email_changed"),
+}
 EACH_DEVICE_TEMPLATE = pytest.mark.parametrize("template", ["login/new_device", "sessions/token_reused"])
 UNKNOWN_DEVICE = {"en": "unknown", "ar": "غير معروف", "fr": "inconnu", "pt": "desconhecido", "sw": "hakijulikani"}
 ISOLATED_VARIABLES = {"device", "network", "new_address", "requested_at", "deletion_due_at", "noticed_at", "started_at"}

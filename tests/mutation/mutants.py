@@ -827,8 +827,8 @@ MUTANTS = (
     Mutant(
         "password set again with a stolen token",
         "passwords/service.py",
-        "        if not auth.is_fresh:\n",
-        "        if not auth.user:\n",
+        "(auth.user.mfa_enabled or not has_password) and not auth.is_fresh",
+        "auth.user.mfa_enabled and not auth.is_fresh",
         ("tests/passkeys/test_password_removal.py::test_password_is_set_again_only_with_a_fresh_token",),
     ),
 )
