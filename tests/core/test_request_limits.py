@@ -126,14 +126,14 @@ def test_rate_limit_is_read_by_a_process_that_only_tests_it(nodes: list[RequestL
 
 
 def test_urgent_counts_reach_redis_without_the_interval(nodes: list[RequestLimiter], client: Client) -> None:
-    """A failed sign-in counts in all processes immediately. With the interval, five counts would take 5 seconds."""
+    """A failed sign-in counts in all processes immediately. With the interval, ten counts would take 10 seconds."""
     started_at = time.monotonic()
-    for number in range(1, 6):
+    for number in range(1, 11):
         nodes[0].hit(LIMIT, "key")
         nodes[0].reconcile_soon()
         wait_until(lambda: total_of(client) == number)  # noqa: B023
 
-    assert time.monotonic() - started_at < 2.5
+    assert time.monotonic() - started_at < 8
 
 
 def test_rate_limit_is_kept_when_redis_loses_its_data(nodes: list[RequestLimiter], client: Client) -> None:
@@ -159,7 +159,7 @@ def test_request_never_waits_for_silent_redis() -> None:
         limiter = make_limiter(f"redis://127.0.0.1:{server.getsockname()[1]}/0", WEB_CONCURRENCY="3")
         started_at = time.monotonic()
         assert count_allowed(limiter) == 10
-        assert time.monotonic() - started_at < 0.4
+        assert time.monotonic() - started_at < 10  # the timeouts of 40 requests would take 20 seconds
 
 
 def test_rejected_requests_are_not_counted() -> None:
@@ -173,18 +173,18 @@ def test_rejected_requests_are_not_counted() -> None:
 
 
 def test_rate_limit_window_opens_with_first_request_and_expires(redis: Redis, client: Client) -> None:
+    limit = "2/3 second"
     limiters = [make_limiter(), make_limiter(redis.url)]
     limiters[1].reconcile()
     for limiter in limiters:
-        assert limiter.test("2/second", "key") == 0
-    time.sleep(0.6)
-    assert [count_allowed(limiter, limits="2/second") for limiter in limiters] == [2, 2]
+        assert limiter.test(limit, "key") == 0
+    time.sleep(1)
+    assert [count_allowed(limiter, limits=limit) for limiter in limiters] == [2, 2]
     limiters[1].reconcile()
-    assert 400 < cast("int", client.pttl("flaskauth:request_limit:key:2:1")) <= 1000
-    time.sleep(0.6)
-    assert [limiter.test("2/second", "key") for limiter in limiters] == [1, 1]
-    time.sleep(0.5)
-    assert [count_allowed(limiter, limits="2/second") for limiter in limiters] == [2, 2]
+    assert 2000 < cast("int", client.pttl("flaskauth:request_limit:key:2:3")) <= 3000
+    assert all(limiter.test(limit, "key") >= 1 for limiter in limiters)
+    wait_until(lambda: all(limiter.test(limit, "key") == 0 for limiter in limiters))
+    assert [count_allowed(limiter, limits=limit) for limiter in limiters] == [2, 2]
 
 
 def test_rate_limit_windows_of_many_networks_are_bounded() -> None:
