@@ -10,6 +10,7 @@ from sqlalchemy import insert, select, update
 from tests.concurrency.interleaving import run_interleaved
 from tests.conftest import MakeApp
 from tests.email_change.helpers import find_link
+from tests.mfa.helpers import MfaUser
 from tests.passwords.helpers import NEW_PASSWORD, request_reset, reset_password
 from tests.registration.helpers import GRACE_EMAIL, INVALID_CODE, WRONG_CODE, code_for_id
 from tests.sessions.helpers import SessionClient
@@ -18,7 +19,6 @@ from tests.support.inspect import (
     audit_events,
     error_of,
     execute_statement,
-    in_transaction,
     query_all,
     run_concurrently,
     single_event,
@@ -31,7 +31,6 @@ from flaskauth.core import clock
 from flaskauth.core.jobs import background
 from flaskauth.factor_reset import service
 from flaskauth.mail.models import DISCARDED, OutboxMail
-from flaskauth.mfa import factor_resets
 from flaskauth.mfa.models import FactorReset, TotpFactor
 
 SECOND_FACTOR_REQUIRED = (401, "second_factor_required")
@@ -158,20 +157,29 @@ def test_lost_factor_of_unauthorised_client_is_decoy(app: Flask, lost: LostFacto
     assert query_all(app, select(FactorReset)) == []
 
 
-@pytest.mark.parametrize("event", ["reset", "factor"])
-def test_reset_and_proven_factor_cancel_the_removal(app: Flask, lost: LostFactor, event: str) -> None:
+def test_password_reset_cancels_the_removal(app: Flask, lost: LostFactor) -> None:
     lost.schedule()
-    if event == "reset":
-        reset = request_reset(lost.users)
-        assert reset_password(lost.users.client, reset.code, password=PASSWORD, reset_id=reset.id).status_code == 200
-    else:
-        [user_id] = query_all(app, select(User.id))
-        assert in_transaction(app, partial(factor_resets.cancel, user_id))
+    reset = request_reset(lost.users)
+    assert reset_password(lost.users.client, reset.code, password=PASSWORD, reset_id=reset.id).status_code == 200
 
     assert single_event(app, "factor_reset_cancelled").user_id is not None
     clock.travel(DELAY)
     lost.run_jobs()
     assert lost.is_factor_active()
+
+
+@pytest.mark.parametrize("request_name", ["sign-in", "reauthentication"])
+def test_proven_factor_cancels_the_removal(app: Flask, request_name: str) -> None:
+    user = MfaUser.create(app)
+    lost = LostFactor(app, UserFactory(app), SessionClient(user.client, {"token": user.token}))
+    lost.schedule()
+    if request_name == "sign-in":
+        user.sign_in()
+    else:
+        assert user.reauthenticate(otp=user.otp()).status_code == 200
+
+    assert single_event(app, "factor_reset_cancelled").user_id is not None
+    assert query_all(app, select(FactorReset)) == []
 
 
 def test_reset_revokes_the_code_of_a_lost_factor(lost: LostFactor) -> None:

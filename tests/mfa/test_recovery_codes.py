@@ -1,12 +1,19 @@
 """Recovery codes: a user who has lost the app signs in with each of them once."""
 
+from datetime import timedelta
+from functools import partial
+
+import pytest
 from flask import Flask
 from sqlalchemy import select
-from tests.mfa.helpers import INVALID_CODE, MfaUser
+from tests.concurrency.interleaving import run_interleaved
+from tests.mfa.helpers import CHALLENGE_EXPIRED, INVALID_CODE, MfaUser
+from tests.passwords.helpers import NEW_PASSWORD, change_password
 from tests.signing_keys.helpers import decode_claims
 from tests.support.inspect import error_of, query_all, single_event
-from tests.support.users import Mailbox
+from tests.support.users import PASSWORD, Mailbox
 
+from flaskauth.core import clock
 from flaskauth.core.passwords import hashes
 from flaskauth.mfa.models import RecoveryCode
 
@@ -23,6 +30,27 @@ def test_recovery_code_signs_in_once(app: Flask) -> None:
     [mail] = [mail for mail in Mailbox(app).wait(3) if "recovery code was used" in mail["subject"]]
     assert "Few codes are left" not in mail["text"]
     assert "/auth/report-sign-in#" in mail["text"]
+
+
+@pytest.mark.parametrize("event", ["challenge expires", "password changes"])
+def test_recovery_code_of_failed_sign_in_stays_unused(app: Flask, event: str) -> None:
+    """The event happens while the code is verified, after the challenge and the user were read."""
+    user = MfaUser.create(app)
+    code = user.recovery_codes[0]
+
+    def interrupt() -> None:
+        if event == "challenge expires":
+            clock.travel(timedelta(minutes=6))
+        else:
+            assert change_password(user.client, user.token, PASSWORD).status_code == 200
+
+    send = partial(user.send_factor, user.challenge(), recovery_code=code)
+    response, _ = run_interleaved(app, "(?s)FROM recovery_codes.*digest = ", send, interrupt)
+    assert error_of(response) == CHALLENGE_EXPIRED
+
+    assert user.overview()["recovery_codes_left"] == 10
+    challenge = user.login(PASSWORD if event == "challenge expires" else NEW_PASSWORD).get_json()["challenge_token"]
+    assert user.send_factor(challenge, recovery_code=code).status_code == 200
 
 
 def test_recovery_code_mail_warns_at_three_left(app: Flask) -> None:

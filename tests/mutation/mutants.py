@@ -412,6 +412,27 @@ MUTANTS = (
         ("tests/factor_reset/test_lost_factor.py::test_lost_factor_of_unauthorised_client_is_decoy",),
     ),
     Mutant(
+        "proven factor does not cancel a factor reset",
+        "login/service.py",
+        "        factor_resets.cancel(user.id)",
+        "        pass",
+        ("tests/factor_reset/test_lost_factor.py::test_proven_factor_cancels_the_removal",),
+    ),
+    Mutant(
+        "proven factor does not cancel a factor reset",
+        "login/reauthentication.py",
+        "        factor_resets.cancel(user_id)",
+        "        pass",
+        ("tests/factor_reset/test_lost_factor.py::test_proven_factor_cancels_the_removal",),
+    ),
+    Mutant(
+        "recovery code of a failed sign-in lost",
+        "login/second_factor.py",
+        "    challenges.consume(challenge_id)\n",
+        "    factor.consume()\n    challenges.consume(challenge_id)\n",
+        ("tests/mfa/test_recovery_codes.py::test_recovery_code_of_failed_sign_in_stays_unused",),
+    ),
+    Mutant(
         "cancelled factor reset is done",
         "factor_reset/service.py",
         "or not factor_resets.take_due(user_id) ",

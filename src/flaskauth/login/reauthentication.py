@@ -12,6 +12,7 @@ from flaskauth.login import factors, throttling
 from flaskauth.login.factors import SubmittedFactor
 from flaskauth.login.service import check_own_password
 from flaskauth.login.throttling import LoginAttempt
+from flaskauth.mfa import factor_resets
 from flaskauth.mfa.challenges import SecondFactorRequired
 from flaskauth.mfa.verification import InvalidFactor, VerifiedFactor
 from flaskauth.passkeys.assertions import VerifiedPasskey
@@ -48,7 +49,8 @@ class FreshToken:
 def reauthenticate(auth: AuthContext, data: ReauthenticationData) -> FreshToken:
     """Check the factors of the current user again. Return a fresh access token.
 
-    The authentication methods of the session become those that were checked now.
+    The authentication methods of the session become those that were checked now. A second factor cancels a removal of
+    the factors.
 
     Raises:
         SecondFactorRequired: MFA is on, and the factor is missing. Nothing was compared.
@@ -58,6 +60,8 @@ def reauthenticate(auth: AuthContext, data: ReauthenticationData) -> FreshToken:
     user_id, session_id, auth_time = auth.user.id, auth.session.id, auth.session.created_at
     methods = _prove_passkey(auth, data) if data.password is None else _prove_password(auth, data, data.password)
     sessions.set_amr(session_id, methods)
+    if amr.has_second_factor(methods):
+        factor_resets.cancel(user_id)  # the user has found the factor
     audit.record("reauthenticated", user_id=user_id, session_id=session_id)
     token = access_tokens.issue(user_id, session_id, auth_time, methods, fresh=True)
     return FreshToken(token, clock.now() + FRESH_LIFETIME)

@@ -48,7 +48,10 @@ class SecondFactorResult:
 
 
 def complete(data: SecondFactorData) -> SecondFactorResult:
-    """Verify the second factor, consume it with the challenge, and start a session.
+    """Verify the second factor, consume the challenge and then the factor, and start a session.
+
+    A factor is not consumed if the challenge has expired or a credential has changed meanwhile: the error response is
+    committed, and a recovery code would be lost.
 
     Raises:
         ChallengeExpired, InvalidFactor, TooManyRequests, Overloaded
@@ -59,10 +62,9 @@ def complete(data: SecondFactorData) -> SecondFactorResult:
     if not user.id or user.credential_version != challenge.credential_version:
         raise ChallengeExpired
     factor = factors.verify(data.factor, user, _attempt(user, challenge), SECOND_FACTOR, str(challenge_id))
-    factor.consume()
     challenges.consume(challenge_id)
     try:
-        result = service.complete_login(LoginProof(user, amr.add(methods, factor.method), data.device_token))
+        result = service.complete_login(LoginProof(user, amr.add(methods, factor.method), data.device_token, factor))
     except InvalidCredentials:
         raise ChallengeExpired from None
     codes_left = recovery_codes.count_left(user.id)

@@ -16,6 +16,7 @@ from flaskauth.login import factors, throttling
 from flaskauth.login.credentials import CredentialsRow, load_credentials
 from flaskauth.login.throttling import AttemptResult, LoginAttempt
 from flaskauth.mfa import factor_resets
+from flaskauth.mfa.verification import VerifiedFactor
 from flaskauth.one_time_codes import links
 from flaskauth.sessions import devices
 from flaskauth.sessions import service as sessions
@@ -45,11 +46,15 @@ class LoginData:
 
 @dataclass(frozen=True)
 class LoginProof:
-    """What a client has proven: the user as read before the check of the factors, and the authentication methods."""
+    """What a client has proven: the user as read before the check of the factors, and the authentication methods.
+
+    `factor` is a verified second factor that is still to be consumed.
+    """
 
     user: CredentialsRow
     amr: str
     device_token: str | None = None
+    factor: VerifiedFactor | None = None
 
 
 @dataclass(frozen=True)
@@ -103,15 +108,18 @@ def complete_login(proof: LoginProof) -> LoginResult:
     Raises:
         SecondFactorRequired: the proof has one factor. A login challenge is inserted.
         InvalidCredentials: the account was deleted or disabled, or a credential changed since it was checked.
+        InvalidFactor: a concurrent request used the second factor.
         Unavailable: there is no signing key yet.
     """
     user, device_token = proof.user, proof.device_token
-    signing_keys.active_key()  # before any write, because an error response is committed
+    signing_keys.active_key()  # before the writes of this function, because an error response is committed
     is_complete = not user.mfa_enabled or amr.has_second_factor(proof.amr)
     if not (is_complete or _replaces_factor(proof)):
         raise factors.begin_second_step(user, proof.amr)
     if not accounts.record_login(user.id, user.credential_version):
         raise InvalidCredentials
+    if proof.factor:
+        proof.factor.consume()
     if amr.has_second_factor(proof.amr):
         factor_resets.cancel(user.id)  # the user has found the factor
     history = sessions.get_history(user.id)
