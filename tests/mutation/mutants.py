@@ -821,6 +821,47 @@ MUTANTS = (
         ("tests/passkeys/test_webauthn_checks.py::test_assertion_with_fault_is_rejected",),
     ),
     Mutant(
+        "CBOR decoded before the challenge is verified",
+        "passkeys/responses.py",
+        """    return AssertionResponse(
+""",
+        """    check_extensions(authenticator_data)
+    return AssertionResponse(
+""",
+        ("tests/passkeys/test_webauthn_checks.py::test_assertion_is_parsed_without_decoding_cbor",),
+    ),
+    Mutant(
+        "tags of clients kept in memory",
+        "passkeys/responses.py",
+        "        return _reject_tag\n",
+        "        return self.setdefault(_tag, _reject_tag)\n",
+        ("tests/passkeys/test_webauthn_checks.py::test_tags_that_were_rejected_use_no_memory",),
+    ),
+    Mutant(
+        "last required passkey removed",
+        "passkeys/service.py",
+        "    factors.require_removable(user)\n",
+        "",
+        ("tests/mfa/test_factor_policy.py::test_required_passkey_turns_mfa_on_and_last_one_stays",),
+    ),
+    Mutant(
+        "passkey registered while second factors are off",
+        "passkeys/service.py",
+        """    factors.require_available()
+    try:
+""",
+        """    try:
+""",
+        ("tests/mfa/test_factor_policy.py::test_second_factor_off_rejects_passkeys",),
+    ),
+    Mutant(
+        "required passkey leaves MFA off",
+        "mfa/factors.py",
+        "(enable_mfa or mfa_policy.is_required(user))",
+        "enable_mfa",
+        ("tests/mfa/test_factor_policy.py::test_passkey_of_user_who_must_have_a_factor_turns_mfa_on",),
+    ),
+    Mutant(
         "weak public key accepted",
         "passkeys/verification.py",
         """    if not is_usable:

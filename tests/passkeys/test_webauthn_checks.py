@@ -31,6 +31,7 @@ from tests.support.soft_authenticator import (
 )
 
 from flaskauth.core.crypto import base64url_decode, base64url_encode
+from flaskauth.passkeys import responses
 from flaskauth.passkeys.responses import CeremonyError
 
 Json = dict[str, Any]
@@ -181,6 +182,21 @@ def test_assertion_with_fault_is_rejected(name: str) -> None:
     credential = authenticator.get(assertion_options())
     with pytest.raises(CeremonyError):
         authenticate(credential, public_key)
+
+
+def test_assertion_is_parsed_without_decoding_cbor() -> None:
+    """The caller verifies the challenge, then the extensions are decoded."""
+    credential = SoftAuthenticator(extensions={"name": REGEX}).get(assertion_options())
+
+    assert responses.parse_assertion(credential).challenge == CHALLENGE
+
+
+def test_tags_that_were_rejected_use_no_memory() -> None:
+    for tag in range(100, 105):
+        with pytest.raises(CeremonyError):
+            responses.decode_cbor(cbor2.dumps(cbor2.CBORTag(tag, "a")))
+
+    assert len(responses.NO_TAGS) == 0
 
 
 def test_assertion_of_another_key_is_rejected() -> None:

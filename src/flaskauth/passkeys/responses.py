@@ -4,11 +4,10 @@
 regular expression of a tag of 13 KB takes 13 seconds to compile. Neither WebAuthn nor CTAP2 uses tags.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import NoReturn, cast
+from typing import NoReturn
 
 import cbor2
 
@@ -89,7 +88,7 @@ def parse_registration(credential: Mapping[str, object]) -> RegistrationResponse
 
 
 def parse_assertion(credential: Mapping[str, object]) -> AssertionResponse:
-    """Parse the JSON of an assertion.
+    """Parse the JSON of an assertion. It decodes no CBOR: the caller has not verified the challenge yet.
 
     Raises:
         CeremonyError
@@ -97,7 +96,8 @@ def parse_assertion(credential: Mapping[str, object]) -> AssertionResponse:
     credential_id, response = _parse_envelope(credential)
     client_data = _decode_field(response, "clientDataJSON")
     authenticator_data = _decode_field(response, "authenticatorData")
-    _check_assertion_data(authenticator_data)
+    if len(authenticator_data) < COUNTER_END or authenticator_data[FLAGS_INDEX] & ATTESTED:
+        raise CeremonyError("authenticatorData is too short, or has a public key")
     return AssertionResponse(
         credential_id,
         client_data,
@@ -116,6 +116,16 @@ def decode_cbor(data: bytes) -> object:
     """
     with as_ceremony_error():
         return cbor2.loads(data, semantic_decoders=NO_TAGS, allow_duplicate_keys=False)
+
+
+def check_extensions(authenticator_data: bytes) -> None:
+    """Check the extensions of an assertion, which `webauthn` decodes before it verifies their signature.
+
+    Raises:
+        CeremonyError
+    """
+    if authenticator_data[FLAGS_INDEX] & EXTENDED:
+        decode_cbor(authenticator_data[COUNTER_END:])
 
 
 def _parse_envelope(credential: Mapping[str, object]) -> tuple[bytes, Mapping[str, object]]:
@@ -168,14 +178,6 @@ def _without_extensions(authenticator_data: bytes) -> bytes:
     return head + authenticator_data[FLAGS_INDEX + 1 : key_index] + public_key
 
 
-def _check_assertion_data(authenticator_data: bytes) -> None:
-    """Check the part behind the counter, which the signature covers and `webauthn` decodes before it verifies it."""
-    if len(authenticator_data) < COUNTER_END or authenticator_data[FLAGS_INDEX] & ATTESTED:
-        raise CeremonyError("authenticatorData is too short, or has a public key")
-    if authenticator_data[FLAGS_INDEX] & EXTENDED:
-        decode_cbor(authenticator_data[COUNTER_END:])
-
-
 def _parse_transports(transports: object) -> tuple[str, ...]:
     """Return the known transports. The client reports them, and only uses them as hints."""
     names = transports if isinstance(transports, list) else []
@@ -186,4 +188,11 @@ def _reject_tag(*_arguments: object) -> NoReturn:
     raise ValueError("tag")
 
 
-NO_TAGS = cast("Mapping[int, Callable[..., object]]", defaultdict(lambda: _reject_tag))
+class _NoTags(dict[int, Callable[..., object]]):
+    """Decoders that reject every tag. Nothing is stored, because the tags come from clients."""
+
+    def __missing__(self, _tag: int) -> Callable[..., object]:
+        return _reject_tag
+
+
+NO_TAGS = _NoTags()

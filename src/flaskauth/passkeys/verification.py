@@ -23,7 +23,13 @@ from webauthn.helpers.structs import (
 from flaskauth.core import crypto
 from flaskauth.core.context import settings
 from flaskauth.passkeys.options import ALGORITHMS, EDDSA, ES256, RS256
-from flaskauth.passkeys.responses import AssertionResponse, CeremonyError, RegistrationResponse, as_ceremony_error
+from flaskauth.passkeys.responses import (
+    AssertionResponse,
+    CeremonyError,
+    RegistrationResponse,
+    as_ceremony_error,
+    check_extensions,
+)
 
 MAX_PUBLIC_KEY_LENGTH = 1024  # bytes
 MIN_RSA_BITS, MAX_RSA_BITS = 2048, 4096
@@ -98,6 +104,7 @@ def verify_assertion(
     Raises:
         CeremonyError
     """
+    check_extensions(response.authenticator_data)
     assertion = AuthenticatorAssertionResponse(response.client_data, response.authenticator_data, response.signature)
     with as_ceremony_error():
         verified = verify_authentication_response(
