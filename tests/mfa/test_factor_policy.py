@@ -10,8 +10,10 @@ from sqlalchemy import insert, update
 from tests.conftest import MakeApp
 from tests.docs.code_blocks import block
 from tests.mfa.helpers import MfaUser
+from tests.passkeys.client import PASSKEYS, PasskeyUser
 from tests.support.inspect import error_of, execute_statement
 from tests.support.route_catalog import Route, all_routes
+from tests.support.soft_authenticator import SoftAuthenticator
 from tests.support.users import TestUser, UserFactory, bearer
 
 from flaskauth.accounts.models import User
@@ -139,3 +141,34 @@ def test_second_factor_off_rejects_enrolment(make_app: MakeApp) -> None:
     user = MfaUser.create(make_app(SECOND_FACTOR="off"), enrols=False)
 
     assert error_of(user.call("POST", "/totp", {"name": "Phone"})) == FORBIDDEN
+
+
+def test_required_passkey_turns_mfa_on_and_last_one_stays(make_app: MakeApp) -> None:
+    app = make_app(SECOND_FACTOR="required")
+    user = PasskeyUser.sign_in(UserFactory(app).create_verified())
+    user.add()
+    user.add()
+    factors = user.client.get("/users/factors", headers=user.headers).get_json()
+    first, second = (f"{PASSKEYS}/{passkey['id']}" for passkey in factors["passkeys"])
+
+    assert factors["mfa_enabled"] is True
+    assert user.client.delete(first, headers=user.headers).status_code == 200
+    assert error_of(user.client.delete(second, headers=user.headers)) == FORBIDDEN
+
+
+def test_passkey_of_user_who_must_have_a_factor_turns_mfa_on(app: Flask, users: UserFactory) -> None:
+    user = PasskeyUser.sign_in(users.create_verified())
+    execute_statement(app, update(User).values(mfa_required=True))
+    user.add(kind="security_key")
+
+    assert edit_profile(app, user.headers["Authorization"].removeprefix("Bearer ")) == (200, None)
+
+
+@pytest.mark.parametrize("kind", ["passkey", "security_key"])
+def test_second_factor_off_rejects_passkeys(make_app: MakeApp, kind: str) -> None:
+    user = PasskeyUser.sign_in(UserFactory(make_app()).create_verified())
+    credential = SoftAuthenticator().create(user.creation_options(kind))
+    client = make_app(SECOND_FACTOR="off").test_client()
+
+    for path, body in (("/options", {"kind": kind}), ("", {"credential": credential, "name": "MacBook"})):
+        assert error_of(client.post(f"{PASSKEYS}{path}", json=body, headers=user.headers)) == FORBIDDEN

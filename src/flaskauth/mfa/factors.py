@@ -120,10 +120,11 @@ def finish_adding(
 
     Args:
         new_codes: from `prepare_recovery_codes`. They are stored unless a concurrent request has stored others.
+        enable_mfa: turn MFA on. A required factor turns it on in any case.
     """
     user, session = auth.user, auth.session
-    turns_on = enable_mfa and not user.mfa_enabled
-    accounts.increase_credential_version(user.id, mfa_enabled=user.mfa_enabled or enable_mfa)
+    turns_on = not user.mfa_enabled and (enable_mfa or mfa_policy.is_required(user))
+    accounts.increase_credential_version(user.id, mfa_enabled=user.mfa_enabled or turns_on)
     codes = _store_codes(auth, new_codes) if new_codes and not recovery_codes.count_left(user.id) else None
     if not amr.has_second_factor(session.amr):
         sessions.set_amr(session.id, amr.add(session.amr, method))

@@ -7,6 +7,7 @@ from flaskauth.core.context import settings
 from flaskauth.core.errors import NotFound, Overloaded
 from flaskauth.core.http.request import Blueprint, public, raises
 from flaskauth.core.http.request_limits import rate_limit
+from flaskauth.mfa.factors import FactorRequired, FactorsDisabled
 from flaskauth.mfa.schemas import FactorChangedResponse, FactorNameRequest
 from flaskauth.passkeys import service
 from flaskauth.passkeys.schemas import (
@@ -34,6 +35,7 @@ well_known_bp = Blueprint("well_known", __name__, tag="Reference", url_prefix=WE
 @rate_limit("verify")
 @fresh_auth_required
 @allow_enrolment
+@raises(FactorsDisabled)
 @bp.input(CreationOptionsRequest, arg_name="form")
 @bp.output(OptionsResponse)
 def get_passkey_creation_options(_user: User, form: dict[str, str]) -> dict[str, object]:
@@ -50,7 +52,7 @@ def get_passkey_creation_options(_user: User, form: dict[str, str]) -> dict[str,
 @rate_limit()
 @fresh_auth_required
 @allow_enrolment
-@raises(Overloaded)
+@raises(FactorsDisabled, Overloaded)
 @bp.input(RegistrationRequest, arg_name="form")
 @bp.output(RegistrationResponse)
 def register_passkey(_user: User, form: RegistrationData) -> Registration:
@@ -80,7 +82,7 @@ def rename_passkey(_user: User, passkey_id: int, form: dict[str, str]) -> dict[s
 @rate_limit()
 @fresh_auth_required
 @allow_enrolment
-@raises(NotFound)
+@raises(NotFound, FactorRequired)
 @bp.output(FactorChangedResponse)
 def remove_passkey(_user: User, passkey_id: int) -> dict[str, object]:
     """Remove a passkey or security key.

@@ -28,7 +28,7 @@ logger = get_logger(__name__)
 
 @dataclass(frozen=True)
 class RegistrationData:
-    """The body of a registration. A first key turns MFA on only if `enable_mfa` is true."""
+    """The body of a registration. It turns MFA on if `enable_mfa` is true or a second factor is required."""
 
     credential: Mapping[str, object]
     name: str
@@ -47,9 +47,11 @@ def registration_options(auth: AuthContext, kind: str) -> dict[str, object]:
     """Return the options to create a passkey or a security key. Store a user handle on first use.
 
     Raises:
+        FactorsDisabled
         ValidationFailed: the user has the maximum number of keys.
         InvalidToken: the session was revoked during this call.
     """
+    factors.require_available()
     user = lock_session(auth)
     existing = _active_passkeys(user.id)
     _check_maximum(len(existing))
@@ -67,9 +69,11 @@ def register(auth: AuthContext, data: RegistrationData) -> Registration:
     """Verify a created credential and store it.
 
     Raises:
+        FactorsDisabled
         ValidationFailed: a check failed, the credential is registered already, or the user has the maximum number.
         InvalidToken: the session was revoked during this call.
     """
+    factors.require_available()
     try:
         return _register(auth, data)
     except CeremonyError as error:
@@ -96,10 +100,12 @@ def remove(auth: AuthContext, passkey_id: int) -> None:
 
     Raises:
         NotFound: the user has no such key.
+        FactorRequired: it is the last factor, and required.
         InvalidToken: the session was revoked during this call.
     """
     user = lock_session(auth)
     passkey = _get(user.id, passkey_id)
+    factors.require_removable(user)
     name = passkey.name
     passkey.removed_at = clock.now()
     db.session.flush()
