@@ -16,7 +16,7 @@ from flaskauth.core.db.compiled import CompiledStatement, IdRow, insert_row, lis
 from flaskauth.core.db.session import db, delete_batch, execute_count
 from flaskauth.core.errors import NotFound, Unauthorized
 from flaskauth.core.http.request import client_ip, client_network, user_agent
-from flaskauth.core.ids import MAX_SAFE_INTEGER, new_id
+from flaskauth.core.ids import new_id
 from flaskauth.rate_limits import service as rate_limits
 from flaskauth.rate_limits.service import RateLimit
 from flaskauth.sessions import devices, refresh_tokens
@@ -251,8 +251,7 @@ def revoke_own(user_id: int, session_id: int) -> None:
     Raises:
         NotFound: the session does not exist, is revoked, or belongs to a different user.
     """
-    # SQLite's driver raises an exception for integers above 64 bits, so the range is checked first.
-    session = db.session.get(Session, session_id) if session_id <= MAX_SAFE_INTEGER else None
+    session = db.session.get(Session, session_id)
     if not session or session.user_id != user_id or not revoke(session_id):
         raise NotFound
     audit.record("signed_out", user_id=user_id, session_id=session_id)
