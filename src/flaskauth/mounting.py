@@ -36,8 +36,8 @@ logger = get_logger(__name__)
 def mount(app: Flask, server: Flask, prefix: str) -> None:
     """Serve the authentication server under a prefix of your application, and enable `auth_required` on your routes.
 
-    It also answers the URLs below `/.well-known` that clients request at the root of a host, unless a route of your
-    application does.
+    It also answers the URLs below `/.well-known` that clients request at the root of a host, unless your application
+    has a route for that path, added before or after this call.
 
     Set PUBLIC_URL to the public URL of that prefix, such as https://shop.example.com/accounts.
 
@@ -54,8 +54,7 @@ def mount(app: Flask, server: Flask, prefix: str) -> None:
     app.extensions[context.MOUNTED] = server
     templates.use_application(server, app)
     app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {prefix: _with_root_path(server)})  # type: ignore[method-assign]
-    for path in passkey_routes.AT_ROOT:
-        app.add_url_rule(path, f"flaskauth_{path.rpartition('/')[2]}", partial(_respond, server, path))
+    app.add_url_rule(passkey_routes.RULE_AT_ROOT, "flaskauth_well_known", partial(_respond, server))
     app.register_error_handler(APIError, _handle_api_error)
     flask_commands.init_app(app)
     app.jinja_env.globals["current_user"] = current_user  # a context processor of the application takes precedence
@@ -90,8 +89,9 @@ def _with_root_path(server: Flask) -> WSGIApplication:
     return wsgi_app
 
 
-def _respond(server: Flask, path: str) -> BaseResponse:
+def _respond(server: Flask, name: str) -> BaseResponse:
     """Return the response of the server to a request at the root of the host."""
+    path = f"{passkey_routes.WELL_KNOWN}/{name}"
     return BaseResponse.from_app(server, {**request.environ, "SCRIPT_NAME": "", "PATH_INFO": path})
 
 

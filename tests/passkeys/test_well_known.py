@@ -1,5 +1,6 @@
 """The documents below /.well-known, also at the root of a host application."""
 
+import pytest
 from flask import Flask
 from tests.conftest import MakeApp
 from tests.support.inspect import error_of
@@ -33,11 +34,15 @@ def test_pages_that_exist_are_named(make_app: MakeApp) -> None:
     assert (redirect.status_code, redirect.location) == (303, "https://auth.example.com/account/password")
 
 
-def test_mounted_server_answers_at_the_root_of_the_host(make_app: MakeApp) -> None:
+@pytest.mark.parametrize("mounts_first", [True, False])
+def test_mounted_server_answers_at_the_root_of_the_host(make_app: MakeApp, mounts_first: bool) -> None:
     server = make_app(PUBLIC_URL="http://localhost/accounts", WEBAUTHN_ORIGINS="https://example.org")
     host = Flask("host")
+    if mounts_first:
+        mount(host, server, "/accounts")
     host.add_url_rule("/.well-known/change-password", "own", lambda: "page of the host")
-    mount(host, server, "/accounts")
+    if not mounts_first:
+        mount(host, server, "/accounts")
     client = host.test_client()
 
     for path in ("/.well-known/webauthn", "/accounts/.well-known/webauthn"):

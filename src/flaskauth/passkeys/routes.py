@@ -24,8 +24,8 @@ from flaskauth.sessions.decorators import allow_enrolment, current_auth, fresh_a
 
 bp = Blueprint("passkeys", __name__, tag="Second factors", url_prefix="/users/factors/passkeys")
 WELL_KNOWN = "/.well-known"
-AT_ROOT = (f"{WELL_KNOWN}/webauthn", f"{WELL_KNOWN}/passkey-endpoints", f"{WELL_KNOWN}/change-password")
-"""Paths that clients request at the root of a host. `mount` adds them to the host application."""
+RULE_AT_ROOT = f"{WELL_KNOWN}/<any('webauthn', 'passkey-endpoints', 'change-password'):name>"
+"""Paths that clients request at the root of a host. With a variable, a rule of the host for a path takes precedence."""
 PASSKEYS_PAGE, PASSWORD_PAGE = "/account/passkeys", "/account/password"
 
 well_known_bp = Blueprint("well_known", __name__, tag="Reference", url_prefix=WELL_KNOWN)
