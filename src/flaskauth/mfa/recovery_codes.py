@@ -17,8 +17,8 @@ from flaskauth.core.passwords import hashing
 from flaskauth.mfa.models import UNUSED_CODE, RecoveryCode
 from flaskauth.mfa.verification import InvalidFactor, VerifiedFactor
 from flaskauth.one_time_codes import derivation
+from flaskauth.signing_keys import amr
 
-METHOD = "otp"  # RFC 8176 has no value for recovery codes
 SET_SIZE = 10
 LENGTH = 16  # letters: 27^16, 76 bits
 GROUP = 4
@@ -83,7 +83,7 @@ def verify(user_id: int, text: str) -> VerifiedFactor | None:
         return None
     [digest] = hashing.hash_recovery_codes([code], salt)
     row = db.session.scalar(unused.where(RecoveryCode.digest == digest))
-    return VerifiedFactor(METHOD, partial(_consume, row.id), is_recovery_code=True) if row else None
+    return VerifiedFactor(amr.ONE_TIME_CODE, partial(_consume, row.id), is_recovery_code=True) if row else None
 
 
 def count_left(user_id: int) -> int:

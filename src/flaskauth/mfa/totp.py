@@ -16,7 +16,7 @@ from flaskauth.core.context import settings
 from flaskauth.core.crypto import DecryptionError
 from flaskauth.core.db.session import commit_now, db, execute_count, transaction
 from flaskauth.core.errors import NotFound, ValidationFailed
-from flaskauth.core.ids import MAX_SAFE_INTEGER, new_id
+from flaskauth.core.ids import new_id
 from flaskauth.mfa import factors
 from flaskauth.mfa.models import ACTIVE_TOTP, TotpFactor
 from flaskauth.mfa.verification import InvalidFactor, VerifiedFactor
@@ -24,8 +24,8 @@ from flaskauth.one_time_codes import derivation
 from flaskauth.rate_limits import service as rate_limits
 from flaskauth.rate_limits.service import RateLimit
 from flaskauth.sessions.decorators import AuthContext, lock_session
+from flaskauth.signing_keys import amr
 
-METHOD = "otp"
 LABEL = "totp secret"
 MAX_FACTORS = 2
 SECRET_LENGTH = 20  # bytes (RFC 4226 section 4)
@@ -103,7 +103,7 @@ def confirm(auth: AuthContext, factor_id: int, otp: str) -> Sequence[str] | None
     _activate(factor_id, step)
     rate_limits.refund(hit)
     audit.record("totp_enrolled", user_id=user.id, session_id=auth.session.id)
-    return factors.finish_adding(auth, METHOD, factor.name, new_codes, enable_mfa=not active_count)
+    return factors.finish_adding(auth, amr.ONE_TIME_CODE, factor.name, new_codes, enable_mfa=not active_count)
 
 
 def rename(auth: AuthContext, factor_id: int, name: str) -> None:
@@ -139,7 +139,7 @@ def verify(user_id: int, otp: str) -> VerifiedFactor | None:
     for factor, secret in _active_factors(user_id):
         step = _matching_step(secret, otp, WINDOW)
         if step is not None and step > factor.last_step:  # the UPDATE decides
-            return VerifiedFactor(METHOD, partial(_consume, factor.id, step))
+            return VerifiedFactor(amr.ONE_TIME_CODE, partial(_consume, factor.id, step))
     return None
 
 
@@ -265,8 +265,7 @@ def _is_unconfirmed() -> ColumnElement[bool]:
 
 
 def _find(auth: AuthContext, factor_id: int, condition: ColumnElement[bool]) -> TotpFactor | None:
-    # SQLite's driver raises an exception for integers above 64 bits.
-    is_own = TotpFactor.id == min(factor_id, MAX_SAFE_INTEGER), TotpFactor.user_id == auth.user.id
+    is_own = TotpFactor.id == factor_id, TotpFactor.user_id == auth.user.id
     return db.session.scalar(select(TotpFactor).where(*is_own, condition))
 
 

@@ -19,8 +19,7 @@ from flaskauth.mfa.models import ACTIVE_PASSKEY, Passkey, UsedWebauthnChallenge
 from flaskauth.mfa.verification import InvalidFactor, VerifiedFactor
 from flaskauth.passkeys import challenges, options, responses
 from flaskauth.passkeys.responses import AssertionResponse, CeremonyError
-
-SYNCED, DEVICE_BOUND = "swk", "hwk"  # methods of `amr` (RFC 8176)
+from flaskauth.signing_keys import amr
 
 logger = get_logger(__name__)
 
@@ -35,7 +34,7 @@ class VerifiedPasskey(VerifiedFactor):
     @property
     def complete_methods(self) -> str:
         """The authentication methods of a session in which the passkey is the only proof."""
-        return f"{self.method} user mfa"
+        return amr.alone(self.method)
 
 
 def sign_in_options() -> dict[str, object]:
@@ -111,7 +110,7 @@ def _verify(response: AssertionResponse, purpose: str, binding: str, user_id: in
     if verified.is_backup_eligible != passkey.backup_eligible:
         raise CeremonyError("the backup eligibility has changed")
     return VerifiedPasskey(
-        method=SYNCED if passkey.backup_eligible else DEVICE_BOUND,
+        method=amr.of_passkey(is_synced=passkey.backup_eligible),
         consume=partial(_consume, passkey, response.challenge, verified.sign_count, is_backed_up=verified.is_backed_up),
         user_id=passkey.user_id,
         is_complete=verified.is_user_verified and passkey.can_sign_in,

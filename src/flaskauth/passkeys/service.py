@@ -10,15 +10,15 @@ from flaskauth.core import clock, crypto
 from flaskauth.core.context import settings
 from flaskauth.core.db.session import db
 from flaskauth.core.errors import NotFound, ValidationFailed
-from flaskauth.core.ids import MAX_SAFE_INTEGER, new_id
+from flaskauth.core.ids import new_id
 from flaskauth.core.observability.log import get_logger
 from flaskauth.mfa import factors, recovery_codes
 from flaskauth.mfa.models import ACTIVE_PASSKEY, Passkey
 from flaskauth.passkeys import assertions, challenges, options, responses
-from flaskauth.passkeys.assertions import DEVICE_BOUND, SYNCED
 from flaskauth.passkeys.options import PASSKEY, SECURITY_KEY, CredentialDescriptor, UserEntity
 from flaskauth.passkeys.responses import CeremonyError
 from flaskauth.sessions.decorators import AuthContext, lock_session
+from flaskauth.signing_keys import amr
 
 MAX_PASSKEYS = 20
 USER_HANDLE_LENGTH = 32  # bytes
@@ -146,7 +146,7 @@ def _register(auth: AuthContext, data: RegistrationData) -> Registration:
     db.session.add(passkey)
     db.session.flush()  # a concurrent registration of the same credential repeats the transaction
     audit.record("passkey_registered", user_id=user.id, session_id=auth.session.id)
-    method = SYNCED if created.is_backup_eligible else DEVICE_BOUND
+    method = amr.of_passkey(is_synced=created.is_backup_eligible)
     return Registration(passkey, factors.finish_adding(auth, method, data.name, new_codes, enable_mfa=data.enable_mfa))
 
 
@@ -186,9 +186,7 @@ def _check_maximum(count: int) -> None:
 
 def _get(user_id: int, passkey_id: int) -> Passkey:
     passkey = db.session.scalar(
-        select(Passkey).where(
-            Passkey.id == min(passkey_id, MAX_SAFE_INTEGER), Passkey.user_id == user_id, ACTIVE_PASSKEY
-        )
+        select(Passkey).where(Passkey.id == passkey_id, Passkey.user_id == user_id, ACTIVE_PASSKEY)
     )
     if passkey is None:
         raise NotFound

@@ -6,9 +6,22 @@ second factor follow `otp` (also for a recovery code), `hwk` (a key bound to one
 
 PASSWORD = "pwd"  # noqa: S105
 EMAIL = "email"
-PASSKEYS = {"hwk", "swk"}
-SECOND_FACTORS = {"otp", *PASSKEYS}
+ONE_TIME_CODE = "otp"  # also a recovery code, for which RFC 8176 has no value
+DEVICE_BOUND, SYNCED = "hwk", "swk"
+PASSKEYS = {DEVICE_BOUND, SYNCED}
+SECOND_FACTORS = {ONE_TIME_CODE, *PASSKEYS}
+USER_VERIFIED = "user"
 MULTIPLE_FACTORS = "mfa"
+
+
+def of_passkey(*, is_synced: bool) -> str:
+    """Return the method of a passkey or security key."""
+    return SYNCED if is_synced else DEVICE_BOUND
+
+
+def alone(passkey: str) -> str:
+    """Return the methods of a sign-in with a passkey that verified its user, which counts as two factors."""
+    return f"{passkey} {USER_VERIFIED} {MULTIPLE_FACTORS}"
 
 
 def add(first: str, method: str) -> str:
