@@ -67,7 +67,7 @@ def verify(
     """Verify a second factor of the user. Its `consume` also refunds the attempt.
 
     Codes of all kinds share the limits of attempts. A passkey cannot be guessed, so it has none. A failure is recorded,
-    and mailed if the password is known.
+    and mailed if the sign-in has completed its first step.
 
     Raises:
         InvalidFactor, TooManyRequests, Overloaded
@@ -98,7 +98,7 @@ def _consume_and_refund(factor: VerifiedFactor, attempt: LoginAttempt, result: A
 
 
 def _fail(user: FactorOwner, purpose: str) -> InvalidFactor:
-    """Record a failure. From the third one of a day, mail the user that the password is known, at most once a day."""
+    """Record a failure of a second step. From the third one of a day, mail the user, at most once a day."""
     audit.record("second_factor_failed", user_id=user.id, purpose=purpose)
     if purpose == SECOND_FACTOR and not rate_limits.hit((_failure_key(user.id), TOLERATED_FAILURES)).is_allowed:
         warning = rate_limits.counter_key("second factor warning", user.id), WARNING_LIMIT
