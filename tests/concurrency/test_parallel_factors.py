@@ -1,4 +1,4 @@
-"""Parallel requests to two server processes: a code, a challenge and a confirmation work once (P06, P15)."""
+"""Parallel requests to two server processes: a code, a challenge and a confirmation work once."""
 
 import pyotp
 from tests.concurrency.conftest import ROUNDS_OVERRIDE, Rounds

@@ -2,18 +2,20 @@
 
 import ast
 
+import pytest
 from flask import Flask
 from sqlalchemy import select, update
 from tests.conftest import MakeApp
 from tests.registration.helpers import code_for_id
 from tests.support.inspect import error_of, execute_statement, query_all, single_event
 from tests.support.users import UserFactory
-from tests.test_conventions import find_calls, source_trees
+from tests.test_conventions import dotted_name, source_trees
 
 from flaskauth.accounts.models import User
 from flaskauth.sessions.models import Session
 
 SECOND_FACTOR_REQUIRED = (401, "second_factor_required")
+START = "flaskauth.sessions.service.start"
 
 
 def test_login_with_mfa_on_requires_second_factor(app: Flask, users: UserFactory) -> None:
@@ -47,15 +49,37 @@ def test_fresh_password_token_is_not_fresh_with_mfa_on(app: Flask, users: UserFa
     assert error_of(response) == (403, "reauthentication_required")
 
 
+def find_references(tree: ast.Module, name: str) -> set[str]:
+    """Return the functions and classes of a module that refer to a name, by any import or alias of an import."""
+    imports = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            prefix = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""
+            imports.update({alias.asname or alias.name: prefix + alias.name for alias in node.names})
+
+    def resolve(node: ast.AST) -> str:
+        first, _, rest = dotted_name(node).partition(".")
+        return ".".join(filter(None, (imports.get(first, first), rest)))
+
+    return {getattr(part, "name", "") for part in tree.body for node in ast.walk(part) if resolve(node) == name}
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "from flaskauth.sessions import service as other\n\ndef f(): other.start()",
+        "from flaskauth.sessions.service import start as begin\n\ndef f(): run(begin)",
+        "import flaskauth.sessions.service\n\ndef f(): flaskauth.sessions.service.start()",
+        "import flaskauth.sessions.service as other\n\nasync def f(): other.start()",
+        "from flaskauth import sessions\n\nclass f:\n    begin = sessions.service.start",
+    ],
+)
+def test_find_references_resolves_imports(module: str) -> None:
+    assert find_references(ast.parse(module), START) == {"f"}
+
+
 def test_sessions_start_is_called_only_by_complete_login() -> None:
     """`testing.py` starts sessions for the tests of applications; it is not part of the server."""
-    callers = {
-        (path, function.name)
-        for path, tree in source_trees()
-        for function in ast.walk(tree)
-        if isinstance(function, ast.FunctionDef)
-        for call in find_calls(function, "start")
-        if isinstance(call.func, ast.Attribute) and ast.unparse(call.func.value) in {"sessions", "service"}
-    }
+    callers = {(path, name) for path, tree in source_trees() for name in find_references(tree, START)}
 
-    assert callers == {("login/service.py", "complete_login"), ("testing.py", "access_token")}
+    assert callers == {("login/service.py", "complete_login"), ("testing.py", "AuthTester")}

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from flask import Flask
 from sqlalchemy import select, update
 from tests.conftest import MakeApp
@@ -17,6 +18,8 @@ from flaskauth.login import throttling
 from flaskauth.login.throttling import LoginAttempt
 from flaskauth.mail.models import OutboxMail
 from flaskauth.rate_limits.models import RateLimitCounter
+
+pytestmark = pytest.mark.usefixtures("stopped_clock")  # lockouts begin at 30 seconds
 
 
 def fail_factors(user: MfaUser, times: int, **fields: Any) -> list[tuple[int, str]]:
@@ -44,7 +47,7 @@ def test_challenge_allows_five_attempts(app: Flask) -> None:
 
 
 def test_second_factor_allows_ten_attempts_per_user(app: Flask) -> None:
-    """P07, P08: new challenges and right passwords reset no counter. All kinds of codes share it."""
+    """New challenges and right passwords reset no counter. All kinds of codes share it."""
     user = MfaUser.create(app)
     at = unseen_ip()
     errors = [*fail_factors(user, 5), *fail_factors(user, 5, recovery_code="BCDF-GHJK-MNPQ-RSTV")]
@@ -64,7 +67,6 @@ def test_second_factor_lockout_ends(app: Flask) -> None:
 
 
 def test_recognised_network_signs_in_during_lockout(app: Flask) -> None:
-    """P09"""
     user = MfaUser.create(app)
     fail_factors(user, 12)
 
@@ -118,7 +120,7 @@ def test_failed_second_factors_count_for_the_network(make_app: MakeApp) -> None:
     assert errors == [INVALID_CODE] * 2 + [TOO_MANY_REQUESTS] * 2
 
 
-def test_third_failure_mails_that_password_is_known(app: Flask) -> None:
+def test_third_failure_mails_a_warning(app: Flask) -> None:
     user = MfaUser.create(app)
     fail_factors(user, 2)
     assert warnings(app) == 0

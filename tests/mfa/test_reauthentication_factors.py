@@ -17,7 +17,6 @@ from flaskauth.sessions.models import Session
 
 
 def test_reauthenticate_with_password_requires_factor(app: Flask) -> None:
-    """Requirement 5."""
     user = MfaUser.create(app)
     response = user.reauthenticate()
 
@@ -28,7 +27,7 @@ def test_reauthenticate_with_password_requires_factor(app: Flask) -> None:
 
 @pytest.mark.parametrize("kind", ["otp", "recovery_code"])
 def test_reauthenticate_with_factor_keeps_session(app: Flask, kind: str) -> None:
-    """Requirement 24: it creates no session."""
+    """It creates no session."""
     user = MfaUser.create(app)
     first = decode_claims(user.token)
     body = user.reauthenticate(**{kind: user.otp() if kind == "otp" else user.recovery_codes[0]}).get_json()
@@ -69,7 +68,7 @@ def test_reauthentication_options_list_factors(app: Flask) -> None:
 
 
 def test_factor_change_requires_recent_factor(make_app: MakeApp) -> None:
-    """Requirement 6; freshness ends after 10 minutes and begins again with all factors."""
+    """Freshness ends after 10 minutes and begins again with all factors."""
     user = MfaUser.create(make_app(JWT_DURATION="60"))
     clock.travel(timedelta(minutes=11))
     assert error_of(user.call("DELETE", f"/totp/{user.factor_id}")) == REAUTHENTICATION_REQUIRED

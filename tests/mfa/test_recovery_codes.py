@@ -54,7 +54,6 @@ def test_recovery_code_of_failed_sign_in_stays_unused(app: Flask, event: str) ->
 
 
 def test_recovery_code_mail_warns_at_three_left(app: Flask) -> None:
-    """Requirement 12."""
     user = MfaUser.create(app)
     for code in user.recovery_codes[:7]:
         user.sign_in(recovery_code=code)
@@ -73,7 +72,7 @@ def test_recovery_code_in_any_spelling_signs_in(app: Flask) -> None:
 
 
 def test_recovery_code_in_otp_field_is_rejected(app: Flask) -> None:
-    """P17: each field accepts its kind only."""
+    """Each field accepts its kind only."""
     user = MfaUser.create(app)
 
     assert error_of(user.send_factor(user.challenge(), otp=user.recovery_codes[0])) == INVALID_CODE
@@ -81,7 +80,6 @@ def test_recovery_code_in_otp_field_is_rejected(app: Flask) -> None:
 
 
 def test_recovery_code_of_replaced_set_is_rejected(app: Flask) -> None:
-    """P16"""
     user = MfaUser.create(app)
     old = user.recovery_codes
     response = user.call("POST", "/recovery-codes")
@@ -94,7 +92,6 @@ def test_recovery_code_of_replaced_set_is_rejected(app: Flask) -> None:
 
 
 def test_recovery_code_of_other_user_is_rejected(app: Flask) -> None:
-    """P18"""
     grace, ada = MfaUser.create(app), MfaUser.create(app, "ada@example.com")
 
     assert error_of(grace.send_factor(grace.challenge(), recovery_code=ada.recovery_codes[0])) == INVALID_CODE

@@ -46,7 +46,7 @@ def test_remembered_device_does_not_reauthenticate(app: Flask) -> None:
 
 
 def test_remembered_device_expires(app: Flask) -> None:
-    """Requirement 15: it lasts as long as the setting says."""
+    """It lasts as long as the setting says."""
     user = MfaUser.create(app)
     device_token = remember(user)
     clock.travel(DAYS - timedelta(minutes=5))
@@ -57,7 +57,6 @@ def test_remembered_device_expires(app: Flask) -> None:
 
 
 def test_remembered_device_of_other_user_is_ignored(app: Flask) -> None:
-    """P26"""
     grace, ada = MfaUser.create(app), MfaUser.create(app, "ada@example.com")
 
     assert error_of(ada.login(device_token=remember(grace))) == SECOND_FACTOR_REQUIRED
@@ -84,7 +83,6 @@ def test_remembered_device_requires_factor_after_mailed_code(app: Flask) -> None
 
 @pytest.mark.parametrize("change", ["forget", "mfa off and on", "sign out everywhere", "password reset"])
 def test_remembered_device_is_cleared(app: Flask, change: str) -> None:
-    """P25; requirement 16."""
     user = MfaUser.create(app)
     device_token, password = remember(user), None
     user.sign_in()  # a device of its own

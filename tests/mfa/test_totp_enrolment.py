@@ -202,7 +202,7 @@ FACTOR_CHANGES: list[tuple[str, str, object]] = [
 
 
 def test_factor_change_with_stale_token_is_rejected(app: Flask) -> None:
-    """P19, P20: not fresh, refreshed."""
+    """A refreshed token is not fresh."""
     user = MfaUser.create(app, enrols=False)
     refreshed = user.client.post("/auth/refresh", json={"refresh_token": user.refresh_token}).get_json()["token"]
 
@@ -230,7 +230,7 @@ def test_mfa_on_without_factor_is_rejected(app: Flask) -> None:
 
 
 def test_password_token_is_not_fresh_after_mfa_is_turned_on(app: Flask) -> None:
-    """The password was proven before MFA was on: a token of it changes no factor (P19)."""
+    """The password was proven before MFA was on: a token of it changes no factor."""
     user = MfaUser.create(app)
     user.call("PUT", "/mfa", {"enabled": False})
     user.token = user.login().get_json()["token"]
