@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 
-from sqlalchemy import Select, bindparam, delete, func, select, update
+from sqlalchemy import Select, Update, bindparam, delete, func, select, update
 from sqlalchemy.orm import aliased
 
 from flaskauth.accounts.models import EmailChange, User
@@ -150,7 +150,7 @@ def reset_password(user_id: int, normalized_email: str, password_hash: str) -> b
         User.id == user_id, User.normalized_email == normalized_email, User.disabled_at.is_(None)
     )
     values = {"password_hash": password_hash, "is_verified": True, "reset_required": False}
-    return execute_count(unchanged.values(**values, credential_version=NEXT_VERSION)) == 1
+    return _change_credential(unchanged, **values)
 
 
 def change_email(user: User, change: EmailChange) -> bool:
@@ -160,7 +160,7 @@ def change_email(user: User, change: EmailChange) -> bool:
     """
     unchanged = update(User).where(User.id == user.id, User.normalized_email == user.normalized_email)
     values = {"email": change.email, "normalized_email": change.normalized_email, "updated_at": clock.now()}
-    return execute_count(unchanged.values(**values, credential_version=NEXT_VERSION)) == 1
+    return _change_credential(unchanged, **values)
 
 
 def restore_email(user_id: int, email: str, normalized_email: str) -> bool:
@@ -170,13 +170,12 @@ def restore_email(user_id: int, email: str, normalized_email: str) -> bool:
         return False
     values = {"email": email, "normalized_email": normalized_email, "updated_at": clock.now()}
     same_user = update(User).where(User.id == user_id)
-    return execute_count(same_user.values(**values, credential_version=NEXT_VERSION)) == 1
+    return _change_credential(same_user, **values)
 
 
-def set_password(user_id: int, password_hash: str | None) -> None:
-    """Store a new password, which is also what a required reset asks for. Without a hash, the user has no password."""
-    values = {"password_hash": password_hash, "reset_required": False, "credential_version": NEXT_VERSION}
-    execute_count(update(User).where(User.id == user_id).values(**values))
+def set_password(user_id: int, password_hash: str) -> None:
+    """Store a new password, which is also what a required reset asks for."""
+    increase_credential_version(user_id, password_hash=password_hash, reset_required=False)
 
 
 def remove_password(user_id: int) -> None:
@@ -186,19 +185,18 @@ def remove_password(user_id: int) -> None:
 
 def clear_password(user_id: int) -> None:
     """Remove the password. Only a password reset restores access: until then, passkeys are rejected too."""
-    values = {"password_hash": None, "reset_required": True, "credential_version": NEXT_VERSION}
-    execute_count(update(User).where(User.id == user_id).values(**values))
+    increase_credential_version(user_id, password_hash=None, reset_required=True)
 
 
 def disable(user_id: int) -> bool:
     """Reject every sign-in and password reset of a user. Return True if the user was not disabled before."""
     enabled = update(User).where(User.id == user_id, User.disabled_at.is_(None))
-    return execute_count(enabled.values(disabled_at=clock.now(), credential_version=NEXT_VERSION)) == 1
+    return _change_credential(enabled, disabled_at=clock.now())
 
 
 def increase_credential_version(user_id: int, **values: object) -> None:
     """Reject the sign-ins that have begun, because a factor of the user changes. Set further columns of the user."""
-    execute_count(update(User).where(User.id == user_id).values(**values, credential_version=NEXT_VERSION))
+    _change_credential(update(User).where(User.id == user_id), **values)
 
 
 def verify_email(user_id: int) -> bool:
@@ -305,3 +303,8 @@ def _update_unchanged(credentials: StoredCredentials, **values: object) -> bool:
         User.id == credentials.user_id, User.credential_version == credentials.credential_version
     )
     return execute_count(unchanged.values(**values)) == 1
+
+
+def _change_credential(users: Update, **values: object) -> bool:
+    """Set columns of a user, and reject the sign-ins that have begun. Return True if the row was found."""
+    return execute_count(users.values(**values, credential_version=NEXT_VERSION)) == 1

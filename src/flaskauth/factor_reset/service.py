@@ -85,10 +85,8 @@ def confirm(form: FactorResetData) -> datetime:
     reset = FactorReset(
         user_id=user.id,
         link_id=link.id,
-        code_id=form.reset_id,
         network=client_network(),
         requested_at=now,
-        confirmed_at=now,
         due_at=due_at,
     )
     insert_row(reset)

@@ -172,6 +172,6 @@ def count_factors(data: Mapping[str, object]) -> int:
 
 
 class ReauthenticateResponse(ResponseSchema):
-    message = message_field("Password confirmed")
+    message = message_field("Identity confirmed")
     token = fields.String(required=True, metadata={"description": "An access token for sensitive operations"})
     fresh_until = UTCTimestamp(required=True, metadata={"description": "When it no longer allows sensitive operations"})

@@ -115,21 +115,18 @@ class UsedWebauthnChallenge(Base):
 
 
 class FactorReset(Base):
-    """A requested removal of all factors of a user. `actor_id` is the operator who requested it, None for the user.
+    """A requested removal of all factors of a user.
 
-    It is done at `due_at` if it was confirmed with the mailed code and not cancelled with the mailed link.
+    It was confirmed with a mailed code, and is done at `due_at` if it is not cancelled with the mailed link.
     """
 
     __tablename__ = "factor_resets"
     __table_args__ = (Index(None, "due_at"), Index(None, "requested_at"))
 
     user_id: Mapped[int] = _user_key(primary_key=True)
-    actor_id: Mapped[int | None] = mapped_column(BigInteger)
     link_id: Mapped[bytes | None] = mapped_column(FixedBinary(16))
-    code_id: Mapped[bytes | None] = mapped_column(FixedBinary(16))
     network: Mapped[str] = mapped_column(ExactString(64))
     requested_at: Mapped[datetime] = mapped_column(UTCDateTime)
-    confirmed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     due_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
 

@@ -75,7 +75,6 @@ class ExportedLoginChallengeSchema(Schema):
 class ExportedFactorResetSchema(Schema):
     network = fields.String(required=True)
     requested_at = UTCTimestamp(required=True)
-    confirmed_at = UTCTimestamp(required=True, allow_none=True)
     due_at = UTCTimestamp(required=True, allow_none=True)
 
 

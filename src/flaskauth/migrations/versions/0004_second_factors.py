@@ -145,12 +145,9 @@ def _create_login_tables() -> None:
     op.create_table(
         "factor_resets",
         sa.Column("user_id", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("actor_id", sa.BigInteger(), nullable=True),
         sa.Column("link_id", types.FixedBinary(16), nullable=True),
-        sa.Column("code_id", types.FixedBinary(16), nullable=True),
         sa.Column("network", types.ExactString(64), nullable=False),
         sa.Column("requested_at", types.UTCDateTime(), nullable=False),
-        sa.Column("confirmed_at", types.UTCDateTime(), nullable=True),
         sa.Column("due_at", types.UTCDateTime(), nullable=True),
         _user_key("factor_resets"),
         sa.PrimaryKeyConstraint("user_id", name=op.f("pk_factor_resets")),
