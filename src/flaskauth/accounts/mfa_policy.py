@@ -1,4 +1,4 @@
-"""Whether a user must have a second factor: by `SECOND_FACTOR`, or because an operator requires it of this user."""
+"""The policy: who must have a second factor, by `SECOND_FACTOR` or because an operator requires it of a user."""
 
 from datetime import UTC, datetime, time
 from typing import Protocol
@@ -35,7 +35,7 @@ def required_users() -> ColumnElement[bool]:
 def enrol_by(user: MfaUser) -> datetime | None:
     """Return the time from which the user must have a second factor, or None if they have or need none.
 
-    It may be past. A requirement by an operator has no such time.
+    The time may be in the past. A requirement by an operator has no such time.
     """
     first_day = settings().second_factor_from
     if user.mfa_enabled or user.mfa_required or not first_day or not is_required(user):

@@ -35,7 +35,7 @@ EVENTS = {
     "sign_in_failed": "a sign-in was rejected (authn_login_fail)",
     "sign_in_rate_exceeded": "the rate of failed sign-ins of all users is far above normal",
     "sign_in_code_requested": "a sign-in code was requested, for a registered or an unregistered email address",
-    "reauthenticated": "a signed-in user entered the password again",
+    "reauthenticated": "a signed-in user proved the password, the second factor or both again",
     "passkey_registered": "a signed-in user added a passkey or a security key (user_updated)",
     "passkey_renamed": "a signed-in user renamed a passkey or a security key",
     "passkey_removed": "a signed-in user removed a passkey or a security key (user_updated)",

@@ -59,7 +59,7 @@ def create(user_id: int, credential_version: int, amr: str, device_id: int | Non
 
 
 def count_attempt(challenge_id: int) -> None:
-    """Count an attempt at a code. After 5, the challenge is useless: the user has to enter the password again.
+    """Count an attempt at a code. After 5, the challenge is rejected: the user has to enter the password again.
 
     Raises:
         ChallengeExpired: it had 5 attempts, or was used.

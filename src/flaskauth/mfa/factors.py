@@ -23,7 +23,7 @@ from flaskauth.sessions import service as sessions
 from flaskauth.sessions.decorators import AuthContext, lock_session
 from flaskauth.signing_keys import amr
 
-RESTORE_PERIOD = timedelta(days=7)  # removed factors and codes are kept so long
+RESTORE_PERIOD = timedelta(days=7)  # removed factors and codes are kept for this long
 
 
 def exist() -> bool:

@@ -65,7 +65,7 @@ def replace(user_id: int, new_codes: NewCodes) -> list[str]:
 
 
 def remove(user_id: int) -> None:
-    """Remove the codes of a user. They verify nothing from now on."""
+    """Remove the codes of a user. They no longer verify anything."""
     active = update(RecoveryCode).where(RecoveryCode.user_id == user_id, RecoveryCode.removed_at.is_(None))
     execute_count(active.values(removed_at=clock.now()))
 

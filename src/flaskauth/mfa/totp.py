@@ -50,7 +50,7 @@ class Enrolment:
 
 
 def start_enrolment(auth: AuthContext, name: str) -> Enrolment:
-    """Insert an unconfirmed factor, or return the one of this session that is unconfirmed still.
+    """Insert an unconfirmed factor, or return the one of this session that is still unconfirmed.
 
     Raises:
         FactorsDisabled
@@ -59,8 +59,7 @@ def start_enrolment(auth: AuthContext, name: str) -> Enrolment:
     """
     factors.require_available()
     user, session_id = lock_session(auth), auth.session.id
-    if _count_active(user.id) >= MAX_FACTORS:
-        raise ValidationFailed({"body": ["You have the maximum number of authenticator apps."]})
+    _require_below_maximum(user.id)
     factor = db.session.scalar(select(TotpFactor).where(TotpFactor.session_id == session_id, _is_unconfirmed()))
     secret = _decrypt(factor) if factor else None
     if factor is None or secret is None:
@@ -97,9 +96,7 @@ def confirm(auth: AuthContext, factor_id: int, otp: str) -> Sequence[str] | None
         raise _confirmation_error(secret, otp)
     new_codes = factors.prepare_recovery_codes(auth.user.id)
     user = lock_session(auth)
-    active_count = _count_active(user.id)
-    if active_count >= MAX_FACTORS:
-        raise ValidationFailed({"body": ["You have the maximum number of authenticator apps."]})
+    active_count = _require_below_maximum(user.id)
     _activate(factor_id, step)
     rate_limits.refund(hit)
     audit.record("totp_enrolled", user_id=user.id, session_id=auth.session.id)
@@ -118,7 +115,7 @@ def rename(auth: AuthContext, factor_id: int, name: str) -> None:
 
 
 def remove(auth: AuthContext, factor_id: int) -> None:
-    """Remove a factor. It verifies nothing from now on.
+    """Remove a factor. It no longer verifies anything.
 
     Raises:
         NotFound: the user has no such factor.
@@ -276,9 +273,17 @@ def _get(auth: AuthContext, factor_id: int) -> TotpFactor:
     return factor
 
 
-def _count_active(user_id: int) -> int:
+def _require_below_maximum(user_id: int) -> int:
+    """Return the number of the user's apps.
+
+    Raises:
+        ValidationFailed: it is the maximum.
+    """
     active = select(func.count()).select_from(TotpFactor).where(TotpFactor.user_id == user_id, ACTIVE_TOTP)
-    return db.session.scalar(active) or 0
+    count = db.session.scalar(active) or 0
+    if count >= MAX_FACTORS:
+        raise ValidationFailed({"body": ["You have the maximum number of authenticator apps."]})
+    return count
 
 
 def _matching_step(secret: bytes, otp: str, window: int) -> int | None:

@@ -96,7 +96,7 @@ def rename(auth: AuthContext, passkey_id: int, name: str) -> Passkey:
 
 
 def remove(auth: AuthContext, passkey_id: int) -> None:
-    """Remove a key. It verifies nothing from now on, and its row is kept for 7 days.
+    """Remove a key. It no longer verifies anything, and its row is kept for 7 days.
 
     Raises:
         NotFound: the user has no such key.

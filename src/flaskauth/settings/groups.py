@@ -266,13 +266,14 @@ class ProtectionSettings(Section):
     """Requests per network: `POST /auth/register`."""
 
     rate_limit_send_code: Rates = "60/minute"
-    """Requests per network: `POST /auth/resend`, `/auth/forgot-password`, `/auth/email-code` and `/users/email`,
-    each.
+    """Requests per network: `POST /auth/resend`, `/auth/forgot-password`, `/auth/email-code`, `/auth/lost-factor` and
+    `/users/email`, each.
     """
 
     rate_limit_verify: Rates = "120/minute"
     """Requests per network: `POST /auth/verify`, `/auth/reset-password`, `/auth/email-code/verify`,
-    `/users/email/verify`, and the options of passkeys, each. The limits of attempts per code are fixed.
+    `/auth/lost-factor/confirm`, `/auth/reauthenticate/options`, `/users/email/verify`,
+    `/users/factors/totp/<id>/confirm`, and the options of passkeys, each. The limits of attempts per code are fixed.
     """
 
     rate_limit_refresh: Rates = "600/minute"
