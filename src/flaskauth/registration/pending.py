@@ -130,13 +130,13 @@ def resend(code: OneTimeCode | None, *, is_by_id: bool, requested_email: str = "
     """
     is_due = codes.reserve_resend(code)
     registration = db.session.get(Registration, code.id if code else b"")
-    # Without a mail to send, the same work is done for a mailbox and a network that do not exist. A mailbox for all
-    # addresses would reach its limit, which no single address has reached.
+    # Without a mail to send, the same statements count for a mailbox and a network that do not exist. There is one such
+    # mailbox for each address: a shared one would reach its limit, and `reserve` would run one more statement.
     mailbox, network = code.normalized_email if code else requested_email, client_network()
     if not is_due:
         mailbox, network = f"no mail to {mailbox}", f"no mail to {network}"
     is_allowed = mail_limits.reserve(mailbox, network, is_recognised=False)
-    if is_allowed:  # a rejected mail was subtracted again
+    if is_allowed:  # changes no row: the statement with which `reserve` takes back the count of a rejected mail
         rate_limits.decrement([b""])
     # Otherwise a client over its mail limit could use up every resend and keep the owner waiting for no mail.
     codes.release_resend(code if is_due and not is_allowed and not is_by_id else None)

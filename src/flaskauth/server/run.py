@@ -93,7 +93,10 @@ def serve(host: str, port: int, workers: int | None) -> None:
 
 
 def _log_start(settings: Settings, address: str, configured_workers: int) -> None:
-    """Log that the server starts, and a number of processes that commands cannot know. Development prints its URLs."""
+    """Log that the server starts. Development prints its URLs instead.
+
+    Warn if `--workers` differs from the setting, because other commands know only the setting.
+    """
     if not settings.is_development:
         if settings.web_concurrency != configured_workers:
             detail = (

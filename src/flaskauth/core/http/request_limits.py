@@ -79,7 +79,7 @@ class _Window:
         self.resets_at = resets_at  # by `time.monotonic`
 
     def add_total(self, sent: int, total: int, resets_at: float) -> None:
-        """Take over the total of Redis, which includes what was sent. Without its data, the process keeps its count."""
+        """Use the total of Redis, which includes what was sent. Keep the own count if Redis has lost its data."""
         self.unsent -= sent
         if total >= self.count - self.unsent:
             self.count, self.resets_at = total + self.unsent, resets_at
@@ -140,7 +140,10 @@ class RequestLimiter:
             return True
 
     def _keep_unsent(self, windows: dict[Key, _Window]) -> None:
-        """Send the counts of these windows later. An attacker with many networks would fill the memory with all."""
+        """Keep the counts of these windows for the next exchange, because Redis is unavailable.
+
+        Deleted windows are not kept: an attacker with many networks would fill the memory.
+        """
         with self._lock:
             self._is_shared = False
             waiting = {**windows, **self._unreconciled}
