@@ -101,11 +101,11 @@ without its tag (`+tag`) and without the dots of its local part.
         ),
         Row(
             *("Failed second steps", "{}", "user", DATABASE, "the next one is mailed to the user"),
-            ("login.factors.TOLERATED_FAILURES",),
+            ("login.factor_verification.TOLERATED_FAILURES",),
         ),
         Row(
             *("Mails about failed second steps", "{}", "user", DATABASE, "no mail"),
-            ("login.factors.WARNING_LIMIT",),
+            ("login.factor_verification.WARNING_LIMIT",),
         ),
         Row(
             *("Passwords during a lockout", "{}", "email address, and recognised device or network", DATABASE),

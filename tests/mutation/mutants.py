@@ -414,14 +414,14 @@ MUTANTS = (
     Mutant(
         "proven factor does not cancel a factor reset",
         "login/service.py",
-        "        factor_resets.cancel(user.id)",
+        "        pending_resets.cancel(user.id)",
         "        pass",
         ("tests/factor_reset/test_lost_factor.py::test_proven_factor_cancels_the_removal",),
     ),
     Mutant(
         "proven factor does not cancel a factor reset",
         "login/reauthentication.py",
-        "        factor_resets.cancel(user_id)",
+        "        pending_resets.cancel(user_id)",
         "        pass",
         ("tests/factor_reset/test_lost_factor.py::test_proven_factor_cancels_the_removal",),
     ),
@@ -435,7 +435,7 @@ MUTANTS = (
     Mutant(
         "cancelled factor reset is done",
         "factor_reset/service.py",
-        "or not factor_resets.take_due(user_id) ",
+        "or not pending_resets.take_due(user_id) ",
         "",
         ("tests/factor_reset/test_lost_factor.py::test_removal_that_is_cancelled_meanwhile_is_not_done",),
     ),

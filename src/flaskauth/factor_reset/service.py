@@ -19,7 +19,7 @@ from flaskauth.core.http.request import client_network
 from flaskauth.login import mailed_codes
 from flaskauth.login.mailed_codes import InvalidMailedCode, MailedCodeRequest
 from flaskauth.mail.outbox import format_timestamp
-from flaskauth.mfa import challenges, factor_changes, factor_resets
+from flaskauth.mfa import challenges, factor_changes, pending_resets
 from flaskauth.mfa.models import FactorReset, LoginChallenge
 from flaskauth.one_time_codes import links
 from flaskauth.one_time_codes.service import LOST_FACTOR
@@ -121,7 +121,7 @@ def _perform(user_id: int) -> None:
     One conditional DELETE decides: a concurrent cancellation or a second worker prevents it.
     """
     user = accounts.lock_user(user_id)
-    if user is None or not factor_resets.take_due(user_id) or not is_enabled() or mfa_policy.is_required(user):
+    if user is None or not pending_resets.take_due(user_id) or not is_enabled() or mfa_policy.is_required(user):
         return
     link = links.issue_report(user)
     factor_changes.remove_all(user_id, removed_at=link.created_at)

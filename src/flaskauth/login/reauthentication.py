@@ -8,11 +8,11 @@ from flaskauth import audit
 from flaskauth.core import clock
 from flaskauth.core.http.request import client_network
 from flaskauth.core.passwords import hashing
-from flaskauth.login import factors, throttling
-from flaskauth.login.factors import SubmittedFactor
+from flaskauth.login import factor_verification, throttling
+from flaskauth.login.factor_verification import SubmittedFactor
 from flaskauth.login.service import check_own_password
 from flaskauth.login.throttling import LoginAttempt
-from flaskauth.mfa import factor_resets
+from flaskauth.mfa import pending_resets
 from flaskauth.mfa.challenges import SecondFactorRequired
 from flaskauth.mfa.verification import InvalidFactor, VerifiedFactor
 from flaskauth.passkeys.assertions import VerifiedPasskey
@@ -61,7 +61,7 @@ def reauthenticate(auth: AuthContext, data: ReauthenticationData) -> FreshToken:
     methods = _prove_passkey(auth, data) if data.password is None else _prove_password(auth, data, data.password)
     sessions.set_amr(session_id, methods)
     if amr.has_second_factor(methods):
-        factor_resets.cancel(user_id)  # the user has found the factor
+        pending_resets.cancel(user_id)  # the user has found the factor
     audit.record("reauthenticated", user_id=user_id, session_id=session_id)
     token = access_tokens.issue(user_id, session_id, auth_time, methods, fresh=True)
     return FreshToken(token, clock.now() + FRESH_LIFETIME)
@@ -94,12 +94,12 @@ def _prove_passkey(auth: AuthContext, data: ReauthenticationData) -> str:
 
 
 def _verify(auth: AuthContext, factor: SubmittedFactor) -> VerifiedFactor:
-    return factors.verify(factor, auth.user, _attempt(auth), REAUTHENTICATION, str(auth.session.id))
+    return factor_verification.verify(factor, auth.user, _attempt(auth), REAUTHENTICATION, str(auth.session.id))
 
 
 def options(auth: AuthContext) -> dict[str, object]:
     """Return the kinds of factors that the user can reauthenticate with, and the options of a WebAuthn request."""
-    return factors.options(auth.user.id, REAUTHENTICATION, str(auth.session.id))
+    return factor_verification.options(auth.user.id, REAUTHENTICATION, str(auth.session.id))
 
 
 def _attempt(auth: AuthContext) -> LoginAttempt:

@@ -8,9 +8,9 @@ from flaskauth import audit, mail
 from flaskauth.core import clock
 from flaskauth.core.context import settings
 from flaskauth.core.http.request import client_network
-from flaskauth.login import factors, service, throttling
+from flaskauth.login import factor_verification, service, throttling
 from flaskauth.login.credentials import CredentialsRow, load_credentials_by_id
-from flaskauth.login.factors import SubmittedFactor
+from flaskauth.login.factor_verification import SubmittedFactor
 from flaskauth.login.service import InvalidCredentials, LoginProof, LoginResult
 from flaskauth.login.throttling import LoginAttempt
 from flaskauth.mfa import challenges, recovery_codes
@@ -61,7 +61,7 @@ def complete(data: SecondFactorData) -> SecondFactorResult:
     user = load_credentials_by_id(challenge.user_id, data.device_token)
     if not user.id or user.credential_version != challenge.credential_version:
         raise ChallengeExpired
-    factor = factors.verify(data.factor, user, _attempt(user, challenge), SECOND_FACTOR, str(challenge_id))
+    factor = factor_verification.verify(data.factor, user, _attempt(user, challenge), SECOND_FACTOR, str(challenge_id))
     challenges.consume(challenge_id)
     try:
         result = service.complete_login(LoginProof(user, amr.add(methods, factor.method), data.device_token, factor))

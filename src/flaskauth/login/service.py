@@ -12,10 +12,10 @@ from flaskauth.core.email_addresses import EmailAddress
 from flaskauth.core.errors import Unauthorized
 from flaskauth.core.http.request import client_network, user_agent
 from flaskauth.core.passwords import hashing
-from flaskauth.login import factors, throttling
+from flaskauth.login import factor_verification, throttling
 from flaskauth.login.credentials import CredentialsRow, load_credentials
 from flaskauth.login.throttling import AttemptResult, LoginAttempt
-from flaskauth.mfa import factor_resets
+from flaskauth.mfa import pending_resets
 from flaskauth.mfa.verification import VerifiedFactor
 from flaskauth.one_time_codes import links
 from flaskauth.sessions import devices
@@ -115,13 +115,13 @@ def complete_login(proof: LoginProof) -> LoginResult:
     signing_keys.active_key()  # before the writes of this function, because an error response is committed
     is_complete = not user.mfa_enabled or amr.has_second_factor(proof.amr)
     if not (is_complete or _replaces_factor(proof)):
-        raise factors.begin_second_step(user, proof.amr)
+        raise factor_verification.begin_second_step(user, proof.amr)
     if not accounts.record_login(user.id, user.credential_version):
         raise InvalidCredentials
     if proof.factor:
         proof.factor.consume()
     if amr.has_second_factor(proof.amr):
-        factor_resets.cancel(user.id)  # the user has found the factor
+        pending_resets.cancel(user.id)  # the user has found the factor
     history = sessions.get_history(user.id)
     is_new = user.last_login_at and not user.device_id and not history.has_seen_client
     device_id, device_token = devices.upsert(

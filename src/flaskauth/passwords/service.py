@@ -17,7 +17,7 @@ from flaskauth.login import mailed_codes, throttling
 from flaskauth.login import service as login
 from flaskauth.login.mailed_codes import InvalidMailedCode, MailedCodeRequest
 from flaskauth.login.service import InvalidCredentials
-from flaskauth.mfa import factor_resets
+from flaskauth.mfa import pending_resets
 from flaskauth.one_time_codes import links
 from flaskauth.one_time_codes import service as codes
 from flaskauth.one_time_codes.service import RESET
@@ -198,6 +198,6 @@ def _revoke_access_and_notify(user: User, except_session: Session | None = None)
     """Revoke codes, pending email changes, a scheduled factor reset, sessions and devices, and notify the user."""
     codes.revoke_account_codes(user.normalized_email)
     accounts.cancel_email_changes(user.id)
-    factor_resets.cancel(user.id)
+    pending_resets.cancel(user.id)
     sessions.revoke_all_for(user.id, except_session)
     mail.notify("passwords/password_changed", user)

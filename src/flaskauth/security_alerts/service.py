@@ -9,7 +9,7 @@ from flaskauth.accounts.models import User
 from flaskauth.core import clock
 from flaskauth.core.db.session import db
 from flaskauth.core.errors import Unauthorized
-from flaskauth.mfa import factor_changes, factor_resets
+from flaskauth.mfa import factor_changes, pending_resets
 from flaskauth.one_time_codes import links
 from flaskauth.one_time_codes import service as codes
 from flaskauth.one_time_codes.models import EmailLink
@@ -57,7 +57,7 @@ def cancel_factor_reset(token: str) -> None:
         LinkExpired: also if the removal was done or cancelled.
     """
     _link, user = _consume_link(links.CANCEL_FACTOR_RESET, token)
-    if not factor_resets.cancel(user.id):
+    if not pending_resets.cancel(user.id):
         raise LinkExpired
 
 
@@ -112,7 +112,7 @@ def _revoke_access_and_notify(user: User) -> None:
         audit.record("account_restored", user_id=user.id)
     accounts.clear_password(user.id)
     accounts.cancel_email_changes(user.id)
-    factor_resets.cancel(user.id)
+    pending_resets.cancel(user.id)
     sessions.revoke_all_for(user.id)
     db.session.refresh(user)  # the UPDATEs bypass the object, and the mail goes to the restored email address
     codes.revoke_account_codes(user.normalized_email)

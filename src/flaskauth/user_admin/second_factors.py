@@ -11,7 +11,7 @@ from flaskauth.accounts.models import User
 from flaskauth.core.db.session import db, execute_count
 from flaskauth.core.db.types import Base
 from flaskauth.core.email_addresses import EmailAddress
-from flaskauth.mfa import factor_changes, factor_resets, factors, totp
+from flaskauth.mfa import factor_changes, factors, pending_resets, totp
 from flaskauth.mfa.factors import FactorOverview
 from flaskauth.mfa.models import ACTIVE_PASSKEY, ACTIVE_TOTP, FactorReset, Passkey, TotpFactor
 from flaskauth.one_time_codes import links
@@ -95,7 +95,7 @@ def _reset(user_id: int, reason: str) -> bool:
         return False
     link = links.issue_report(user)
     factor_changes.remove_all(user_id, removed_at=link.created_at)
-    factor_resets.cancel(user_id)
+    pending_resets.cancel(user_id)
     accounts.clear_password(user_id)
     codes.revoke_account_codes(user.normalized_email)
     accounts.cancel_email_changes(user_id)
