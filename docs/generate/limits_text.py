@@ -87,9 +87,23 @@ without its tag (`+tag`) and without the dots of its local part.
             ("login.throttling.CONSECUTIVE_LIMIT.limit",),
         ),
         Row(
-            *("Consecutive wrong codes of apps, and recovery codes", "{}", "user", DATABASE),
-            "as for passwords, whose other limits per address apply per user too",
-            ("login.throttling.CONSECUTIVE_FACTOR_LIMIT.limit",),
+            *("Codes of apps, and recovery codes", "as for passwords", "user, and user and network", DATABASE, LOCKOUT),
+            (),
+        ),
+        Row(
+            *("Consecutive wrong codes of apps", "{}", "user", DATABASE),
+            "only attempts from recognised devices and networks are checked, until a right factor or a password reset",
+            ("mfa.code_failures.UNRECOGNISED_LIMIT.limit",),
+        ),
+        Row(
+            *("Consecutive wrong codes of apps", "{}", "user", DATABASE),
+            "no code of an app is checked, until a right recovery code or passkey, or until the factors are removed",
+            ("mfa.code_failures.LIMIT.limit",),
+        ),
+        Row(
+            *("Lockouts and counts of codes that a password reset clears", "{}", "user", DATABASE),
+            "the reset clears those of passwords only",
+            ("login.throttling.CLEARED_BY_RESET_LIMIT",),
         ),
         Row(
             *("Codes of a second step", "{}", "login challenge", "its row", "401 `invalid_token`: sign in again"),
@@ -100,11 +114,11 @@ without its tag (`+tag`) and without the dots of its local part.
             ("mfa.totp.CONFIRMATION_LIMIT",),
         ),
         Row(
-            *("Failed second steps", "{}", "user", DATABASE, "the next one is mailed to the user"),
+            *("Wrong second factors", "{}", "user", DATABASE, "the next one is mailed to the user"),
             ("login.factor_verification.TOLERATED_FAILURES",),
         ),
         Row(
-            *("Mails about failed second steps", "{}", "user", DATABASE, "no mail"),
+            *("Mails about wrong second factors", "{}", "user", DATABASE, "no mail"),
             ("login.factor_verification.WARNING_LIMIT",),
         ),
         Row(

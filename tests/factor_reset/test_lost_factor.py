@@ -30,8 +30,9 @@ from flaskauth.accounts.models import User
 from flaskauth.core import clock
 from flaskauth.core.jobs import background
 from flaskauth.factor_reset import service
-from flaskauth.mail.models import DISCARDED, OutboxMail
+from flaskauth.mail.models import DISCARDED, QUEUED, OutboxMail
 from flaskauth.mfa.models import FactorReset, TotpFactor
+from flaskauth.sessions.models import Session
 
 SECOND_FACTOR_REQUIRED = (401, "second_factor_required")
 INVALID_TOKEN = (401, "invalid_token")
@@ -40,7 +41,7 @@ DELAY = timedelta(hours=72)
 
 @dataclass
 class LostFactor:
-    """A user with MFA on, who has lost the only factor and signs in from a recognised network."""
+    """A user with MFA on, who has lost the only factor and signs in from a network where it was proven."""
 
     app: Flask
     users: UserFactory
@@ -54,15 +55,16 @@ class LostFactor:
         factor = {"session_id": 1, "name": "phone", "encrypted_secret": b"s", "last_step": 0, "created_at": now}
         execute_statement(app, insert(TotpFactor).values(id=1, user_id=user_id, confirmed_at=now, **factor))
         execute_statement(app, update(User).values(mfa_enabled=True))
+        execute_statement(app, update(Session).values(amr="pwd otp mfa"))
         return cls(app, users, session)
 
-    def sign_in(self, password: str = PASSWORD, at: str = CLIENT_IP) -> TestResponse:
-        body = {"email": GRACE_EMAIL, "password": password}
+    def sign_in(self, password: str = PASSWORD, at: str = CLIENT_IP, **fields: str) -> TestResponse:
+        body = {"email": GRACE_EMAIL, "password": password, **fields}
         return self.app.test_client().post("/auth/login", json=body, headers=forwarded_for(at))
 
-    def request(self, at: str = CLIENT_IP, password: str = PASSWORD) -> TestResponse:
+    def request(self, at: str = CLIENT_IP, password: str = PASSWORD, **fields: str) -> TestResponse:
         """Sign in with the password, and request the code with the challenge."""
-        body = {"challenge_token": self.sign_in(password, at).get_json()["challenge_token"]}
+        body = {"challenge_token": self.sign_in(password, at, **fields).get_json()["challenge_token"]}
         return self.app.test_client().post("/auth/lost-factor", json=body, headers=forwarded_for(at))
 
     def request_code(self) -> dict[str, str]:
@@ -135,11 +137,15 @@ def test_cancel_link_keeps_the_factors(app: Flask, lost: LostFactor) -> None:
     assert lost.is_factor_active()
 
 
-@pytest.mark.parametrize("case", ["other network", "after a reset", "required of the user"])
+@pytest.mark.parametrize("case", ["other network", "no factor proven", "after a reset", "required of the user"])
 def test_lost_factor_of_unauthorised_client_is_decoy(app: Flask, lost: LostFactor, case: str) -> None:
-    at, password = CLIENT_IP, PASSWORD
+    """The network and device of a sign-in before MFA was on are not enough: an attacker may have had the password."""
+    at, password, device = CLIENT_IP, PASSWORD, {}
     if case == "other network":
         at = OTHER_IP
+    elif case == "no factor proven":
+        execute_statement(app, update(Session).values(amr="pwd"))
+        device = {"device_token": lost.session.tokens["device_token"]}
     elif case == "after a reset":
         reset = request_reset(lost.users)
         assert reset_password(lost.users.client, reset.code, reset_id=reset.id).status_code == 200
@@ -148,13 +154,20 @@ def test_lost_factor_of_unauthorised_client_is_decoy(app: Flask, lost: LostFacto
     else:
         execute_statement(app, update(User).values(mfa_required=True))
     app.extensions[background.KEY].stop()
-    response = lost.request(at, password)
+    response = lost.request(at, password, **device)
     assert response.status_code == 200
 
     reset_id = response.get_json()["reset_id"]
     assert query_all(app, select(OutboxMail.state).where(OutboxMail.template.like("factor_reset/%"))) == [DISCARDED]
     assert error_of(lost.confirm(reset_id=reset_id, otp=code_for_id(app, reset_id))) == INVALID_CODE
     assert query_all(app, select(FactorReset)) == []
+
+
+def test_lost_factor_on_a_device_with_proven_factor_is_real(app: Flask, lost: LostFactor) -> None:
+    app.extensions[background.KEY].stop()
+    lost.request(OTHER_IP, device_token=lost.session.tokens["device_token"])
+
+    assert query_all(app, select(OutboxMail.state).where(OutboxMail.template.like("factor_reset/%"))) == [QUEUED]
 
 
 def test_password_reset_cancels_the_removal(app: Flask, lost: LostFactor) -> None:

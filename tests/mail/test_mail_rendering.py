@@ -62,7 +62,7 @@ SUBJECTS = {
     "login/sign_in_code": "Sign in to flaskauth: BCDF-2345",
     "login/new_device": "New sign-in to your account on flaskauth",
     "login/recovery_code_used": "A recovery code was used to sign in to flaskauth",
-    "login/second_factor_failed": "Someone completed the first step of a sign-in to flaskauth",
+    "login/second_factor_failed": "A second factor for flaskauth was wrong several times",
     "passwords/password_removed": "Your password on flaskauth was removed",
     "passkeys/counter_regressed": "We rejected a passkey on flaskauth",
     "mfa/factor_added": "A second factor was added to your account on flaskauth",

@@ -7,10 +7,16 @@ from typing import Any
 import pyotp
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import select
+from tests.support.inspect import in_transaction, query_all
 from tests.support.users import CLIENT_IP, PASSWORD, UserFactory, bearer, forwarded_for
 from werkzeug.test import TestResponse
 
+from flaskauth.accounts.models import User
 from flaskauth.core import clock
+from flaskauth.core.db.session import db
+from flaskauth.mfa import code_failures
+from flaskauth.rate_limits.models import RateLimitCounter
 
 STEP = timedelta(seconds=30)
 SECOND_FACTOR_REQUIRED = (401, "second_factor_required")
@@ -110,3 +116,15 @@ def wrong_otp(user: MfaUser) -> str:
     """Return six digits that are no code of the user's app within 10 minutes."""
     taken = {user.otp(steps) for steps in range(-25, 26)}
     return next(code for number in range(100) if (code := f"{number:06}") not in taken)
+
+
+def set_wrong_codes(app: Flask, email: str, count: int) -> None:
+    """Set the counts of consecutive wrong codes, as if they were too far apart for the other limits."""
+    [user_id] = query_all(app, select(User.id).where(User.email == email))
+    resets_at = clock.now() + code_failures.NO_WINDOW
+
+    def store() -> None:
+        for key in (code_failures.key(user_id), code_failures.unrecognised_key(user_id)):
+            db.session.merge(RateLimitCounter(key=key, count=count, resets_at=resets_at))
+
+    in_transaction(app, store)

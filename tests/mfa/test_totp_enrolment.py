@@ -103,7 +103,9 @@ def test_totp_confirmation_allows_five_attempts(app: Flask) -> None:
 
     assert {error_of(response) for response in responses} == {INVALID_CODE}
     assert not [response for response in responses if "clock_offset" in response.get_json()]
-    assert error_of(user.confirm()) == NOT_FOUND
+    ended = user.confirm()
+    assert error_of(ended) == NOT_FOUND
+    assert "Add it again" in ended.get_json()["message"]
     assert user.start_enrolment()["secret"] != first["secret"]
     assert user.confirm().status_code == 200
 

@@ -8,10 +8,11 @@ from random import Random
 import pyotp
 from flask import Flask
 from sqlalchemy import select
+from tests.login.helpers import FIXED_REQUEST_ID
 from tests.mfa.helpers import CHALLENGE_EXPIRED, INVALID_CODE, SECOND_FACTOR_REQUIRED, STEP, MfaUser, wrong_otp
 from tests.passwords.helpers import NEW_PASSWORD, request_reset, reset_password
 from tests.signing_keys.helpers import decode_claims
-from tests.support.inspect import error_of, query_all, single_event
+from tests.support.inspect import error_of, hash_count, query_all, single_event, statement_counts
 from tests.support.users import UserFactory, bearer
 
 from flaskauth.core import clock
@@ -52,15 +53,20 @@ def test_refresh_keeps_amr_and_acr(app: Flask) -> None:
 
 
 def test_wrong_password_with_mfa_on_equals_mfa_off(app: Flask) -> None:
-    """MFA on and off have the same response to a wrong password."""
+    """MFA on and off, and an unknown address, have the same response, statements and hashes for a wrong password."""
     user = MfaUser.create(app)
     UserFactory(app).create_verified("ada@example.com")
-    with_mfa = user.login("not the password")
-    user.email = "ada@example.com"
-    without_mfa = user.login("not the password")
+    results = []
+    for email in (user.email, "ada@example.com", "nobody@example.com"):
+        hashes = hash_count(app)
+        body = {"email": email, "password": "not the password"}
+        with statement_counts(app) as statements:
+            response = user.client.post("/auth/login", json=body, headers=FIXED_REQUEST_ID)
+        headers = [header for header in response.headers if header[0] != "Date"]
+        results.append((response.status_code, response.data, headers, statements, hash_count(app) - hashes))
 
-    assert with_mfa.status_code == without_mfa.status_code == 401
-    assert {**with_mfa.get_json(), "request_id": ""} == {**without_mfa.get_json(), "request_id": ""}
+    assert results[0] == results[1] == results[2]
+    assert (results[0][0], results[0][-1]) == (401, 1)
 
 
 def test_totp_code_with_separators_signs_in(app: Flask) -> None:

@@ -88,6 +88,7 @@ REJECTED_REGISTRATIONS: dict[str, Callable[[], Json]] = {
     "empty id": lambda: SoftAuthenticator(credential_id=b"").create(registration_options()),
     "off-curve point": off_curve,
     "short RSA key": lambda: with_cose_key(rs256_cose(rsa_key(1024).public_key())),
+    "RSA of 512 bits": lambda: with_cose_key({1: 3, 3: RS256, -1: b"\xff" * 64, -2: b"\x01\x00\x01"}),
     "RSA exponent 1": lambda: with_cose_key({**rs256_cose(rsa_key(2048).public_key()), -2: b"\x01"}),
     "algorithm of another key type": lambda: with_cose_key({**rs256_cose(rsa_key(2048).public_key()), 3: ES256}),
     "ES256 with P-384": lambda: with_cose_key({1: 2, 3: ES256, -1: 2, **point(ec.SECP384R1())}),

@@ -9,7 +9,7 @@ from flask import Flask
 from sqlalchemy import select, update
 from tests.docs.code_blocks import block
 from tests.email_change.helpers import find_link
-from tests.mfa.helpers import SECOND_FACTOR_REQUIRED, MfaUser
+from tests.mfa.helpers import SECOND_FACTOR_REQUIRED, MfaUser, set_wrong_codes
 from tests.passwords.helpers import NEW_PASSWORD, request_reset, reset_password
 from tests.registration.helpers import GRACE_EMAIL
 from tests.support.inspect import error_of, execute_statement, query_all, single_event
@@ -43,7 +43,9 @@ def test_users_factors_shows_names_and_no_secret(app: Flask, admin_cli: AdminCLI
 
 
 def test_reset_factors_requires_a_password_reset(app: Flask, admin_cli: AdminCLI) -> None:
+    """The codes of a new app are compared, even after 100 wrong ones of the lost app."""
     user = MfaUser.create(app)
+    set_wrong_codes(app, GRACE_EMAIL, 100)
     assert admin_cli.run("reset-factors", GRACE_EMAIL, "--reason", "lost phone").exit_code == 0
 
     assert single_event(app, "factor_reset_done").details == {"reason": "lost phone"}
@@ -53,7 +55,9 @@ def test_reset_factors_requires_a_password_reset(app: Flask, admin_cli: AdminCLI
     users = UserFactory(app)
     reset = request_reset(users)
     assert reset_password(users.client, reset.code, reset_id=reset.id).status_code == 200
-    assert user.login(NEW_PASSWORD).status_code == 200
+    user.token = user.login(NEW_PASSWORD).get_json()["token"]
+    user.enrol()
+    assert user.send_factor(user.login(NEW_PASSWORD).get_json()["challenge_token"]).status_code == 200
 
 
 def test_reset_factors_mail_restores_the_factors(app: Flask, admin_cli: AdminCLI) -> None:

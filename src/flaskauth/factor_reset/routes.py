@@ -33,8 +33,8 @@ def require_factor_reset() -> None:
 def request_lost_factor_code(form: dict[str, str]) -> dict[str, object]:
     """Request a code that removes your second factors.
 
-    Use it if you have lost them. The response does not reveal whether the code is sent: your device or network must be
-    recognised, and you must not have reset your password in the last 30 days.
+    Use it if you have lost them. The response does not reveal whether the code is sent: you must have used a second
+    factor on this device or network before, and must not have reset your password in the last 30 days.
     """
     return {"reset_id": service.request_code(form["challenge_token"])}
 

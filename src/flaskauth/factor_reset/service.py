@@ -131,11 +131,12 @@ def _perform(user_id: int) -> None:
 
 
 def _is_allowed(user: User, challenge: LoginChallenge) -> bool:
-    """Return True if the password was right, the client is recognised, and no reset has replaced the password lately.
+    """Return True if the password was right, a factor was proven here before, and no reset has replaced the password.
 
-    Otherwise a reader of the mailbox could set a password, and remove the factors with it.
+    Otherwise a reader of the mailbox could set a password, and remove the factors with it. A device or network of a
+    sign-in before MFA was turned on may be that of an attacker who knew the password then.
     """
-    is_recognised = challenge.device_id is not None or devices.is_network_recognised(user.id, client_network())
+    is_recognised = devices.has_proven_factor(user.id, challenge.device_id, client_network())
     return (
         challenge.amr == amr.PASSWORD
         and challenge.credential_version == user.credential_version

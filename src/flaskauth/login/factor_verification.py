@@ -22,7 +22,7 @@ from flaskauth.passkeys.challenges import SECOND_FACTOR
 from flaskauth.rate_limits import service as rate_limits
 from flaskauth.rate_limits.service import RateLimit
 
-TOLERATED_FAILURES = RateLimit(2, timedelta(days=1))  # failed second steps of a user before the warning
+TOLERATED_FAILURES = RateLimit(2, timedelta(days=1))  # wrong second factors of a user before the warning
 WARNING_LIMIT = RateLimit(1, timedelta(days=1))
 
 
@@ -66,8 +66,8 @@ def verify(
 ) -> VerifiedFactor:
     """Verify a second factor of the user. Its `consume` also refunds the attempt.
 
-    Codes of all kinds share the limits of attempts. A passkey cannot be guessed, so it has none. A failure is recorded,
-    and mailed if the sign-in has completed its first step.
+    Codes of all kinds share the limits of attempts. A passkey cannot be guessed, so it has none. A failure is recorded.
+    From the third one of a day, the user is mailed, because the first factor was right.
 
     Raises:
         InvalidFactor, TooManyRequests, Overloaded
@@ -77,7 +77,7 @@ def verify(
     if submitted.passkey is not None:
         passkey = assertions.verify_factor(user_id, submitted.passkey, purpose, binding)
         if passkey is None:
-            raise _fail(user, purpose)
+            raise _fail(user, purpose, attempt.session_id)
         return passkey
 
     def compare(result: AttemptResult) -> VerifiedFactor | None:
@@ -87,7 +87,8 @@ def verify(
             return totp.verify(user_id, submitted.otp)
         return recovery_codes.verify(user_id, submitted.recovery_code or "")
 
-    factor, result = throttling.verify(attempt, compare, partial(_fail, user, purpose))
+    attempt = replace(attempt, is_guessable=submitted.otp is not None)
+    factor, result = throttling.verify(attempt, compare, partial(_fail, user, purpose, attempt.session_id))
     return replace(factor, consume=partial(_consume_and_refund, factor, attempt, result))
 
 
@@ -97,13 +98,16 @@ def _consume_and_refund(factor: VerifiedFactor, attempt: LoginAttempt, result: A
     rate_limits.reset(_failure_key(attempt.account))
 
 
-def _fail(user: FactorOwner, purpose: str) -> InvalidFactor:
-    """Record a failure of a second step. From the third one of a day, mail the user, at most once a day."""
+def _fail(user: FactorOwner, purpose: str, session_id: int | None) -> InvalidFactor:
+    """Record a failure. From the third one of a day, mail the user, at most once a day.
+
+    The link of the mail reports the session of a reauthentication. A sign-in has none yet.
+    """
     audit.record("second_factor_failed", user_id=user.id, purpose=purpose)
-    if purpose == SECOND_FACTOR and not rate_limits.hit((_failure_key(user.id), TOLERATED_FAILURES)).is_allowed:
+    if not rate_limits.hit((_failure_key(user.id), TOLERATED_FAILURES)).is_allowed:
         warning = rate_limits.counter_key("second factor warning", user.id), WARNING_LIMIT
         if rate_limits.hit(warning).is_allowed:
-            mail.notify("login/second_factor_failed", user, link_id=links.issue_report(user).id)
+            mail.notify("login/second_factor_failed", user, link_id=links.issue_report(user, session_id).id)
     return InvalidFactor()
 
 

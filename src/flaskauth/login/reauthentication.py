@@ -104,5 +104,10 @@ def options(auth: AuthContext) -> dict[str, object]:
 
 def _attempt(auth: AuthContext) -> LoginAttempt:
     return LoginAttempt(
-        auth.user.id, client_network(), auth.session.device_id, is_recognised=True, kind=throttling.SECOND_FACTOR
+        auth.user.id,
+        client_network(),
+        auth.session.device_id,
+        is_recognised=True,
+        kind=throttling.SECOND_FACTOR,
+        session_id=auth.session.id,
     )

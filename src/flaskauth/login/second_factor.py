@@ -16,6 +16,7 @@ from flaskauth.login.throttling import LoginAttempt
 from flaskauth.mfa import challenges, recovery_codes
 from flaskauth.mfa.challenges import ChallengeExpired
 from flaskauth.mfa.models import LoginChallenge
+from flaskauth.mfa.verification import InvalidFactor
 from flaskauth.one_time_codes import links
 from flaskauth.passkeys.challenges import SECOND_FACTOR
 from flaskauth.sessions import devices
@@ -51,7 +52,8 @@ def complete(data: SecondFactorData) -> SecondFactorResult:
     """Verify the second factor, consume the challenge and then the factor, and start a session.
 
     A factor is not consumed if the challenge has expired or a credential has changed meanwhile: the error response is
-    committed, and a recovery code would be lost.
+    committed, and a recovery code would be lost. If a concurrent request used the factor, the challenge stays valid, so
+    that the user can send the next code.
 
     Raises:
         ChallengeExpired, InvalidFactor, TooManyRequests, Overloaded
@@ -65,6 +67,9 @@ def complete(data: SecondFactorData) -> SecondFactorResult:
     challenges.consume(challenge_id)
     try:
         result = service.complete_login(LoginProof(user, amr.add(methods, factor.method), data.device_token, factor))
+    except InvalidFactor:
+        challenges.release(challenge_id)
+        raise
     except InvalidCredentials:
         raise ChallengeExpired from None
     codes_left = recovery_codes.count_left(user.id)

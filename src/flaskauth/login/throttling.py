@@ -3,6 +3,7 @@
 Attempts are counted before the comparison and refunded if it succeeds. Above a limit, every wrong password gets 429,
 whether or not the email address exists. During a lockout, recognised devices and networks have 10 more passwords
 compared, so an attacker cannot lock a user out. Codes of apps and recovery codes share the same limits, by user.
+Consecutive wrong codes of apps have a limit for all clients (`mfa.code_failures`).
 
 Wrong passwords and codes are also counted per network, for all accounts together. This count is made when the result is
 known, so that many users behind one address can sign in concurrently: a right password costs the network nothing. Past
@@ -20,7 +21,7 @@ from flaskauth.core.context import settings
 from flaskauth.core.db.session import commit_now
 from flaskauth.core.errors import APIError, Overloaded, TooManyRequests
 from flaskauth.core.http import request_limits
-from flaskauth.mfa import challenges
+from flaskauth.mfa import challenges, code_failures
 from flaskauth.rate_limits import service as rate_limits
 from flaskauth.rate_limits.service import MAX_LOCKOUT, RateLimit, RateLimitResult
 
@@ -30,8 +31,8 @@ PASSWORD, SECOND_FACTOR = "password", "second factor"  # what is attempted
 EMAIL_NETWORK_LIMIT = RateLimit(5, timedelta(hours=24), has_backoff=True)
 EMAIL_LIMIT = RateLimit(10, timedelta(minutes=15), has_backoff=True)
 CONSECUTIVE_LIMIT = RateLimit(100, timedelta(days=3650))  # NIST SP 800-63B-4 section 3.2.2
-CONSECUTIVE_FACTOR_LIMIT = RateLimit(50, timedelta(days=3650))
 LOCKOUT_LIMIT = RateLimit(10, MAX_LOCKOUT)
+CLEARED_BY_RESET_LIMIT = RateLimit(1, timedelta(days=1))
 NETWORK_KEY = "failed sign-ins of network"
 ATTACK_RATE = "1000/minute"  # failed sign-ins of all clients
 
@@ -40,7 +41,8 @@ ATTACK_RATE = "1000/minute"  # failed sign-ins of all clients
 class LoginAttempt:
     """The account, the network and device, whether the user is recognised there, and what is attempted.
 
-    The account of a password is the normalized email address, that of a second factor the user id.
+    The account of a password is the normalized email address, that of a second factor the user id. A recovery code is
+    not guessable, so its consecutive failures have no limit.
     """
 
     account: str | int
@@ -48,7 +50,9 @@ class LoginAttempt:
     device_id: int | None = None
     is_recognised: bool = False
     kind: str = PASSWORD
+    is_guessable: bool = True
     challenge_id: int | None = None
+    session_id: int | None = None
 
 
 @dataclass(frozen=True)
@@ -112,14 +116,15 @@ def count_attempt(attempt: LoginAttempt, is_attack: bool) -> AttemptResult:
     hit = rate_limits.hit(
         (_attempt_key("pair", attempt, attempt.network), network_limit),
         (_attempt_key("address", attempt), email_limit),
-        (_attempt_key("row", attempt), CONSECUTIVE_LIMIT if attempt.kind == PASSWORD else CONSECUTIVE_FACTOR_LIMIT),
+        *_consecutive_limits(attempt),
     )
     return AttemptResult(hit, should_hash=True, should_compare=True) if hit.is_allowed else _hit_lockout(attempt, hit)
 
 
 def refund(attempt: LoginAttempt, result: AttemptResult) -> None:
     """Refund a successful attempt, and reset the failures of this account."""
-    rate_limits.refund(result.hit, _attempt_key("pair", attempt, attempt.network), _attempt_key("row", attempt))
+    consecutive = [key for key, _ in _consecutive_limits(replace(attempt, is_guessable=True))]
+    rate_limits.refund(result.hit, _attempt_key("pair", attempt, attempt.network), *consecutive)
 
 
 def cancel(result: AttemptResult) -> None:
@@ -128,11 +133,17 @@ def cancel(result: AttemptResult) -> None:
 
 
 def reset(normalized_email: str, user_id: int, network: str) -> None:
-    """Reset the failures and lockouts of a user whose email address a password reset has verified again."""
-    for attempt in (LoginAttempt(normalized_email, network), LoginAttempt(user_id, network, kind=SECOND_FACTOR)):
-        rate_limits.reset(
-            _attempt_key("pair", attempt, network), _attempt_key("address", attempt), _attempt_key("row", attempt)
-        )
+    """Reset the failures and lockouts of a user whose email address a password reset has verified again.
+
+    Those of codes are reset at most once a day, and never the count for all clients. Otherwise a reader of the mailbox
+    could guess codes without end.
+    """
+    password, code = LoginAttempt(normalized_email, network), LoginAttempt(user_id, network, kind=SECOND_FACTOR)
+    keys = [*_lockout_keys(password), _attempt_key("row", password)]
+    cleared = _attempt_key("cleared", code), CLEARED_BY_RESET_LIMIT
+    if rate_limits.hit(cleared).is_allowed:
+        keys += [*_lockout_keys(code), code_failures.unrecognised_key(user_id)]
+    rate_limits.reset(*keys)
 
 
 def network_retry_after(attempt: LoginAttempt) -> float:
@@ -164,18 +175,37 @@ def _hit_lockout(attempt: LoginAttempt, rejected: RateLimitResult) -> AttemptRes
     """Count an attempt during a lockout.
 
     The first 10 of each network or device compute a hash, so the response time does not reveal the lockout. Only
-    attempts of recognised clients are compared.
+    attempts of recognised clients are compared. Their codes count for all clients, so they end too.
     """
     remaining, max_lockout = rejected.retry_after, MAX_LOCKOUT.total_seconds()
     until = rejected.retry_at.isoformat() if remaining <= max_lockout else "for good"
     source = attempt.network if attempt.device_id is None else attempt.device_id
-    lockout_hit = rate_limits.hit((_attempt_key("wait", attempt, until, source), LOCKOUT_LIMIT))
+    limits = [(_attempt_key("wait", attempt, until, source), LOCKOUT_LIMIT)]
+    if attempt.is_recognised and attempt.kind == SECOND_FACTOR and attempt.is_guessable:
+        limits.append((code_failures.key(attempt.account), code_failures.LIMIT))
+    lockout_hit = rate_limits.hit(*limits)
     return AttemptResult(
         lockout_hit,
         should_hash=lockout_hit.is_allowed,
         should_compare=lockout_hit.is_allowed and attempt.is_recognised,
         retry_after=min(remaining, max_lockout),
     )
+
+
+def _consecutive_limits(attempt: LoginAttempt) -> tuple[tuple[bytes, RateLimit], ...]:
+    """Return the counters that only a success or a reset ends, with their limits."""
+    if attempt.kind == PASSWORD:
+        return ((_attempt_key("row", attempt), CONSECUTIVE_LIMIT),)
+    if not attempt.is_guessable:
+        return ()
+    return (
+        (code_failures.unrecognised_key(attempt.account), code_failures.UNRECOGNISED_LIMIT),
+        (code_failures.key(attempt.account), code_failures.LIMIT),
+    )
+
+
+def _lockout_keys(attempt: LoginAttempt) -> tuple[bytes, bytes]:
+    return _attempt_key("pair", attempt, attempt.network), _attempt_key("address", attempt)
 
 
 def _halve(limit: RateLimit) -> RateLimit:

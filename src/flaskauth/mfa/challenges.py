@@ -96,6 +96,11 @@ def consume(challenge_id: int) -> None:
         raise ChallengeExpired
 
 
+def release(challenge_id: int) -> None:
+    """Let a challenge be used again that this transaction has consumed. The row lock hid this from other requests."""
+    execute_count(update(LoginChallenge).where(LoginChallenge.id == challenge_id).values(used_at=None))
+
+
 def purge() -> int:
     """Delete one batch of expired challenges. Return the number of deleted rows."""
     return delete_batch(LoginChallenge.id, LoginChallenge.expires_at < clock.now())

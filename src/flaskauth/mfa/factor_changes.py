@@ -9,7 +9,7 @@ from flaskauth.accounts import service as accounts
 from flaskauth.audit import service as audit_log
 from flaskauth.core import clock
 from flaskauth.core.db.session import execute_count
-from flaskauth.mfa import factors
+from flaskauth.mfa import code_failures, factors
 from flaskauth.mfa.models import Passkey, RecoveryCode, TotpFactor
 
 TABLES: tuple[type[TotpFactor] | type[Passkey] | type[RecoveryCode], ...] = (TotpFactor, Passkey, RecoveryCode)
@@ -27,6 +27,7 @@ def remove_all(user_id: int, removed_at: datetime) -> int:
         for table in TABLES
     ]
     accounts.increase_credential_version(user_id, mfa_enabled=False)
+    code_failures.reset(user_id)
     return sum(counts[:2])
 
 

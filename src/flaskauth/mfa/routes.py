@@ -16,7 +16,7 @@ from flaskauth.mfa.schemas import (
     MfaRequest,
     RecoveryCodesResponse,
 )
-from flaskauth.mfa.totp import Enrolment
+from flaskauth.mfa.totp import Enrolment, EnrolmentEnded
 from flaskauth.mfa.verification import InvalidFactor
 from flaskauth.sessions.decorators import allow_enrolment, auth_required, current_auth, fresh_auth_required
 
@@ -55,7 +55,7 @@ def start_totp(_user: User, form: dict[str, str]) -> Enrolment:
 @rate_limit("verify")
 @fresh_auth_required
 @allow_enrolment
-@raises(NotFound, InvalidFactor, Overloaded)
+@raises(EnrolmentEnded, InvalidFactor, Overloaded)
 @bp.input(ConfirmRequest, arg_name="form")
 @bp.output(ConfirmResponse)
 def confirm_totp(_user: User, factor_id: int, form: dict[str, str]) -> dict[str, object]:

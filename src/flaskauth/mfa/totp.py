@@ -38,6 +38,13 @@ CONFIRMATION_LIMIT = RateLimit(5, ENROLMENT_LIFETIME)
 BATCH_SIZE = 500  # rows that one transaction encrypts again
 
 
+class EnrolmentEnded(NotFound):
+    """404 `not_found`: the app does not exist, was confirmed, has expired, or had 5 wrong codes."""
+
+    code = "not_found"
+    message = "This authenticator app can no longer be confirmed. Add it again, and scan the new QR code."
+
+
 @dataclass(frozen=True)
 class Enrolment:
     """A new factor, with the secret to enter or scan in the app."""
@@ -78,7 +85,7 @@ def confirm(auth: AuthContext, factor_id: int, otp: str) -> Sequence[str] | None
     The first authenticator app turns MFA on. The code cannot be used again.
 
     Raises:
-        NotFound: the factor does not exist, has expired, or had 5 wrong codes.
+        EnrolmentEnded: the factor does not exist, has expired, or had 5 wrong codes.
         InvalidFactor: the code is wrong. It has `clock_offset` if the clock of the app is wrong.
         ValidationFailed: the user has the maximum number of authenticator apps.
         InvalidToken: the session was revoked during this call.
@@ -90,7 +97,7 @@ def confirm(auth: AuthContext, factor_id: int, otp: str) -> Sequence[str] | None
         factor.expires_at = clock.now()  # `start_enrolment` makes a new one
     secret = _decrypt(factor) if factor and hit.is_allowed else None
     if factor is None or secret is None:
-        raise NotFound
+        raise EnrolmentEnded
     step = _matching_step(secret, otp, WINDOW)
     if step is None:
         raise _confirmation_error(secret, otp)

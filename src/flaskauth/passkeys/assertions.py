@@ -15,6 +15,7 @@ from flaskauth.core.context import settings
 from flaskauth.core.db.compiled import insert_row
 from flaskauth.core.db.session import db, execute_count
 from flaskauth.core.observability.log import get_logger
+from flaskauth.mfa import code_failures
 from flaskauth.mfa.models import ACTIVE_PASSKEY, Passkey, UsedWebauthnChallenge
 from flaskauth.mfa.verification import InvalidFactor, VerifiedFactor
 from flaskauth.passkeys import challenges, options, responses
@@ -125,13 +126,13 @@ def _find(credential_digest: bytes) -> tuple[Passkey | None, bytes | None]:
 
 
 def _consume(passkey: Passkey, challenge: bytes, sign_count: int, *, is_backed_up: bool) -> None:
-    """Record the use of a challenge, and the new counter and backup state.
+    """Record the use of a challenge, and the new counter and backup state. Reset the count of wrong codes.
 
     Raises:
         InvalidFactor: a concurrent request used the challenge, the key was removed, or its counter did not increase:
             then it may have been copied, and the user is notified.
     """
-    passkey_id = passkey.id
+    passkey_id, user_id = passkey.id, passkey.user_id
     try:
         use_challenge(challenge)
     except CeremonyError:
@@ -142,6 +143,7 @@ def _consume(passkey: Passkey, challenge: bytes, sign_count: int, *, is_backed_u
     if not execute_count(increased.values(**values)):
         _report_copy(passkey)
         raise InvalidFactor
+    code_failures.reset(user_id)
 
 
 def _report_copy(passkey: Passkey) -> None:

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Label, bindparam, delete, exists, func, select, update
+from sqlalchemy import ColumnElement, Label, and_, bindparam, delete, exists, func, or_, select, update
 
 from flaskauth.core import clock, crypto
 from flaskauth.core.db.compiled import CompiledStatement, IdRow, insert_row
@@ -11,6 +11,7 @@ from flaskauth.core.db.session import db, delete_batch, execute_count
 from flaskauth.core.ids import new_id
 from flaskauth.mail import rate_limits as mail_limits
 from flaskauth.sessions.models import Device, Session
+from flaskauth.signing_keys import amr
 
 DEVICE_RECOGNITION_PERIOD = timedelta(days=180)
 NETWORK_RECOGNITION_PERIOD = timedelta(days=30)
@@ -74,9 +75,12 @@ def match_parameters(network: str, device_token: str | None) -> dict[str, object
     }
 
 
-def is_network_recognised(user_id: int, network: str) -> bool:
-    """Return True if the user (0 for no user) has signed in from this network within 30 days."""
-    return match(user_id, network, None).is_network_recognised
+def has_proven_factor(user_id: int, device_id: int | None, network: str) -> bool:
+    """Return True if the user has proven a second factor on this device, or from this network within 30 days."""
+    is_recent = Session.created_at > clock.now() - NETWORK_RECOGNITION_PERIOD
+    is_same_client = or_(Session.device_id == (device_id or 0), and_(Session.network == network, is_recent))
+    methods = db.session.scalars(select(Session.amr).where(Session.user_id == user_id, is_same_client))
+    return any(amr.has_second_factor(session_amr) for session_amr in methods)
 
 
 def reserve_mail(normalized_email: str, user_id: int, network: str, device_token: str | None = None) -> bool:
