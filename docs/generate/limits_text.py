@@ -87,8 +87,12 @@ without its tag (`+tag`) and without the dots of its local part.
             ("login.throttling.CONSECUTIVE_LIMIT.limit",),
         ),
         Row(
-            *("Codes of apps, and recovery codes", "as for passwords", "user, and user and network", DATABASE, LOCKOUT),
-            (),
+            *("Codes of apps, and recovery codes", "{}", "user and network", DATABASE, LOCKOUT),
+            ("login.throttling.EMAIL_NETWORK_LIMIT",),
+        ),
+        Row(
+            *("Codes of apps, and recovery codes", "{}", "user", DATABASE, LOCKOUT),
+            ("login.throttling.EMAIL_LIMIT",),
         ),
         Row(
             *("Consecutive wrong codes of apps", "{}", "user", DATABASE),
@@ -101,8 +105,8 @@ without its tag (`+tag`) and without the dots of its local part.
             ("mfa.code_failures.LIMIT.limit",),
         ),
         Row(
-            *("Lockouts and counts of codes that a password reset clears", "{}", "user", DATABASE),
-            "the reset clears those of passwords only",
+            *("Password resets that clear the limits of codes", "{}", "user", DATABASE),
+            "a reset clears the limits of passwords only",
             ("login.throttling.CLEARED_BY_RESET_LIMIT",),
         ),
         Row(
