@@ -57,7 +57,7 @@ def test_wrong_password_with_mfa_on_equals_mfa_off(app: Flask) -> None:
     user = MfaUser.create(app)
     UserFactory(app).create_verified("ada@example.com")
     results = []
-    for email in (user.email, "ada@example.com", "nobody@example.com"):
+    for email in (user.email, "ada@example.com", "unknown@example.com"):
         hashes = hash_count(app)
         body = {"email": email, "password": "not the password"}
         with statement_counts(app) as statements:
