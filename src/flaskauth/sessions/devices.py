@@ -75,6 +75,11 @@ def match_parameters(network: str, device_token: str | None) -> dict[str, object
     }
 
 
+def is_network_recognised(user_id: int, network: str) -> bool:
+    """Return True if the user (0 for no user) has signed in from this network within 30 days."""
+    return match(user_id, network, None).is_network_recognised
+
+
 def has_proven_factor(user_id: int, device_id: int | None, network: str) -> bool:
     """Return True if the user has proven a second factor on this device, or from this network within 30 days."""
     is_recent = Session.created_at > clock.now() - NETWORK_RECOGNITION_PERIOD
