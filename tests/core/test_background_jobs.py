@@ -126,4 +126,4 @@ def test_with_redis_celery_runs_the_schedule(make_app: MakeApp) -> None:
     worker = make_app(REDIS_URL="redis://127.0.0.1:1/0").extensions[background.KEY]
 
     assert list(worker.jobs) == []
-    assert len(make_app().extensions[background.KEY].jobs) == len(periodic_jobs())
+    assert "mail.sweep" in {job.name for job in make_app().extensions[background.KEY].jobs}
