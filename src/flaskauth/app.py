@@ -107,7 +107,8 @@ UNDECRYPTABLE_KEYS = (
 
 FACTORS_EXIST = (
     "SECOND_FACTOR is off, but users have second factors, which their next sign-in would ignore."
-    " Set it to optional, or remove the factors first: `flaskauth users reset-factors`."
+    " Set it to optional, or remove the factors of the users in `flaskauth factors list` first:"
+    " `flaskauth users reset-factors`."
 )
 
 logger = get_logger(__name__)
@@ -186,9 +187,9 @@ def initialize(app: AuthFlask, settings: Settings) -> None:
             if settings.sqlalchemy_database_uri is None:
                 _migrate_default_database(settings)
             signing_keys.ensure_keys()
-            if settings.second_factor == "off" and transaction(factors.exist):
-                raise click.ClickException(FACTORS_EXIST)
             with db.engine.connect() as connection:
+                if settings.second_factor == "off" and factors.count_users(connection):
+                    raise click.ClickException(FACTORS_EXIST)
                 if not migrations.is_current(connection):
                     logger.warning("database_not_ready", reason=WRONG_SCHEMA)
         except DecryptionError:

@@ -64,7 +64,7 @@ SUBJECTS = {
     "login/recovery_code_used": "A recovery code was used to sign in to flaskauth",
     "login/second_factor_failed": "A second factor for flaskauth was wrong several times",
     "passwords/password_removed": "Your password on flaskauth was removed",
-    "passkeys/counter_regressed": "We rejected a passkey on flaskauth",
+    "passkeys/counter_regressed": "We rejected a passkey or security key on flaskauth",
     "mfa/factor_added": "A second factor was added to your account on flaskauth",
     "mfa/factor_removed": "A second factor was removed from your account on flaskauth",
     "mfa/recovery_codes_created": "New recovery codes for your account on flaskauth",

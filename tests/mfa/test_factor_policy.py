@@ -94,6 +94,7 @@ def test_required_factor_is_announced_until_its_date(make_app: MakeApp) -> None:
     clock.travel(first_day - timedelta(minutes=1) - clock.now())
     response = UserFactory(app := make_app(**settings)).create_verified().login_ok()
     assert response["enrol_by"] == clock.to_rfc3339(first_day)
+    assert "mfa_enrolment_required" not in response
     assert edit_profile(app, response["token"]) == (200, None)
 
     clock.travel(timedelta(minutes=1))
@@ -101,7 +102,17 @@ def test_required_factor_is_announced_until_its_date(make_app: MakeApp) -> None:
 
 
 def test_optional_factor_is_not_announced(users: UserFactory) -> None:
-    assert "enrol_by" not in users.create_verified().login_ok()
+    assert not {"enrol_by", "mfa_enrolment_required"} & users.create_verified().login_ok().keys()
+
+
+def test_sign_in_says_that_only_enrolment_is_open(make_app: MakeApp) -> None:
+    app = make_app(SECOND_FACTOR="required")
+    response = UserFactory(app).create_verified().login_ok()
+    assert (response["mfa_enrolment_required"], "enrol_by" in response) == (True, False)
+    assert edit_profile(app, response["token"]) == ENROLMENT_REQUIRED
+
+    user = MfaUser.create(app, "ada@example.com")
+    assert "mfa_enrolment_required" not in user.sign_in()
 
 
 def test_deletion_of_user_who_must_enrol_can_be_cancelled(make_app: MakeApp) -> None:
@@ -130,7 +141,9 @@ def test_required_factor_is_enrolled_and_last_one_stays(make_app: MakeApp) -> No
 
     assert (overview["required"], overview["enrol_by"], overview["mfa_enabled"]) == (True, None, True)
     assert error_of(user.call("DELETE", f"/totp/{user.factor_id}")) == FORBIDDEN
-    assert error_of(user.call("PUT", "/mfa", {"enabled": False})) == FORBIDDEN
+    response = user.call("PUT", "/mfa", {"enabled": False})
+    assert error_of(response) == FORBIDDEN
+    assert response.get_json()["message"] == "Your account requires a second factor at each sign-in."
     first_id = user.factor_id
     user.enrol("Tablet")
     assert user.call("DELETE", f"/totp/{first_id}").status_code == 200

@@ -9,7 +9,9 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from openapi_spec_validator import OpenAPIV31SpecValidator
+from tests.conftest import MakeApp
 from tests.openapi.helpers import documented_routes, error_codes, json_content, operations, resolve, schema_errors
+from tests.support.users import UserFactory, bearer
 
 from flaskauth import create_app
 from flaskauth.core.context import KEY
@@ -199,3 +201,22 @@ def _integer_formats(part: Any, path: str = "") -> Iterator[tuple[str, str | Non
         [part["type"]] if isinstance(part.get("type"), str) else part.get("type", [])
     ):
         yield path, part.get("format")
+
+
+@pytest.mark.parametrize(("path", "method"), [("/users/factors/recovery-codes", "post"), ("/users/password", "delete")])
+def test_422_of_a_route_without_body_is_documented(document: dict[str, Any], path: str, method: str) -> None:
+    assert error_codes(operations(document)[path, method])[422] == ["validation_failed"]
+
+
+@pytest.mark.parametrize("path", ["/auth/second-factor", "/auth/reauthenticate", "/auth/email-code/verify"])
+def test_examples_of_exclusive_fields_are_valid_requests(make_app: MakeApp, path: str) -> None:
+    app = make_app(EMAIL_SIGN_IN="true")
+    token = UserFactory(app).create_verified().login_ok()["token"]
+    client = app.test_client()
+    document = client.get("/openapi.json").get_json()
+    examples = json_content(operations(document)[path, "post"]["requestBody"])["examples"]
+
+    assert len(examples) > 1
+    for example in examples.values():
+        response = client.post(path, json=example["value"], headers=bearer(token))
+        assert response.status_code in {200, 401}, response.text

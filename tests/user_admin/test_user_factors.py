@@ -1,22 +1,27 @@
 """`flaskauth users factors`, `reset-factors`, `require-mfa`, and `flaskauth factors report`."""
 
 import json
+import re
 import shlex
+from operator import itemgetter
 from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 from tests.docs.code_blocks import block
 from tests.email_change.helpers import find_link
 from tests.mfa.helpers import SECOND_FACTOR_REQUIRED, MfaUser, set_wrong_codes
+from tests.passkeys.client import PasskeyUser
 from tests.passwords.helpers import NEW_PASSWORD, request_reset, reset_password
 from tests.registration.helpers import GRACE_EMAIL
 from tests.support.inspect import error_of, execute_statement, query_all, single_event
 from tests.support.users import Mailbox, UserFactory, bearer
 from tests.user_admin.helpers import AdminCLI
 
-from flaskauth.mfa.models import RecoveryCode, TotpFactor
+from flaskauth.accounts.models import User
+from flaskauth.core import clock
+from flaskauth.mfa.models import FactorReset, RecoveryCode, TotpFactor
 from flaskauth.sessions.models import Session
 
 
@@ -95,6 +100,65 @@ def test_reset_undecryptable_factors_keeps_the_others(app: Flask, admin_cli: Adm
     assert len(query_all(app, select(RecoveryCode).where(RecoveryCode.removed_at.is_(None)))) == 10
 
 
+@pytest.mark.parametrize("reason", ["", " "])
+def test_reset_factors_with_empty_reason_is_rejected(app: Flask, admin_cli: AdminCLI, reason: str) -> None:
+    MfaUser.create(app)
+
+    assert admin_cli.run("reset-factors", GRACE_EMAIL, "--reason", reason).exit_code == 2
+    assert overview(admin_cli)["mfa_enabled"] is True
+
+
+def test_users_factors_names_security_keys(app: Flask, users: UserFactory, admin_cli: AdminCLI) -> None:
+    user = PasskeyUser.sign_in(users.create_verified())
+    user.add()
+    user.add(kind="security_key")
+    kinds = re.findall(r"^ *(passkey|security key) ", admin_cli.run("factors", GRACE_EMAIL).stdout, re.MULTILINE)
+
+    assert kinds == ["passkey", "security key"]
+    assert [passkey["can_sign_in"] for passkey in overview(admin_cli)["passkeys"]] == [True, False]
+
+
+def test_users_factors_shows_when_a_reset_is_due(app: Flask, admin_cli: AdminCLI) -> None:
+    MfaUser.create(app)
+    assert overview(admin_cli)["reset_due_at"] is None
+    [user_id] = query_all(app, select(User.id))
+    due_at = clock.now()
+    reset = {"user_id": user_id, "network": "198.51.100.0", "requested_at": due_at, "due_at": due_at}
+    execute_statement(app, insert(FactorReset).values(reset))
+
+    assert overview(admin_cli)["reset_due_at"] == clock.to_rfc3339(due_at)
+    assert clock.to_rfc3339(due_at) in admin_cli.run("factors", GRACE_EMAIL).stdout
+
+
+def test_factors_list_names_the_users_with_factors(app: Flask, users: UserFactory, admin_cli: AdminCLI) -> None:
+    users.create_verified("linus@example.com")
+    PasskeyUser.sign_in(users.create_verified("ada@example.com")).add()
+    MfaUser.create(app)
+    counts = {"mfa_enabled": True, "authenticator_apps": 1, "passkeys": 0}
+
+    listed = json.loads(admin_cli.run("list", "--json", group="factors").stdout)
+    assert sorted(listed, key=itemgetter("email")) == [
+        {"email": "ada@example.com", "mfa_enabled": False, "authenticator_apps": 0, "passkeys": 1},
+        {"email": GRACE_EMAIL, **counts},
+    ]
+    assert GRACE_EMAIL in admin_cli.run("list", group="factors").stdout
+
+
+def test_factors_that_are_off_are_reported_with_advice(app: Flask, users: UserFactory, admin_cli: AdminCLI) -> None:
+    PasskeyUser.sign_in(users.create_verified("ada@example.com")).add()
+    MfaUser.create(app)
+    result = admin_cli.run("report", group="factors", SECOND_FACTOR="off")
+
+    assert result.reported_count("All users with a second factor") == 2
+    assert "flaskauth users reset-factors" in " ".join(result.stdout.split())
+    assert "SECOND_FACTOR is off" not in admin_cli.run("report", group="factors").stdout
+    findings = json.loads(admin_cli.run("--json", group="doctor", SECOND_FACTOR="off").stdout)["findings"]
+    [finding] = [finding for finding in findings if finding["check"] == "factor-policy"]
+    assert finding["state"] == "failed"
+    assert "2 users have second factors" in finding["found"]
+    assert "flaskauth factors list" in finding["advice"]
+
+
 @pytest.mark.parametrize("arguments", [[], [GRACE_EMAIL, "--undecryptable"]])
 def test_reset_factors_needs_one_selection(admin_cli: AdminCLI, arguments: list[str]) -> None:
     assert admin_cli.run("reset-factors", *arguments, "--reason", "?").exit_code == 2
@@ -121,9 +185,10 @@ def test_commands_of_the_guides_work(app: Flask, admin_cli: AdminCLI) -> None:
         block("docs/how-to/recover-lost-factors.md", "reset"),
         block("docs/how-to/recover-lost-factors.md", "undecryptable"),
         block("docs/how-to/require-second-factors.md", "report"),
+        block("docs/how-to/require-second-factors.md", "list"),
         block("docs/how-to/require-second-factors.md", "one"),
     )
     results = [admin_cli.run(*words[2:], group=words[1]) for words in map(shlex.split, guides)]
 
-    assert [result.exit_code for result in results] == [0] * 5, results
+    assert [result.exit_code for result in results] == [0] * 6, results
     assert "Users whose second factors were removed: 1." in results[1].stdout

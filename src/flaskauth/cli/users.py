@@ -51,6 +51,7 @@ FACTOR_STATE = {
     "required": "Required",
     "recovery_codes_left": "Recovery codes left",
     "remembered_devices": "Remembered devices",
+    "reset_due_at": "Factor reset due",
 }
 
 
@@ -64,6 +65,12 @@ class EmailType(click.ParamType[EmailAddress]):
             return email_addresses.parse(value)
         except InvalidEmail:
             self.fail("Not a valid email address.", param, ctx)
+
+
+def _require_text(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
+    if not value.strip():
+        raise click.BadParameter("Must not be empty.")
+    return value.strip()
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
@@ -192,14 +199,16 @@ def enable(email: EmailAddress) -> None:
 @json_option
 def factors(email: EmailAddress, as_json: bool) -> None:
     """Show the second factors of a user, without secrets."""
-    overview = _run_for_user(lambda: _summarize_factors(second_factors.get_overview(email)))
+    overview = _run_for_user(lambda: _summarize_factors(*second_factors.get_overview(email)))
     if as_json:
         output.print_json(overview)
         return
     rows = [
         (kind, factor["name"], factor["created_at"], _format(factor["last_used_at"]))
-        for kind, factors in (("authenticator app", overview["totp"]), ("passkey", overview["passkeys"]))
-        for factor in factors
+        for kind, factor in (
+            *(("authenticator app", totp) for totp in overview["totp"]),
+            *(("passkey" if key["can_sign_in"] else "security key", key) for key in overview["passkeys"]),
+        )
     ]
     output.print_table(("Kind", "Name", "Added", "Last used"), rows)
     output.print_table(("Field", "Value"), [(label, _format(overview[name])) for name, label in FACTOR_STATE.items()])
@@ -208,7 +217,7 @@ def factors(email: EmailAddress, as_json: bool) -> None:
 @users.command("reset-factors")
 @click.argument("email", metavar="[EMAIL]", type=EmailType(), required=False)
 @click.option("--undecryptable", is_flag=True, help="All users with secrets that no SECRET_KEY decrypts.")
-@click.option("--reason", required=True, help="Reason, for the audit log.")
+@click.option("--reason", required=True, callback=_require_text, help="Reason, for the audit log.")
 @json_option
 def reset_factors(email: EmailAddress | None, undecryptable: bool, reason: str, as_json: bool) -> None:
     """Remove all second factors, and require a password reset.
@@ -234,13 +243,20 @@ def require_mfa(email: EmailAddress, state: str, as_json: bool) -> None:
     _print_result({"changed": changed}, text, as_json=as_json)
 
 
-def _summarize_factors(overview: FactorOverview) -> dict[str, Any]:
+def _summarize_factors(overview: FactorOverview, reset_due_at: datetime | None) -> dict[str, Any]:
     def to_dict(factor: TotpFactor | Passkey) -> dict[str, object]:
         times = {"created_at": factor.created_at, "last_used_at": factor.last_used_at}
         return {"id": factor.id, "name": factor.name, **{name: _to_text(time) for name, time in times.items()}}
 
-    factors = {"totp": [to_dict(row) for row in overview.totp], "passkeys": [to_dict(row) for row in overview.passkeys]}
-    return {**factors, **{name: getattr(overview, name) for name in FACTOR_STATE}}
+    return {
+        "totp": [to_dict(totp) for totp in overview.totp],
+        "passkeys": [{**to_dict(passkey), "can_sign_in": passkey.can_sign_in} for passkey in overview.passkeys],
+        "mfa_enabled": overview.mfa_enabled,
+        "required": overview.required,
+        "recovery_codes_left": overview.recovery_codes_left,
+        "remembered_devices": overview.remembered_devices,
+        "reset_due_at": _to_text(reset_due_at),
+    }
 
 
 def _to_text(time: datetime | None) -> str | None:

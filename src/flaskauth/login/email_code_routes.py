@@ -7,7 +7,13 @@ from flaskauth.core.http.request_limits import rate_limit
 from flaskauth.login import email_code
 from flaskauth.login.email_code import EmailSignInData
 from flaskauth.login.mailed_codes import InvalidMailedCode, MailedCodeRequest
-from flaskauth.login.schemas import EmailCodeResponse, EmailSignInRequest, LoginResponse, MailCodeRequest
+from flaskauth.login.schemas import (
+    EMAIL_SIGN_IN_EXAMPLES,
+    EmailCodeResponse,
+    EmailSignInRequest,
+    LoginResponse,
+    MailCodeRequest,
+)
 from flaskauth.login.service import LoginResult
 from flaskauth.mfa.challenges import SecondFactorRequired
 
@@ -39,7 +45,7 @@ def request_email_code(form: MailedCodeRequest) -> dict[str, object]:
 @public
 @rate_limit("verify")
 @raises(InvalidMailedCode, SecondFactorRequired, NotFound)
-@bp.input(EmailSignInRequest, arg_name="form")
+@bp.input(EmailSignInRequest, arg_name="form", examples=EMAIL_SIGN_IN_EXAMPLES)
 @bp.output(LoginResponse)
 def sign_in_with_email_code(form: EmailSignInData) -> LoginResult:
     """Sign in with the code from the mail, without the password.

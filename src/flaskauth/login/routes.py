@@ -7,6 +7,8 @@ from flaskauth.core.http.request_limits import rate_limit
 from flaskauth.login import reauthentication, second_factor, service
 from flaskauth.login.reauthentication import FreshToken, ReauthenticationData
 from flaskauth.login.schemas import (
+    REAUTHENTICATION_EXAMPLES,
+    SECOND_FACTOR_EXAMPLES,
     LoginRequest,
     LoginResponse,
     ReauthenticateRequest,
@@ -42,7 +44,7 @@ def login(form: LoginData) -> LoginResult:
 @public
 @rate_limit("login")
 @raises(InvalidFactor, ChallengeExpired, Overloaded)
-@bp.input(SecondFactorRequest, arg_name="form")
+@bp.input(SecondFactorRequest, arg_name="form", examples=SECOND_FACTOR_EXAMPLES)
 @bp.output(SecondFactorResponse)
 def confirm_second_factor(form: SecondFactorData) -> dict[str, object]:
     """Complete a sign-in with a second factor.
@@ -72,7 +74,7 @@ def get_reauthentication_options(_user: User) -> dict[str, object]:
 @auth_required
 @allow_enrolment
 @raises(InvalidCredentials, InvalidFactor, SecondFactorRequired, Overloaded)
-@bp.input(ReauthenticateRequest, arg_name="form")
+@bp.input(ReauthenticateRequest, arg_name="form", examples=REAUTHENTICATION_EXAMPLES)
 @bp.output(ReauthenticateResponse)
 def reauthenticate(_user: User, form: ReauthenticationData) -> FreshToken:
     """Confirm the password, and with MFA on a second factor, before a sensitive operation.

@@ -25,6 +25,15 @@ from flaskauth.login.service import LoginData
 from flaskauth.one_time_codes.schemas import CodeField, VerificationIdField, require_id_or_email
 from flaskauth.passkeys.schemas import CredentialField
 
+EXAMPLE_CREDENTIAL = {
+    "id": "q83vEjRWeJCrze8SNFZ4kA",
+    "rawId": "q83vEjRWeJCrze8SNFZ4kA",
+    "type": "public-key",
+    "response": {"clientDataJSON": "...", "authenticatorData": "...", "signature": "...", "userHandle": "..."},
+    "clientExtensionResults": {},
+}
+EXAMPLE_FACTORS = {"otp": "492039", "recovery_code": "BCDF-GHJK-MNPQ-RSTV", "passkey": EXAMPLE_CREDENTIAL}
+EXAMPLE_PASSWORD = "seven green kettles"  # noqa: S105
 ONE_FACTOR = "Send exactly one second factor."
 SIGN_IN_ID_DESCRIPTION = "Identifies this sign-in"
 
@@ -60,10 +69,17 @@ class LoginResponse(ResponseSchema):
     enrol_by = UTCTimestamp(
         metadata={"description": "Only if a required second factor is missing: when other operations are rejected"}
     )
+    mfa_enrolment_required = fields.Boolean(
+        metadata={
+            "description": "Only if true: a required second factor is missing. Other operations are rejected with"
+            " `mfa_enrolment_required` until the user adds one."
+        }
+    )
 
     @post_dump
-    def remove_missing_time(self, body: dict[str, object], **_kwargs: object) -> dict[str, object]:
-        return body if body.get("enrol_by") else {name: value for name, value in body.items() if name != "enrol_by"}
+    def remove_absent_requirement(self, body: dict[str, object], **_kwargs: object) -> dict[str, object]:
+        optional = {"enrol_by", "mfa_enrolment_required"}
+        return {name: value for name, value in body.items() if value or name not in optional}
 
 
 class PasskeyLoginRequest(RequestSchema):
@@ -175,3 +191,20 @@ class ReauthenticateResponse(ResponseSchema):
     message = message_field("Identity confirmed")
     token = fields.String(required=True, metadata={"description": "An access token for sensitive operations"})
     fresh_until = UTCTimestamp(required=True, metadata={"description": "When it no longer allows sensitive operations"})
+
+
+SECOND_FACTOR_EXAMPLES: dict[str, dict[str, object]] = {
+    kind: {"value": {"challenge_token": "q1w2e3r4t5y6", kind: factor}} for kind, factor in EXAMPLE_FACTORS.items()
+}
+REAUTHENTICATION_EXAMPLES: dict[str, dict[str, object]] = {
+    "password": {"value": {"password": EXAMPLE_PASSWORD}},
+    **{
+        f"password_and_{kind}": {"value": {"password": EXAMPLE_PASSWORD, kind: factor}}
+        for kind, factor in EXAMPLE_FACTORS.items()
+    },
+    "passkey": {"value": {"passkey": EXAMPLE_CREDENTIAL}},
+}
+EMAIL_SIGN_IN_EXAMPLES: dict[str, dict[str, object]] = {
+    "sign_in_id": {"value": {"otp": "BCDF-2345", "sign_in_id": "q83vEjRWeJCrze8SNFZ4kA"}},
+    "email": {"value": {"otp": "BCDF-2345", "email": "grace@example.com"}},
+}

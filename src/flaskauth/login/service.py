@@ -59,7 +59,11 @@ class LoginProof:
 
 @dataclass(frozen=True)
 class LoginResult:
-    """The data of a successful login. `enrol_by` is when a required second factor must exist, if it is missing."""
+    """The data of a successful login.
+
+    `enrol_by` is when a required second factor must exist, if it is missing. `mfa_enrolment_required` is true from then
+    on: the session can only add one.
+    """
 
     token: str
     refresh_token: str
@@ -67,6 +71,7 @@ class LoginResult:
     device_token: str
     user: dict[str, object]
     enrol_by: datetime | None
+    mfa_enrolment_required: bool
     session_id: int
     device_id: int
 
@@ -141,6 +146,7 @@ def complete_login(proof: LoginProof) -> LoginResult:
         device_token=device_token,
         user=accounts.public_fields(user),
         enrol_by=mfa_policy.enrol_by(user),
+        mfa_enrolment_required=mfa_policy.must_enrol(user),
         session_id=token_pair.session_id,
         device_id=device_id,
     )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import CompoundSelect, Connection, and_, func, or_, select, union
 
 from flaskauth import audit, mail
 from flaskauth.accounts import mfa_policy
@@ -26,17 +26,28 @@ from flaskauth.signing_keys import amr
 RESTORE_PERIOD = timedelta(days=7)  # removed factors and codes are kept for this long
 
 
-def exist() -> bool:
-    """Return True if any user has a second factor."""
-    factors = select(TotpFactor.id).where(ACTIVE_TOTP), select(Passkey.id).where(ACTIVE_PASSKEY)
-    return any(db.session.scalar(factor.limit(1)) is not None for factor in factors)
+def count_users(connection: Connection) -> int:
+    """Return the number of users with an authenticator app, a passkey or a security key."""
+    return connection.scalar(select(func.count()).select_from(owners().subquery())) or 0
+
+
+def owners() -> CompoundSelect[tuple[int]]:
+    """Return the query of the ids of users with an authenticator app, a passkey or a security key."""
+    return union(select(TotpFactor.user_id).where(ACTIVE_TOTP), select(Passkey.user_id).where(ACTIVE_PASSKEY))
 
 
 class FactorRequired(Forbidden):
     """403 `forbidden`: the user must have a second factor, and this is the last one."""
 
     code = "forbidden"
-    message = "Your account requires a second factor. Add another one first."
+    message = "Your account requires a second factor. Add another one before you remove the last one."
+
+
+class MfaRequired(Forbidden):
+    """403 `forbidden`: the user must have a second factor, so MFA cannot be turned off."""
+
+    code = "forbidden"
+    message = "Your account requires a second factor at each sign-in."
 
 
 class FactorsDisabled(Forbidden):
@@ -157,14 +168,14 @@ def set_mfa(auth: AuthContext, *, enabled: bool) -> None:
 
     Raises:
         ValidationFailed: the user has no factor.
-        FactorRequired: the user must have a second factor.
+        MfaRequired
         InvalidToken: the session was revoked during this call.
     """
     user = lock_session(auth)
     if enabled and not count(user.id):
         raise ValidationFailed({"enabled": ["Add a second factor first."]})
     if not enabled and mfa_policy.is_required(user):
-        raise FactorRequired
+        raise MfaRequired
     if user.mfa_enabled == enabled:
         return
     accounts.increase_credential_version(user.id, mfa_enabled=enabled)

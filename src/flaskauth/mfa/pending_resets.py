@@ -1,11 +1,18 @@
 """Scheduled removals of all second factors of a user."""
 
-from sqlalchemy import delete
+from datetime import datetime
+
+from sqlalchemy import delete, select
 
 from flaskauth import audit
 from flaskauth.core import clock
-from flaskauth.core.db.session import execute_count
+from flaskauth.core.db.session import db, execute_count
 from flaskauth.mfa.models import FactorReset
+
+
+def due_at(user_id: int) -> datetime | None:
+    """Return when the removal of the user's factors is due, or None if none is scheduled."""
+    return db.session.scalar(select(FactorReset.due_at).where(FactorReset.user_id == user_id))
 
 
 def cancel(user_id: int) -> bool:

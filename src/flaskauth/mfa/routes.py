@@ -1,11 +1,11 @@
 """The routes of the user's factors: /users/factors."""
 
 from flaskauth.accounts.models import User
-from flaskauth.core.errors import NotFound, Overloaded
+from flaskauth.core.errors import NotFound, Overloaded, ValidationFailed
 from flaskauth.core.http.request import Blueprint, raises
 from flaskauth.core.http.request_limits import rate_limit
 from flaskauth.mfa import factors, totp
-from flaskauth.mfa.factors import FactorOverview, FactorRequired, FactorsDisabled
+from flaskauth.mfa.factors import FactorOverview, FactorRequired, FactorsDisabled, MfaRequired
 from flaskauth.mfa.schemas import (
     ConfirmRequest,
     ConfirmResponse,
@@ -102,7 +102,7 @@ def remove_totp(_user: User, factor_id: int) -> dict[str, object]:
 @rate_limit()
 @fresh_auth_required
 @allow_enrolment
-@raises(Overloaded)
+@raises(Overloaded, ValidationFailed)
 @bp.output(RecoveryCodesResponse)
 def create_recovery_codes(_user: User) -> dict[str, object]:
     """Replace the recovery codes.
@@ -116,7 +116,7 @@ def create_recovery_codes(_user: User) -> dict[str, object]:
 @rate_limit()
 @fresh_auth_required
 @allow_enrolment
-@raises(FactorRequired)
+@raises(MfaRequired)
 @bp.input(MfaRequest, arg_name="form")
 @bp.output(FactorChangedResponse)
 def set_mfa(_user: User, form: dict[str, bool]) -> dict[str, object]:

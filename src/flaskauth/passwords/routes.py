@@ -2,7 +2,7 @@
 
 from flaskauth.accounts.models import User
 from flaskauth.accounts.password_policy import WeakPassword
-from flaskauth.core.errors import Overloaded
+from flaskauth.core.errors import Overloaded, ValidationFailed
 from flaskauth.core.http.request import Blueprint, public, raises
 from flaskauth.core.http.request_limits import rate_limit
 from flaskauth.login.mailed_codes import InvalidMailedCode, MailedCodeRequest
@@ -16,7 +16,7 @@ from flaskauth.passwords.schemas import (
     PasswordRemovedResponse,
     ResetPasswordRequest,
 )
-from flaskauth.passwords.service import PasswordResetData
+from flaskauth.passwords.service import PasskeyRequired, PasswordResetData
 from flaskauth.sessions.decorators import (
     ReauthenticationRequired,
     auth_required,
@@ -75,6 +75,7 @@ def change_password(_user: User, form: dict[str, str]) -> dict[str, object]:
 @removal_bp.delete("/password")
 @rate_limit()
 @fresh_auth_required
+@raises(PasskeyRequired, ValidationFailed)
 @removal_bp.output(PasswordRemovedResponse)
 def remove_password(_user: User) -> dict[str, object]:
     """Remove the password, to sign in with passkeys only.

@@ -31,6 +31,12 @@ from flaskauth.signing_keys import amr
 NO_SUBSTITUTE = "Add a second passkey first, or recovery codes if your passkey is synced."
 
 
+class PasskeyRequired(ReauthenticationRequired):
+    """403 `reauthentication_required`: the session has not proven a passkey."""
+
+    message = "Please confirm your identity with a passkey first: POST /auth/reauthenticate."
+
+
 @dataclass(frozen=True)
 class PasswordResetData:
     """A submitted code with the reset's id or an email address, and the new password."""
@@ -99,14 +105,16 @@ def remove_password(auth: AuthContext) -> None:
     The other sessions and pending reset codes are revoked. A password reset sets a password again.
 
     Raises:
-        ReauthenticationRequired: the session has not proven a passkey.
+        PasskeyRequired
         ValidationFailed: the user has no password, or too few passkeys.
         InvalidToken: the session was revoked during this call.
     """
     user = lock_session(auth)
     if not amr.has_passkey(auth.session.amr):
-        raise ReauthenticationRequired
-    if user.password_hash is None or not passkeys.can_replace_password(user.id):
+        raise PasskeyRequired
+    if user.password_hash is None:
+        raise ValidationFailed({"body": ["Your account has no password."]})
+    if not passkeys.can_replace_password(user.id):
         raise ValidationFailed({"body": [NO_SUBSTITUTE]})
     accounts.remove_password(user.id)
     audit.record("password_removed", user_id=user.id, session_id=auth.session.id)

@@ -50,7 +50,7 @@ class ReauthenticationRequired(Forbidden):
     """403 `reauthentication_required`: the access token is not fresh."""
 
     code = "reauthentication_required"
-    message = "Please confirm your password first: POST /auth/reauthenticate."
+    message = "Please confirm your identity first: POST /auth/reauthenticate."
 
 
 class AccountPendingDeletion(Forbidden):

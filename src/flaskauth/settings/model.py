@@ -130,7 +130,8 @@ class Settings(
         env_file = dotenv or loading.find_env_file(environ)
         values, errors = loading.read_values(environ, env_file, setting_names(cls), port)
         invalid = _invalid_values(cls, values)
-        settings = cls.model_validate({name: value for name, value in values.items() if name not in invalid})
+        valid = {name: value for name, value in values.items() if name not in invalid}
+        settings = cls.model_validate({"FLASKAUTH_ENV": loading.default_environment(values), **valid})
         errors += [f"{name}: {message}" for name, message in invalid.items()]
         if "FLASKAUTH_ENV" not in invalid:
             errors += [error for error in settings.errors() if error.partition(":")[0] not in invalid]
@@ -250,11 +251,13 @@ class Settings(
             messages.append(f"PUT /users/avatar: rejects every upload because {missing}")
         if self.mail_server and not (self.mail_use_tls or self.mail_use_ssl) and not is_loopback(self.mail_server):
             messages.append("MAIL_USE_TLS: mail is sent unencrypted")
-        return [*messages, *self._passkey_warnings()]
+        return [*messages, *self._factor_warnings()]
 
-    def _passkey_warnings(self) -> list[str]:
+    def _factor_warnings(self) -> list[str]:
         messages = []
-        if not is_domain(self.rp_id) and not is_loopback(self.rp_id):
+        if self.second_factor_from and self.second_factor != "required":
+            messages.append(f"SECOND_FACTOR_FROM: has no effect, because SECOND_FACTOR is {self.second_factor}")
+        if self.rp_id and not is_domain(self.rp_id) and not is_loopback(self.rp_id):
             messages.append("WEBAUTHN_RP_ID: browsers accept no passkeys at the host of PUBLIC_URL; set a domain")
         if len({_registrable_label(origin) for origin in self.related_origins}) > MAX_RELATED_LABELS:
             messages.append(

@@ -1,8 +1,9 @@
 """Tasks of operators: show, remove and require the second factors of users, and report on them."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import ColumnElement, ScalarSelect, func, select, update
 
 from flaskauth import audit, mail
 from flaskauth.accounts import mfa_policy
@@ -25,6 +26,7 @@ class FactorReport:
     """How many users have second factors, and how many must have one and have none."""
 
     users: int
+    users_with_factors: int
     users_with_mfa: int
     users_who_must_enrol: int
     authenticator_apps: int
@@ -34,13 +36,33 @@ class FactorReport:
     undecryptable_secrets: int
 
 
-def get_overview(email: EmailAddress) -> FactorOverview:
-    """Return the factors of a user.
+@dataclass(frozen=True)
+class FactorCounts:
+    """A user with second factors. `passkeys` includes security keys."""
+
+    email: str
+    mfa_enabled: bool
+    authenticator_apps: int
+    passkeys: int
+
+
+def get_overview(email: EmailAddress) -> tuple[FactorOverview, datetime | None]:
+    """Return the factors of a user, and when a pending factor reset removes them.
 
     Raises:
         UserNotFound
     """
-    return factors.overview(service.find(email))
+    user = service.find(email)
+    return factors.overview(user), pending_resets.due_at(user.id)
+
+
+def list_users(limit: int) -> list[FactorCounts]:
+    """Return the newest users with second factors, and their numbers of factors."""
+    apps = _count_of_user(TotpFactor, ACTIVE_TOTP)
+    passkeys = _count_of_user(Passkey, ACTIVE_PASSKEY)
+    query = select(User.email, User.mfa_enabled, apps, passkeys).where(User.id.in_(factors.owners()))
+    rows = db.session.execute(query.order_by(User.id.desc()).limit(limit))
+    return [FactorCounts(*row) for row in rows]
 
 
 def reset(email: EmailAddress, reason: str) -> bool:
@@ -74,11 +96,13 @@ def require(email: EmailAddress, *, required: bool) -> bool:
 
 
 def report() -> FactorReport:
-    """Return the numbers of users and factors. Disabled users are not counted."""
+    """Return the numbers of users and factors. `users` and the counts by MFA are without disabled users."""
     enabled = User.disabled_at.is_(None)
-    outdated, undecryptable = totp.count_outdated(db.session.connection())
+    connection = db.session.connection()
+    outdated, undecryptable = totp.count_outdated(connection)
     return FactorReport(
         users=_count(User, enabled),
+        users_with_factors=factors.count_users(connection),
         users_with_mfa=_count(User, enabled, User.mfa_enabled.is_(True)),
         users_who_must_enrol=_count(User, enabled, User.mfa_enabled.is_(False), mfa_policy.required_users()),
         authenticator_apps=_count(TotpFactor, ACTIVE_TOTP),
@@ -103,6 +127,10 @@ def _reset(user_id: int, reason: str) -> bool:
     audit.record("factor_reset_done", user_id=user_id, reason=reason)
     mail.notify("user_admin/factors_reset", user, link_id=link.id)
     return True
+
+
+def _count_of_user(table: type[TotpFactor] | type[Passkey], condition: ColumnElement[bool]) -> ScalarSelect[int]:
+    return select(func.count()).select_from(table).where(table.user_id == User.id, condition).scalar_subquery()
 
 
 def _count(table: type[Base], *conditions: ColumnElement[bool]) -> int:
