@@ -51,7 +51,18 @@ export class AuthClient extends EventTarget {
   /** Sign in with another route than `/auth/login`. @param {string} path @param {object} body */
   async signInWith(path, body) {
     const device_token = localStorage.getItem(DEVICE_TOKEN) ?? undefined;
-    this.#store(await this.#post(path, { ...body, device_token }));
+    this.#store(await this.#postPublic(path, { ...body, device_token }));
+  }
+
+  /**
+   * Confirm the user before a sensitive operation. The new access token allows such operations for 10 minutes.
+   *
+   * @param {object} body of `POST /auth/reauthenticate`: the password, and with MFA on a factor
+   */
+  async reauthenticate(body) {
+    const { token } = await this.post("/auth/reauthenticate", body);
+    this.#channel.postMessage(token);
+    this.#setToken(token);
   }
 
   /** Revoke the session and remove its tokens. The device stays recognised. */
@@ -59,7 +70,7 @@ export class AuthClient extends EventTarget {
     await this.#locked(async () => {
       const refresh_token = localStorage.getItem(REFRESH_TOKEN);
       this.#store(null);
-      if (refresh_token) await this.#post("/auth/logout", { refresh_token });
+      if (refresh_token) await this.#postPublic("/auth/logout", { refresh_token });
     });
   }
 
@@ -77,6 +88,15 @@ export class AuthClient extends EventTarget {
     return this.#send(path, init);
   }
 
+  /**
+   * Send JSON with the access token, and return the JSON of the response.
+   *
+   * @param {string} path @param {object} [body]
+   */
+  async post(path, body = {}) {
+    return readResult(await this.fetch(path, jsonRequest(body)));
+  }
+
   /** Exchange the refresh token once for all requests of this tab. */
   #refresh() {
     this.#refreshing ??= this.#refreshLocked().finally(() => (this.#refreshing = null));
@@ -92,7 +112,7 @@ export class AuthClient extends EventTarget {
       if (this.#token === expired && refresh_token !== used) await this.#nextChange(1000);
       if (this.#token !== expired || !refresh_token) return;
       try {
-        this.#store(await this.#post("/auth/refresh", { refresh_token }));
+        this.#store(await this.#postPublic("/auth/refresh", { refresh_token }));
       } catch (error) {
         // After a network error, 429 or 503 the token is still valid.
         if (!(error instanceof AuthError) || error.code !== "invalid_refresh_token") throw error;
@@ -137,14 +157,22 @@ export class AuthClient extends EventTarget {
     return fetch(this.baseUrl + path, { ...init, headers });
   }
 
-  /** @param {string} path @param {object} body @returns {Promise<Tokens>} */
-  async #post(path, body) {
-    const headers = { "Content-Type": "application/json" };
-    const response = await fetch(this.baseUrl + path, { method: "POST", headers, body: JSON.stringify(body) });
-    const data = await readBody(response);
-    if (!response.ok) throw new AuthError(response, data);
-    return data;
+  /** Send JSON without the access token. @param {string} path @param {object} body @returns {Promise<Tokens>} */
+  async #postPublic(path, body) {
+    return readResult(await fetch(this.baseUrl + path, jsonRequest(body)));
   }
+}
+
+/** @param {object} body */
+function jsonRequest(body) {
+  return { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
+}
+
+/** Return the JSON of a response, or throw an AuthError. @param {Response} response */
+async function readResult(response) {
+  const data = await readBody(response);
+  if (!response.ok) throw new AuthError(response, data);
+  return data;
 }
 
 /** Return the JSON of a response, or `{}` if a proxy sent something else. @param {Response} response */

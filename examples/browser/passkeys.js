@@ -11,7 +11,7 @@ import { AuthClient, AuthError } from "./auth.js";
  * @param {{mediation?: CredentialMediationRequirement, signal?: AbortSignal}} [init]
  */
 export async function signInWithPasskey(auth, init) {
-  const { options } = await post(auth, "/auth/passkeys/options");
+  const { options } = await auth.post("/auth/passkeys/options");
   await auth.signInWith("/auth/passkeys", { credential: await get(options, init) });
 }
 
@@ -27,17 +27,28 @@ export async function confirmWithPasskey(auth, error) {
 }
 
 /**
- * Create a passkey. The user must have signed in or reauthenticated in the last 10 minutes.
+ * Create a passkey. The user must have signed in or reauthenticated in the last 10 minutes. Show the `recovery_codes` of
+ * the result, if it has some: they are not shown again.
  *
  * @param {AuthClient} auth
  * @param {string} name shown in the list of passkeys
  * @param {{kind?: "passkey" | "security_key", enable_mfa?: boolean}} [options]
  */
 export async function addPasskey(auth, name, { kind = "passkey", enable_mfa = false } = {}) {
-  const { options } = await post(auth, "/users/factors/passkeys/options", { kind });
+  const { options } = await auth.post("/users/factors/passkeys/options", { kind });
   const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(options);
   const credential = toJSON(await navigator.credentials.create({ publicKey }));
-  return post(auth, "/users/factors/passkeys", { credential, name, enable_mfa });
+  return auth.post("/users/factors/passkeys", { credential, name, enable_mfa });
+}
+
+/**
+ * Confirm the user with a passkey before a sensitive operation. A security key also needs the password.
+ *
+ * @param {AuthClient} auth @param {string} [password]
+ */
+export async function reauthenticateWithPasskey(auth, password) {
+  const { passkey: options } = await auth.post("/auth/reauthenticate/options");
+  await auth.reauthenticate({ password, passkey: await get(options) });
 }
 
 /** @param {any} options @param {{mediation?: CredentialMediationRequirement, signal?: AbortSignal}} [init] */
@@ -49,13 +60,4 @@ async function get(options, init) {
 /** @param {Credential | null} credential */
 function toJSON(credential) {
   return /** @type {PublicKeyCredential} */ (credential).toJSON();
-}
-
-/** @param {AuthClient} auth @param {string} path @param {object} [body] */
-async function post(auth, path, body = {}) {
-  const headers = { "Content-Type": "application/json" };
-  const response = await auth.fetch(path, { method: "POST", headers, body: JSON.stringify(body) });
-  const data = await response.json();
-  if (!response.ok) throw new AuthError(response, data);
-  return data;
 }

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 EXECUTABLE = next(filter(None, map(shutil.which, NAMES)), None)
-TIMEOUT = 60  # seconds for a whole browser
+TIMEOUT = 120  # seconds for a whole browser
 
 
 class JavaScriptError(AssertionError):
