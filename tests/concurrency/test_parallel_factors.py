@@ -51,7 +51,7 @@ def test_parallel_confirmations_and_codes_succeed_once(server_pair: ServerPair, 
     for _ in rounds(1):
         user = server_pair.create_user()
         path, app = start_enrolment(server_pair, user)
-        confirmed = server_pair.send_parallel([confirmation(path, app, user)] * 4)
+        confirmed = server_pair.send_parallel([confirmation(path, app, user)] * PARALLEL)
 
         assert statuses(confirmed)[200] == 1
         next_code = {"otp": app.at(clock.now() + STEP)}  # accepted one step early

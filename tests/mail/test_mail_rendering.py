@@ -43,7 +43,7 @@ CONTEXTS: dict[str, dict[str, str]] = {
     "email_change/verify_email": {**REQUEST_DETAILS, "minutes": TEMPLATE_CONTEXT["minutes"]},
     "email_change/change_requested": CHANGE_CONTEXT,
     "email_change/email_changed": CHANGE_CONTEXT,
-    "security_alerts/account_secured": REQUEST_DETAILS,
+    "security_alerts/account_secured": {"factors_restored": "", "factors": "Phone, YubiKey", **REQUEST_DETAILS},
     "security_alerts/email_removed": REQUEST_DETAILS,
     "factor_reset/lost_factor_code": {**REQUEST_DETAILS, "minutes": TEMPLATE_CONTEXT["minutes"]},
     "factor_reset/reset_requested": {**REQUEST_DETAILS, "due_at": "2026-01-13 16:43 UTC"},

@@ -5,14 +5,18 @@ from datetime import timedelta
 import pytest
 from flask import Flask
 from tests.conftest import MakeApp
+from tests.email_change.helpers import RequestedChange
 from tests.mfa.helpers import REAUTHENTICATION_REQUIRED, SECOND_FACTOR_REQUIRED, MfaUser
 from tests.passwords.helpers import NEW_PASSWORD, change_password, request_reset, reset_password
 from tests.registration.helpers import code_for_id
+from tests.security_alerts.test_takeover_recovery import newest_link
+from tests.sessions.helpers import SessionClient
 from tests.signing_keys.helpers import decode_claims
 from tests.support.inspect import error_of, single_event
 from tests.support.users import OTHER_IP, PASSWORD, UserFactory, bearer
 
 from flaskauth.core import clock
+from flaskauth.one_time_codes import links
 
 DAYS = timedelta(days=30)
 
@@ -81,9 +85,52 @@ def test_remembered_device_requires_factor_after_mailed_code(app: Flask) -> None
     assert error_of(user.client.post("/auth/email-code/verify", json=body)) == SECOND_FACTOR_REQUIRED
 
 
-@pytest.mark.parametrize("change", ["forget", "mfa off and on", "sign out everywhere", "password reset"])
+def test_remembered_device_removes_no_factor(app: Flask) -> None:
+    """Neither does a token that a session with both factors has refreshed."""
+    user = MfaUser.create(app)
+    device_token = remember(user)
+    remembered = user.login(device_token=device_token).get_json()["token"]
+    refreshed = user.client.post("/auth/refresh", json={"refresh_token": user.refresh_token}).get_json()["token"]
+
+    for token in (remembered, refreshed):
+        assert error_of(user.call("DELETE", f"/totp/{user.factor_id}", token=token)) == REAUTHENTICATION_REQUIRED
+
+
+@pytest.mark.parametrize("is_current", [True, False])
+def test_session_revocation_forgets_its_device(app: Flask, is_current: bool) -> None:
+    user = MfaUser.create(app)
+    other = remember(user)
+    session_id = user.refresh_token.partition(".")[0]
+    own = other if is_current else remember(user)
+    assert user.client.delete(f"/auth/sessions/{session_id}", headers=bearer(user.token)).status_code == 200
+
+    assert error_of(user.login(device_token=other)) == SECOND_FACTOR_REQUIRED
+    assert user.login(device_token=own).status_code == (401 if is_current else 200)
+
+
+def test_logout_keeps_device_remembered(app: Flask) -> None:
+    user = MfaUser.create(app)
+    device_token = remember(user)
+    assert user.client.post("/auth/logout", headers=bearer(user.token)).status_code == 200
+
+    assert user.login(device_token=device_token).status_code == 200
+
+
+@pytest.mark.parametrize("is_current", [True, False])
+def test_sign_out_everywhere_forgets_all_devices(app: Flask, is_current: bool) -> None:
+    user = MfaUser.create(app)
+    device_token = remember(user)
+    if not is_current:
+        user.sign_in()
+    assert user.client.delete("/auth/sessions", headers=bearer(user.token)).status_code == 200
+
+    assert error_of(user.login(device_token=device_token)) == SECOND_FACTOR_REQUIRED
+
+
+@pytest.mark.parametrize("change", ["forget", "mfa off and on", "report", "revert", "password reset"])
 def test_remembered_device_is_cleared(app: Flask, change: str) -> None:
     user = MfaUser.create(app)
+    clock.travel(links.LIFETIME)  # a link does not undo the enrolment
     device_token, password = remember(user), None
     user.sign_in()  # a device of its own
     if change == "forget":
@@ -92,10 +139,14 @@ def test_remembered_device_is_cleared(app: Flask, change: str) -> None:
     elif change == "mfa off and on":
         assert user.call("PUT", "/mfa", {"enabled": False}).status_code == 200
         assert user.call("PUT", "/mfa", {"enabled": True}).status_code == 200
-    elif change == "sign out everywhere":
-        assert user.client.delete("/auth/sessions", headers=bearer(user.token)).status_code == 200
     else:
         users, password = UserFactory(app), NEW_PASSWORD
+        if change == "report":
+            assert user.call("POST", "/recovery-codes").status_code == 200
+            assert newest_link(app, user.email).follow(users.client).status_code == 200
+        elif change == "revert":
+            session = SessionClient(user.client, {"token": user.token})
+            assert RequestedChange.request(app, session).revert_link.follow(users.client).status_code == 200
         reset = request_reset(users)
         assert reset_password(users.client, reset.code, reset_id=reset.id).status_code == 200
 

@@ -1,6 +1,7 @@
 """Authenticator apps are added in two steps, renamed and removed. Each change requires all factors and is mailed."""
 
 from base64 import b32decode
+from collections import Counter
 from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
@@ -8,8 +9,8 @@ from flask import Flask
 from sqlalchemy import func, select, update
 from tests.conftest import MakeApp
 from tests.mfa.helpers import INVALID_CODE, NOT_FOUND, REAUTHENTICATION_REQUIRED, MfaUser, wrong_otp
-from tests.support.inspect import audit_events, error_of, execute_statement, query_all, single_event
-from tests.support.users import OTHER_IP, Mailbox, TestUser
+from tests.support.inspect import audit_events, error_of, execute_statement, query_all, run_concurrently, single_event
+from tests.support.users import CLIENT_IP, OTHER_IP, Mailbox, TestUser, bearer, forwarded_for
 
 from flaskauth.core import clock
 from flaskauth.mfa.models import TotpFactor
@@ -107,6 +108,32 @@ def test_totp_confirmation_allows_five_attempts(app: Flask) -> None:
     assert error_of(ended) == NOT_FOUND
     assert "Add it again" in ended.get_json()["message"]
     assert user.start_enrolment()["secret"] != first["secret"]
+    assert user.confirm().status_code == 200
+
+
+def test_totp_confirmation_in_parallel_succeeds_once(app: Flask) -> None:
+    """More right codes than the attempts that an app has."""
+    user = MfaUser.create(app)
+    user.start_enrolment("Tablet")
+    path, body = f"/users/factors/totp/{user.factor_id}/confirm", {"otp": user.otp()}
+    headers = {**bearer(user.token), **forwarded_for(CLIENT_IP)}
+    requests = [lambda: app.test_client().post(path, json=body, headers=headers)] * 20
+    responses = Counter(response.status_code for response in run_concurrently(requests))
+
+    assert responses[200] == 1
+    assert set(responses) <= {200, 401, 404, 422}
+    assert len(user.overview()["totp"]) == 2
+
+
+def test_totp_confirmation_in_other_session_is_not_found(app: Flask) -> None:
+    """The link that reports a session must not undo the changes of an older one."""
+    user = MfaUser.create(app, enrols=False)
+    user.start_enrolment()
+    token, user.token = user.token, user.login().get_json()["token"]
+    for _ in range(6):  # nor does it use up the attempts
+        assert error_of(user.confirm()) == NOT_FOUND
+
+    user.token = token
     assert user.confirm().status_code == 200
 
 

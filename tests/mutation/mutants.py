@@ -8,6 +8,7 @@ TAKEOVER_TESTS = (
     "tests/security_alerts/test_takeover_recovery.py",
     "tests/security_alerts/test_takeover_search.py",
 )
+SUSPICIOUS_TESTS = "tests/security_alerts/test_suspicious_sessions.py"
 
 
 @dataclass(frozen=True)
@@ -442,21 +443,77 @@ MUTANTS = (
     Mutant(
         "factor of an attacker outlives a report",
         "security_alerts/service.py",
-        "    _restore_factors(link)\n",
-        "",
+        "factor_restoration.restore(link)",
+        "False",
         ("tests/security_alerts/test_factor_restoration.py",),
     ),
     Mutant(
         "factor of an attacker's older session outlives a report",
-        "security_alerts/service.py",
-        "min([*new_starts, reported, link.created_at])",
-        "min([reported, link.created_at])",
-        ("tests/security_alerts/test_factor_restoration.py::test_link_of_newest_session_removes_factor_of_older_one",),
+        "security_alerts/factor_restoration.py",
+        "    new = starts.from_new_clients(sessions)\n",
+        "    new: set[int] = set()\n",
+        (f"{SUSPICIOUS_TESTS}::test_link_undoes_changes_of_related_session",),
+    ),
+    Mutant(
+        "factor of an attacker's older session outlives a report",
+        "sessions/starts.py",
+        "self.device_id == other.device_id or self.network == other.network",
+        "self.id == other.id",
+        (f"{SUSPICIOUS_TESTS}::test_link_undoes_changes_of_related_session",),
+    ),
+    Mutant(
+        "factor of an attacker's older session outlives a report",
+        "security_alerts/factor_restoration.py",
+        'if not amr.has_second_factor(change.details.get("amr", ""))}',
+        "if not change.details}",
+        (f"{SUSPICIOUS_TESTS}::test_link_undoes_change_without_second_factor",),
+    ),
+    Mutant(
+        "factor of an attacker's older session outlives a report",
+        "mfa/totp.py",
+        "and_(TotpFactor.session_id == auth.session.id, _is_confirmable())",
+        "_is_confirmable()",
+        ("tests/mfa/test_totp_enrolment.py::test_totp_confirmation_in_other_session_is_not_found",),
+    ),
+    Mutant(
+        "factor that was confirmed after the attack began outlives a report",
+        "mfa/factor_changes.py",
+        "    TotpFactor: TotpFactor.confirmed_at,\n",
+        "    TotpFactor: TotpFactor.created_at,\n",
+        (f"{SUSPICIOUS_TESTS}::test_link_undoes_change_at_start_of_its_week",),
+    ),
+    Mutant(
+        "report removes the owner's factors without need",
+        "security_alerts/factor_restoration.py",
+        "    changed = suspicious & {change.session_id for change in changes}\n",
+        "    changed = suspicious | {change.session_id for change in changes}\n",
+        (f"{SUSPICIOUS_TESTS}::test_warning_link_keeps_new_factors_of_owner",),
+    ),
+    Mutant(
+        "stolen factor restored after the operator's reset",
+        "mfa/factor_changes.py",
+        "delete(table).where(table.user_id == user_id)",
+        "delete(table).where(table.user_id == user_id, table.removed_at.is_(None))",
+        ("tests/user_admin/test_user_factors.py::test_reset_factors_is_not_undone_by_links",),
+    ),
+    Mutant(
+        "device remembered after a sign-out",
+        "sessions/service.py",
+        "    devices.clear_remembered(user_id)\n",
+        "",
+        ("tests/mfa/test_remembered_devices.py::test_sign_out_everywhere_forgets_all_devices",),
+    ),
+    Mutant(
+        "device remembered after a sign-out",
+        "sessions/service.py",
+        "    devices.forget(session.device_id)\n",
+        "",
+        ("tests/mfa/test_remembered_devices.py::test_session_revocation_forgets_its_device",),
     ),
     Mutant(
         "MFA stays off after a report",
         "mfa/factor_changes.py",
-        ' or audit_log.has_event(user_id, "mfa_changed", since)',
+        " or _has_changed_mfa(user_id, has_factor, since)",
         "",
         ("tests/security_alerts/test_factor_restoration.py::test_link_turns_mfa_on_again",),
     ),

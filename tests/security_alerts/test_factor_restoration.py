@@ -4,23 +4,30 @@ from collections.abc import Callable
 
 import pytest
 from flask import Flask
-from sqlalchemy import insert, select, update
+from sqlalchemy import select
 from tests.email_change.helpers import MailLink, RequestedChange
 from tests.login.helpers import unseen_ip
 from tests.mfa.helpers import STEP, MfaUser
+from tests.passkeys.client import PasskeyUser
 from tests.passwords.helpers import NEW_PASSWORD, request_reset, reset_password
 from tests.registration.helpers import GRACE_EMAIL
 from tests.security_alerts.test_takeover_recovery import newest_link
 from tests.sessions.helpers import SessionClient
-from tests.support.inspect import error_of, execute_statement, query_all, single_event
-from tests.support.users import UserFactory
+from tests.support.inspect import error_of, query_all, single_event
+from tests.support.users import TestUser, UserFactory, bearer
 
-from flaskauth.accounts.models import User
-from flaskauth.core import clock, crypto
-from flaskauth.core.ids import new_id
-from flaskauth.mfa.models import Passkey, RecoveryCode, TotpFactor
+from flaskauth.core import clock
+from flaskauth.mfa.models import ACTIVE_PASSKEY, Passkey, RecoveryCode, TotpFactor
+from flaskauth.one_time_codes import links
 
 INVALID_TOKEN = (401, "invalid_token")
+
+
+def create_owner(app: Flask) -> MfaUser:
+    """Return a user who enrolled over a week ago: a link undoes newer enrolments without a second factor."""
+    owner = MfaUser.create(app)
+    clock.travel(links.LIFETIME)
+    return owner
 
 
 def start_attack(owner: MfaUser) -> MfaUser:
@@ -60,7 +67,7 @@ LINKS: dict[str, Callable[[Flask, MfaUser], MailLink]] = {"report": report_link,
 
 @pytest.mark.parametrize("kind", LINKS)
 def test_link_restores_factors_and_removes_those_of_attacker(app: Flask, users: UserFactory, kind: str) -> None:
-    owner = MfaUser.create(app)
+    owner = create_owner(app)
     attacker = start_attack(owner)
     early_link = report_link(app, attacker)
     replace_factors(owner, attacker)
@@ -80,7 +87,7 @@ def test_link_restores_factors_and_removes_those_of_attacker(app: Flask, users: 
 
 
 def test_link_of_newest_session_removes_factor_of_older_one(app: Flask, users: UserFactory) -> None:
-    owner = MfaUser.create(app)
+    owner = create_owner(app)
     first = start_attack(owner)
     first.enrol("Evil")
     start_attack(owner)
@@ -93,28 +100,20 @@ def test_link_of_newest_session_removes_factor_of_older_one(app: Flask, users: U
 def test_link_removes_the_passkey_of_attacker(app: Flask, users: UserFactory) -> None:
     """A passkey signs in without a password, so it must not survive the password reset."""
     owner = MfaUser.create(app)
-    insert_passkey(app, b"owner")
+    own_id = PasskeyUser(TestUser(users.client, GRACE_EMAIL), bearer(owner.token)).add(name="Own").credential_id
+    clock.travel(links.LIFETIME)
     attacker = start_attack(owner)
     link = report_link(app, attacker)
-    insert_passkey(app, b"attacker")
-    execute_statement(app, update(Passkey).where(Passkey.credential_id == b"owner").values(removed_at=clock.now()))
+    PasskeyUser(TestUser(users.client, GRACE_EMAIL), bearer(attacker.token)).add(name="Evil")
+    [factor] = [key for key in attacker.overview()["passkeys"] if key["name"] == "Own"]
+    assert attacker.call("DELETE", f"/passkeys/{factor['id']}").status_code == 200
     reset_after(users, link)
 
-    active = select(Passkey.credential_id).where(Passkey.removed_at.is_(None))
-    assert query_all(app, active) == [b"owner"]
-
-
-def insert_passkey(app: Flask, credential_id: bytes) -> None:
-    [user_id] = query_all(app, select(User.id))
-    ids = {"id": new_id(), "user_id": user_id, "session_id": 1, "credential_id": credential_id, "rp_id": "localhost"}
-    flags = dict.fromkeys(("can_sign_in", "backup_eligible", "backed_up"), True)
-    secrets = {"credential_digest": crypto.sha256(credential_id), "public_key": b"key", "aaguid": bytes(16)}
-    row = {**ids, **flags, **secrets, "name": "Key", "sign_count": 0, "transports": "", "created_at": clock.now()}
-    execute_statement(app, insert(Passkey).values(row))
+    assert query_all(app, select(Passkey.credential_id).where(ACTIVE_PASSKEY)) == [own_id]
 
 
 def test_link_turns_mfa_on_again(app: Flask, users: UserFactory) -> None:
-    owner = MfaUser.create(app)
+    owner = create_owner(app)
     attacker = start_attack(owner)
     link = report_link(app, attacker)
     assert attacker.call("PUT", "/mfa", {"enabled": False}).status_code == 200
@@ -124,7 +123,7 @@ def test_link_turns_mfa_on_again(app: Flask, users: UserFactory) -> None:
 
 
 def test_link_without_factor_changes_records_nothing(app: Flask, users: UserFactory) -> None:
-    owner = MfaUser.create(app)
+    owner = create_owner(app)
     attacker = start_attack(owner)
     reset_after(users, report_link(app, attacker))
 

@@ -1,6 +1,6 @@
 """Record events in the transaction of the operation, read them, and delete or erase them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from flask import has_request_context
@@ -112,6 +112,12 @@ def events_for_user(user_id: int, before: int | None, limit: int) -> Sequence[Au
     """Return the newest events of a user, optionally only those with an id below `before`."""
     newest = select(AuditEvent).where(AuditEvent.user_id == user_id).order_by(AuditEvent.id.desc()).limit(limit)
     return db.session.scalars(newest.where(AuditEvent.id < before) if before is not None else newest).all()
+
+
+def find_events(user_id: int, names: Collection[str], since: datetime) -> Sequence[AuditEvent]:
+    """Return the events with these names that were recorded for the user since a time."""
+    events = select(AuditEvent).where(AuditEvent.user_id == user_id, AuditEvent.at >= since)
+    return db.session.scalars(events.where(AuditEvent.name.in_(names))).all()
 
 
 def has_event(user_id: int, name: str, since: datetime) -> bool:

@@ -222,7 +222,7 @@ def factors(email: EmailAddress, as_json: bool) -> None:
 def reset_factors(email: EmailAddress | None, undecryptable: bool, reason: str, as_json: bool) -> None:
     """Remove all second factors, and require a password reset.
 
-    All sessions are revoked. A mail notifies the user, with a link that restores the factors for 7 days.
+    All sessions are revoked, and a mail notifies the user. No link restores the factors.
     """
     if (email is None) != undecryptable:
         raise click.UsageError("Give an email address, or --undecryptable.")

@@ -116,7 +116,7 @@ def perform_due() -> None:
 
 
 def _perform(user_id: int) -> None:
-    """Remove the factors, revoke all access, and mail the user a link that restores them.
+    """Delete the factors, revoke all access, and mail the user a link that reports it.
 
     One conditional DELETE decides: a concurrent cancellation or a second worker prevents it.
     """
@@ -124,7 +124,7 @@ def _perform(user_id: int) -> None:
     if user is None or not pending_resets.take_due(user_id) or not is_enabled() or mfa_policy.is_required(user):
         return
     link = links.issue_report(user)
-    factor_changes.remove_all(user_id, removed_at=link.created_at)
+    factor_changes.delete_all(user_id)
     sessions.revoke_all_for(user_id)
     audit.record("factor_reset_done", user_id=user_id)
     mail.notify("factor_reset/reset_done", user, link_id=link.id)

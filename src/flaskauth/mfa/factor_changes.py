@@ -1,51 +1,63 @@
-"""Remove all factors of a user, or undo the changes of factors since a time. Removed rows are kept for 7 days."""
+"""Delete all factors of a user, or undo the changes of factors since a time. Removed rows are kept for 7 days."""
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import InstrumentedAttribute
 
 from flaskauth import audit
 from flaskauth.accounts import service as accounts
+from flaskauth.accounts.models import User
 from flaskauth.audit import service as audit_log
 from flaskauth.core import clock
-from flaskauth.core.db.session import execute_count
+from flaskauth.core.db.session import db, execute_count
 from flaskauth.mfa import code_failures, factors
 from flaskauth.mfa.models import Passkey, RecoveryCode, TotpFactor
 
-TABLES: tuple[type[TotpFactor] | type[Passkey] | type[RecoveryCode], ...] = (TotpFactor, Passkey, RecoveryCode)
+ADDED_AT: dict[type[TotpFactor] | type[Passkey] | type[RecoveryCode], InstrumentedAttribute[Any]] = {
+    TotpFactor: TotpFactor.confirmed_at,
+    Passkey: Passkey.created_at,
+    RecoveryCode: RecoveryCode.created_at,
+}
 
 
-def remove_all(user_id: int, removed_at: datetime) -> int:
-    """Remove all factors and codes of a user, turn MFA off and reject the sign-ins that have begun.
+def delete_all(user_id: int) -> None:
+    """Delete all factors and codes of a user, turn MFA off and reject the sign-ins that have begun.
 
-    Return the number of removed factors.
+    Those that the user has removed are deleted too, so no link restores any: they may have been stolen.
     """
-    counts = [
-        execute_count(
-            update(table).where(table.user_id == user_id, table.removed_at.is_(None)).values(removed_at=removed_at)
-        )
-        for table in TABLES
-    ]
+    for table in ADDED_AT:
+        execute_count(delete(table).where(table.user_id == user_id))
     accounts.increase_credential_version(user_id, mfa_enabled=False)
     code_failures.reset(user_id)
-    return sum(counts[:2])
 
 
-def undo_since(user_id: int, since: datetime) -> None:
+def undo_since(user_id: int, since: datetime) -> bool:
     """Remove the factors and codes that were added since, and restore those that were removed since. Record it.
 
-    MFA is on afterwards if the user has a factor, because the changes may have turned it off.
+    MFA is on afterwards if the user has a factor, because the changes may have turned it off. Return False if nothing
+    was changed since.
     """
     now = clock.now()
     restored = removed = 0
-    for table in TABLES:
+    for table, added_at in ADDED_AT.items():
         own = table.user_id == user_id
         restored += execute_count(
-            update(table).where(own, table.created_at < since, table.removed_at >= since).values(removed_at=None)
+            update(table).where(own, added_at < since, table.removed_at >= since).values(removed_at=None)
         )
         removed += execute_count(
-            update(table).where(own, table.created_at >= since, table.removed_at.is_(None)).values(removed_at=now)
+            update(table).where(own, added_at >= since, table.removed_at.is_(None)).values(removed_at=now)
         )
-    if restored or removed or audit_log.has_event(user_id, "mfa_changed", since):
-        accounts.increase_credential_version(user_id, mfa_enabled=factors.count(user_id) > 0)
-        audit.record("factors_restored", user_id=user_id, restored=restored, removed=removed)
+    has_factor = factors.count(user_id) > 0
+    if not (restored or removed or _has_changed_mfa(user_id, has_factor, since)):
+        return False
+    accounts.increase_credential_version(user_id, mfa_enabled=has_factor)
+    audit.record("factors_restored", user_id=user_id, restored=restored, removed=removed)
+    return True
+
+
+def _has_changed_mfa(user_id: int, has_factor: bool, since: datetime) -> bool:
+    """Return True if MFA was turned on or off since, and is not what the factors require."""
+    is_enabled = db.session.scalar(select(User.mfa_enabled).where(User.id == user_id))
+    return is_enabled != has_factor and audit_log.has_event(user_id, "mfa_changed", since)

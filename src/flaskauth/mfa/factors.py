@@ -24,6 +24,15 @@ from flaskauth.sessions.decorators import AuthContext, lock_session
 from flaskauth.signing_keys import amr
 
 RESTORE_PERIOD = timedelta(days=7)  # removed factors and codes are kept for this long
+# The events of changes. Each stores the `amr` that the session had before the change.
+CHANGES = (
+    "totp_enrolled",
+    "totp_removed",
+    "passkey_registered",
+    "passkey_removed",
+    "recovery_codes_created",
+    "mfa_changed",
+)
 
 
 def count_users(connection: Connection) -> int:
@@ -110,6 +119,13 @@ def require_removable(user: User) -> None:
     """
     if mfa_policy.is_required(user) and count(user.id) < 2:
         raise FactorRequired
+
+
+def names(user_id: int) -> list[str]:
+    """Return the names of the factors of a user."""
+    totp = select(TotpFactor.name).where(TotpFactor.user_id == user_id, ACTIVE_TOTP).order_by(TotpFactor.id)
+    passkeys = select(Passkey.name).where(Passkey.user_id == user_id, ACTIVE_PASSKEY).order_by(Passkey.id)
+    return [*db.session.scalars(totp), *db.session.scalars(passkeys)]
 
 
 def prepare_recovery_codes(user_id: int) -> NewCodes | None:
@@ -229,15 +245,15 @@ def purge() -> int:
 
 
 def _store_codes(auth: AuthContext, new_codes: NewCodes) -> list[str]:
-    audit.record("recovery_codes_created", user_id=auth.user.id, session_id=auth.session.id)
+    audit.record("recovery_codes_created", user_id=auth.user.id, session_id=auth.session.id, amr=auth.session.amr)
     return recovery_codes.replace(auth.user.id, new_codes)
 
 
 def _finish_turning_on(auth: AuthContext) -> None:
     sessions.revoke_all_for(auth.user.id, except_session=auth.session)
-    audit.record("mfa_changed", user_id=auth.user.id, session_id=auth.session.id, enabled="yes")
+    audit.record("mfa_changed", user_id=auth.user.id, session_id=auth.session.id, amr=auth.session.amr, enabled="yes")
 
 
 def _finish_turning_off(auth: AuthContext) -> None:
     devices.clear_remembered(auth.user.id)
-    audit.record("mfa_changed", user_id=auth.user.id, session_id=auth.session.id, enabled="no")
+    audit.record("mfa_changed", user_id=auth.user.id, session_id=auth.session.id, amr=auth.session.amr, enabled="no")

@@ -85,16 +85,16 @@ def confirm(auth: AuthContext, factor_id: int, otp: str) -> Sequence[str] | None
     The first authenticator app turns MFA on. The code cannot be used again.
 
     Raises:
-        EnrolmentEnded: the factor does not exist, has expired, or had 5 wrong codes.
+        EnrolmentEnded: the factor does not exist, has expired, had 5 wrong codes, or another session started it.
         InvalidFactor: the code is wrong. It has `clock_offset` if the clock of the app is wrong.
         ValidationFailed: the user has the maximum number of authenticator apps.
         InvalidToken: the session was revoked during this call.
     """
-    counter = rate_limits.counter_key("totp confirmation", auth.user.id, factor_id)
+    counter = rate_limits.counter_key("totp confirmation", auth.session.id, factor_id)
     hit = commit_now(rate_limits.hit, (counter, CONFIRMATION_LIMIT))
-    factor = _find(auth, factor_id, _is_unconfirmed())
+    factor = _find(auth, factor_id, and_(TotpFactor.session_id == auth.session.id, _is_confirmable()))
     if factor and not hit.is_allowed:
-        factor.expires_at = clock.now()  # `start_enrolment` makes a new one
+        _abandon(factor_id)
     secret = _decrypt(factor) if factor and hit.is_allowed else None
     if factor is None or secret is None:
         raise EnrolmentEnded
@@ -106,7 +106,7 @@ def confirm(auth: AuthContext, factor_id: int, otp: str) -> Sequence[str] | None
     active_count = _require_below_maximum(user.id)
     _activate(factor_id, step)
     rate_limits.refund(hit)
-    audit.record("totp_enrolled", user_id=user.id, session_id=auth.session.id)
+    audit.record("totp_enrolled", user_id=auth.user.id, session_id=auth.session.id, amr=auth.session.amr)
     return factors.finish_adding(auth, amr.ONE_TIME_CODE, factor.name, new_codes, enable_mfa=not active_count)
 
 
@@ -134,7 +134,7 @@ def remove(auth: AuthContext, factor_id: int) -> None:
     factors.require_removable(user)
     factor.removed_at = clock.now()
     db.session.flush()
-    audit.record("totp_removed", user_id=user.id, session_id=auth.session.id)
+    audit.record("totp_removed", user_id=auth.user.id, session_id=auth.session.id, amr=auth.session.amr)
     factors.finish_removing(auth, factor.name)
 
 
@@ -199,8 +199,14 @@ def _insert(user_id: int, session_id: int, name: str, secret: bytes) -> TotpFact
     return factor
 
 
-def _activate(factor_id: int, step: int) -> None:
+def _abandon(factor_id: int) -> None:
+    """Let `start_enrolment` make a new factor. A concurrent request with a right code may still confirm this one."""
     unconfirmed = update(TotpFactor).where(TotpFactor.id == factor_id, _is_unconfirmed())
+    execute_count(unconfirmed.values(expires_at=clock.now()))
+
+
+def _activate(factor_id: int, step: int) -> None:
+    unconfirmed = update(TotpFactor).where(TotpFactor.id == factor_id, _is_confirmable())
     if not execute_count(unconfirmed.values(confirmed_at=clock.now(), expires_at=None, last_step=step)):
         raise InvalidFactor
 
@@ -265,7 +271,13 @@ def _associated_data(user_id: int, factor_id: int) -> bytes:
 
 
 def _is_unconfirmed() -> ColumnElement[bool]:
-    return and_(TotpFactor.confirmed_at.is_(None), TotpFactor.removed_at.is_(None), TotpFactor.expires_at > clock.now())
+    return and_(_is_confirmable(), TotpFactor.expires_at > clock.now())
+
+
+def _is_confirmable() -> ColumnElement[bool]:
+    """Return the condition for a factor that a right code confirms, even if the attempts are used up."""
+    is_recent = TotpFactor.created_at > clock.now() - ENROLMENT_LIFETIME
+    return and_(TotpFactor.confirmed_at.is_(None), TotpFactor.removed_at.is_(None), is_recent)
 
 
 def _find(auth: AuthContext, factor_id: int, condition: ColumnElement[bool]) -> TotpFactor | None:

@@ -109,7 +109,7 @@ def remove(auth: AuthContext, passkey_id: int) -> None:
     name = passkey.name
     passkey.removed_at = clock.now()
     db.session.flush()
-    audit.record("passkey_removed", user_id=user.id, session_id=auth.session.id)
+    audit.record("passkey_removed", user_id=auth.user.id, session_id=auth.session.id, amr=auth.session.amr)
     factors.finish_removing(auth, name)
 
 
@@ -145,7 +145,7 @@ def _register(auth: AuthContext, data: RegistrationData) -> Registration:
     )
     db.session.add(passkey)
     db.session.flush()  # a concurrent registration of the same credential repeats the transaction
-    audit.record("passkey_registered", user_id=user.id, session_id=auth.session.id)
+    audit.record("passkey_registered", user_id=auth.user.id, session_id=auth.session.id, amr=auth.session.amr)
     method = amr.of_passkey(is_synced=created.is_backup_eligible)
     return Registration(passkey, factors.finish_adding(auth, method, data.name, new_codes, enable_mfa=data.enable_mfa))
 

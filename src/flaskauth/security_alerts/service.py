@@ -6,15 +6,14 @@ The first two restore the account with its second factors, and revoke all access
 from flaskauth import audit, mail
 from flaskauth.accounts import service as accounts
 from flaskauth.accounts.models import User
-from flaskauth.core import clock
 from flaskauth.core.db.session import db
 from flaskauth.core.errors import Unauthorized
-from flaskauth.mfa import factor_changes, pending_resets
+from flaskauth.mfa import factors, pending_resets
 from flaskauth.one_time_codes import links
 from flaskauth.one_time_codes import service as codes
 from flaskauth.one_time_codes.models import EmailLink
+from flaskauth.security_alerts import factor_restoration
 from flaskauth.sessions import service as sessions
-from flaskauth.sessions import starts
 
 
 class LinkExpired(Unauthorized):
@@ -36,7 +35,7 @@ def revert_email_change(token: str) -> None:
 
 
 def report_sign_in(token: str) -> None:
-    """Undo what the reported session or a later one did: restore the email address, cancel a scheduled deletion.
+    """Undo what the reported session or a later one did: restore the email address and the second factors.
 
     All sessions are revoked, because the reported sign-in was made with the user's password.
 
@@ -82,29 +81,24 @@ def _restore_account(link: EmailLink, user: User) -> None:
     assert link.normalized_email
     if not accounts.restore_email(user.id, link.email, link.normalized_email):
         raise LinkExpired
-    _restore_factors(link)
+    has_undone_changes = factor_restoration.restore(link)
     links.revoke_newer(link)
     links.revoke_superseded(user.id, link.normalized_email)
-    _revoke_access_and_notify(user)
+    _revoke_access(user)
+    mail.notify(
+        "security_alerts/account_secured",
+        user,
+        factors_restored="yes" if has_undone_changes else "",
+        factors=", ".join(factors.names(user.id)),
+    )
     sessions.forget_networks(user.id, link.session_id, link.created_at)
     if lost_email != link.normalized_email:
         codes.revoke_account_codes(lost_email)
         mail.notify("security_alerts/email_removed", lost_recipient)
 
 
-def _restore_factors(link: EmailLink) -> None:
-    """Undo the changes of factors since the session of the link began.
-
-    An attacker may have further sessions, whose mails the user has not followed. So the changes are undone since the
-    oldest sign-in of the last 7 days from a device and network that were new.
-    """
-    new_starts = starts.by_new_clients(link.user_id, clock.now() - links.LIFETIME)
-    reported = starts.get(link.session_id) or link.created_at
-    factor_changes.undo_since(link.user_id, min([*new_starts, reported, link.created_at]))
-
-
-def _revoke_access_and_notify(user: User) -> None:
-    """Revoke all sessions, reset codes and email changes, delete the devices, clear the password and mail the user.
+def _revoke_access(user: User) -> None:
+    """Revoke all sessions, reset codes and email changes, delete the devices and clear the password.
 
     A scheduled deletion is cancelled, because an attacker may have requested it.
     """
@@ -116,4 +110,3 @@ def _revoke_access_and_notify(user: User) -> None:
     sessions.revoke_all_for(user.id)
     db.session.refresh(user)  # the UPDATEs bypass the object, and the mail goes to the restored email address
     codes.revoke_account_codes(user.normalized_email)
-    mail.notify("security_alerts/account_secured", user)

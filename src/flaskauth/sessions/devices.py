@@ -131,16 +131,21 @@ def remember(device_id: int, until: datetime) -> None:
     execute_count(update(Device).where(Device.id == device_id).values(remembered_until=until))
 
 
+def forget(device_id: int | None) -> None:
+    """Require a second factor on a device again."""
+    execute_count(update(Device).where(Device.id == device_id).values(remembered_until=None))
+
+
 def count_remembered(user_id: int) -> int:
     """Return the number of remembered devices of a user."""
     remembered = select(func.count()).where(Device.user_id == user_id, Device.remembered_until > clock.now())
     return db.session.scalar(remembered) or 0
 
 
-def clear_remembered(user_id: int, except_device_id: int | None = None) -> int:
-    """Require a second factor on all devices of a user again, except one if given. Return their number."""
+def clear_remembered(user_id: int) -> int:
+    """Require a second factor on all devices of a user again. Return their number."""
     remembered = update(Device).where(Device.user_id == user_id, Device.remembered_until > clock.now())
-    return execute_count(remembered.where(Device.id != (except_device_id or 0)).values(remembered_until=None))
+    return execute_count(remembered.values(remembered_until=None))
 
 
 def purge() -> int:

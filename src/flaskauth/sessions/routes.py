@@ -139,7 +139,7 @@ def list_sessions(user: User) -> dict[str, object]:
 def revoke_session(_user: User, session_id: int) -> dict[str, object]:
     """Revoke one session of the current user.
 
-    Its refresh token and its access tokens are rejected immediately.
+    Its refresh token and its access tokens are rejected immediately. Its device no longer replaces the second factor.
     """
     service.revoke_own(lock_session(current_auth()).id, session_id)
     return {}
@@ -153,7 +153,7 @@ def revoke_session(_user: User, session_id: int) -> dict[str, object]:
 def revoke_other_sessions(_user: User) -> dict[str, object]:
     """Revoke all other sessions of the current user.
 
-    Other devices are no longer recognised.
+    Other devices are no longer recognised, and no device replaces the second factor.
     """
     auth = current_auth()
     service.revoke_others(lock_session(auth).id, current_session=auth.session)

@@ -246,7 +246,7 @@ def active_sessions(user_id: int) -> Sequence[Session]:
 
 
 def revoke_own(user_id: int, session_id: int) -> None:
-    """Revoke one of the user's own sessions and record it.
+    """Revoke one of the user's own sessions and record it. Its device is no longer remembered.
 
     Raises:
         NotFound: the session does not exist, is revoked, or belongs to a different user.
@@ -254,6 +254,7 @@ def revoke_own(user_id: int, session_id: int) -> None:
     session = db.session.get(Session, session_id)
     if not session or session.user_id != user_id or not revoke(session_id):
         raise NotFound
+    devices.forget(session.device_id)
     audit.record("signed_out", user_id=user_id, session_id=session_id)
 
 
@@ -277,8 +278,12 @@ def forget_networks(user_id: int, session_id: int | None, since: datetime) -> No
 
 
 def revoke_others(user_id: int, current_session: Session) -> None:
-    """Revoke all sessions of a user except the current one, at the user's request, and record it."""
+    """Revoke all sessions of a user except the current one, at the user's request, and record it.
+
+    No device is remembered, not even the current one.
+    """
     revoked = revoke_all_for(user_id, current_session)
+    devices.clear_remembered(user_id)
     audit.record("signed_out_everywhere", user_id=user_id, session_id=current_session.id, revoked=revoked)
 
 

@@ -1,6 +1,8 @@
-"""When sessions of a user began, and which of them were sign-ins from a new device and network."""
+"""When sessions of a user began, and from which clients."""
 
+from collections.abc import Iterable
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import select
 
@@ -8,25 +10,39 @@ from flaskauth.core.db.session import db
 from flaskauth.sessions.models import Session
 
 
-def by_new_clients(user_id: int, since: datetime) -> list[datetime]:
-    """Return when the sessions began since a time whose device, network and user agent the user had not used before.
+class SessionStart(NamedTuple):
+    """When and from which client a session began."""
+
+    id: int
+    device_id: int | None
+    network: str
+    user_agent: str
+    created_at: datetime
+
+    def is_near(self, other: "SessionStart") -> bool:
+        """Return True if both sessions began on the same device or in the same network."""
+        return self.device_id == other.device_id or self.network == other.network
+
+
+def of_user(user_id: int) -> list[SessionStart]:
+    """Return the starts of the user's sessions, also of ended ones, the oldest first."""
+    columns = [getattr(Session, name) for name in SessionStart._fields]
+    rows = db.session.execute(select(*columns).where(Session.user_id == user_id).order_by(Session.created_at))
+    return [SessionStart(*row) for row in rows]
+
+
+def from_new_clients(starts: Iterable[SessionStart]) -> set[int]:
+    """Return the sessions whose device, and network with this user agent, the user had not used before.
 
     These are the sign-ins that a mail reported to the user.
     """
-    columns = Session.device_id, Session.network, Session.user_agent, Session.created_at
-    rows = db.session.execute(select(*columns).where(Session.user_id == user_id).order_by(Session.created_at)).all()
     seen_devices: set[int | None] = set()
     seen_clients: set[tuple[str, str]] = set()
-    starts = []
-    for device_id, network, agent, created_at in rows:
-        is_new = device_id not in seen_devices and (network, agent) not in seen_clients
-        if seen_devices and is_new and created_at >= since:
-            starts.append(created_at)
-        seen_devices.add(device_id)
-        seen_clients.add((network, agent))
-    return starts
-
-
-def get(session_id: int | None) -> datetime | None:
-    """Return when a session began, or None if it is deleted."""
-    return db.session.scalar(select(Session.created_at).where(Session.id == session_id))
+    new = set()
+    for start in starts:
+        client = start.network, start.user_agent
+        if seen_devices and start.device_id not in seen_devices and client not in seen_clients:
+            new.add(start.id)
+        seen_devices.add(start.device_id)
+        seen_clients.add(client)
+    return new

@@ -118,7 +118,7 @@ def _reset(user_id: int, reason: str) -> bool:
     if user is None or not factors.count(user_id):
         return False
     link = links.issue_report(user)
-    factor_changes.remove_all(user_id, removed_at=link.created_at)
+    factor_changes.delete_all(user_id)
     pending_resets.cancel(user_id)
     accounts.clear_password(user_id)
     codes.revoke_account_codes(user.normalized_email)
