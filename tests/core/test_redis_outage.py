@@ -26,12 +26,12 @@ def use_redis(app: Flask) -> None:
 
 @pytest.mark.usefixtures("stopped_clock")
 def test_unavailable_redis_is_reported_once_a_minute(make_app: MakeApp, capsys: pytest.CaptureFixture[str]) -> None:
-    clock.travel(timedelta(days=400))  # no earlier test has reported an outage within this minute
     redis_url = f"redis://127.0.0.1:{free_port()}/0"
     counts = []
-    for delay in (0, 50, 11):
-        clock.travel(timedelta(seconds=delay))
-        use_redis(make_app(REDIS_URL=redis_url))
+    for delay in (timedelta(days=400), timedelta(seconds=50), timedelta(seconds=11)):
+        app = make_app(REDIS_URL=redis_url)  # it also captures what threads of earlier tests log
+        clock.travel(delay)
+        use_redis(app)
         lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
         counts.append([(line["level"], line["error"]) for line in lines if line["event"] == "redis_unavailable"])
         assert [line["event"] for line in lines if "exception" in line] == []
