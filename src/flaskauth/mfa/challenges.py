@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from sqlalchemy import select, update
 
@@ -11,6 +11,7 @@ from flaskauth.core.db.compiled import insert_row
 from flaskauth.core.db.session import db, delete_batch, execute_count
 from flaskauth.core.errors import Unauthorized
 from flaskauth.core.http.request import client_network
+from flaskauth.core.http.schemas import UTCTimestamp, fields
 from flaskauth.core.ids import new_id
 from flaskauth.mfa.models import LoginChallenge
 
@@ -31,6 +32,18 @@ class SecondFactorRequired(Unauthorized):
     code = "second_factor_required"
     message = "Please confirm the sign-in with a second factor."
 
+    detail_fields: ClassVar[Mapping[str, fields.Field[Any]]] = {
+        "challenge_token": fields.String(
+            metadata={"description": "For POST /auth/second-factor and /auth/lost-factor"}
+        ),
+        "expires_at": UTCTimestamp(metadata={"description": "When the challenge expires"}),
+        "factors": fields.List(
+            fields.String(), metadata={"description": "Kinds of second factors that the user has, the best first"}
+        ),
+        "passkey": fields.Dict(
+            allow_none=True, metadata={"description": "Options of a WebAuthn request; null without a passkey"}
+        ),
+    }
     example: ClassVar[Mapping[str, object]] = {
         "challenge_token": "q1w2e3r4t5y6u7i8o9p0a1s2d3f4g5h6j7k8l9z0x1c",
         "expires_at": "2026-01-10T16:48:48Z",

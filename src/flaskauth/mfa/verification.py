@@ -1,9 +1,11 @@
 """The result of verifying a second factor, for all kinds of factors."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from flaskauth.core.errors import Unauthorized
+from flaskauth.core.http.schemas import fields
 
 
 class InvalidFactor(Unauthorized):
@@ -11,6 +13,12 @@ class InvalidFactor(Unauthorized):
 
     code = "invalid_code"
     message = "The code is wrong or was already used. Please try again."
+
+    detail_fields: ClassVar[Mapping[str, fields.Field[Any]]] = {
+        "clock_offset": fields.Integer(
+            metadata={"description": "Seconds by which the clock of the authenticator app is ahead; negative: behind"}
+        )
+    }
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from flask import current_app
 from werkzeug.routing import Rule
 
 from flaskauth.core.http.request import get_view
-from flaskauth.core.http.schemas import ErrorSchema, RequestSchema, fields
+from flaskauth.core.http.schemas import RequestSchema, fields
 from flaskauth.openapi import error_responses
 from flaskauth.settings import Settings, is_loopback
 from flaskauth.version import __version__
@@ -107,7 +107,7 @@ class SchemaPlugin(BasePlugin):
         for plugin in spec.plugins:
             if isinstance(plugin, MarshmallowPlugin) and plugin.converter:
                 plugin.converter.add_attribute_function(_constant_attributes)  # type: ignore[no-untyped-call]
-        spec.components.schema("Error", schema=ErrorSchema)
+        spec.components.schema("Error", schema=error_responses.error_schema(current_app.view_functions.values()))
 
     def schema_helper(self, name: str, definition: JSONObject, **kwargs: Any) -> JSONObject:
         """Return the names of the fields that are always present. Allow unknown fields in a response.

@@ -130,17 +130,6 @@ class ErrorSchema(Schema):
         metadata={"description": "Texts for users by field; `body` stands for the whole body"},
     )
     retry_after = fields.Integer(metadata={"description": "Seconds, as in the Retry-After header."})
-    challenge_token = fields.String(metadata={"description": "For POST /auth/second-factor and /auth/lost-factor"})
-    expires_at = UTCTimestamp(metadata={"description": "When the challenge expires"})
-    factors = fields.List(
-        fields.String(), metadata={"description": "Kinds of second factors that the user has, the best first"}
-    )
-    passkey = fields.Dict(
-        allow_none=True, metadata={"description": "Options of a WebAuthn request; null without a passkey"}
-    )
-    clock_offset = fields.Integer(
-        metadata={"description": "Seconds by which the clock of the authenticator app is ahead; negative: behind"}
-    )
 
 
 __all__ = [
