@@ -1,6 +1,7 @@
 """The tutorial "Add a second factor", followed step by step."""
 
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -36,6 +37,9 @@ def test_tutorial_adds_app_and_signs_in_with_both_factors(shell: Shell) -> None:
     added = run(shell, block("docs/tutorials/add-a-second-factor.md", "add"), token=token)
     assert matches_example(added, json.loads(block("docs/tutorials/add-a-second-factor.md", "added")))
     app = pyotp.TOTP(added["secret"])
+    code = block("docs/tutorials/add-a-second-factor.md", "code").replace("<secret>", added["secret"])
+    printed = shell.paste(code.replace(".venv/bin/python", sys.executable)).strip()
+    assert printed in {app.at(clock.now()), app.at(clock.now().timestamp() - 30)}  # a step may have ended meanwhile
     confirm = block("docs/tutorials/add-a-second-factor.md", "confirm")
     confirmed = run(shell, confirm, token=token, id=str(added["id"]), otp=app.at(clock.now()))
     example = json.loads(block("docs/tutorials/add-a-second-factor.md", "confirmed"))
