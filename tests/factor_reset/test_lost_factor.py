@@ -1,12 +1,13 @@
 """Removal of lost second factors after a delay: who may request it, what cancels it, and what it does."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
 import pytest
 from flask import Flask
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, insert, select, update
 from tests.concurrency.interleaving import run_interleaved
 from tests.conftest import MakeApp
 from tests.email_change.helpers import find_link
@@ -20,6 +21,7 @@ from tests.support.inspect import (
     error_of,
     execute_statement,
     query_all,
+    reject_mails_to,
     run_concurrently,
     single_event,
 )
@@ -267,3 +269,24 @@ def test_report_link_does_not_restore_lost_factors(app: Flask, lost: LostFactor)
     reset = request_reset(lost.users)
     assert reset_password(lost.users.client, reset.code, reset_id=reset.id).status_code == 200
     assert lost.sign_in(NEW_PASSWORD).status_code == 200
+
+
+@pytest.mark.parametrize("job", [service.remind, service.perform_due])
+def test_failed_job_for_one_user_does_not_stop_the_others(
+    app: Flask, users: UserFactory, job: Callable[[], None]
+) -> None:
+    for email in ("ada@example.com", GRACE_EMAIL, "zoe@example.com"):
+        users.create_verified(email)
+    past = clock.now() - timedelta(days=4)
+    for user_id in query_all(app, select(User.id)):
+        reset = {"link_id": None, "network": "192.0.2.0/24", "requested_at": past, "due_at": past + DELAY}
+        execute_statement(app, insert(FactorReset).values(user_id=user_id, **reset))
+    execute_statement(app, delete(OutboxMail))
+
+    with reject_mails_to(app, GRACE_EMAIL), app.app_context(), pytest.raises(ExceptionGroup) as raised:
+        job()
+    assert len(raised.value.exceptions) == 1
+    assert set(query_all(app, select(OutboxMail.recipient))) == {"ada@example.com", "zoe@example.com"}
+    with app.app_context():
+        job()
+    assert GRACE_EMAIL in query_all(app, select(OutboxMail.recipient))

@@ -16,12 +16,13 @@ from tests.passkeys.client import PasskeyUser
 from tests.passwords.helpers import NEW_PASSWORD, request_reset, reset_password
 from tests.registration.helpers import GRACE_EMAIL
 from tests.support.db_snapshot import wait_for_outbox
-from tests.support.inspect import audit_events, error_of, execute_statement, query_all, single_event
+from tests.support.inspect import audit_events, error_of, execute_statement, query_all, reject_mails_to, single_event
 from tests.support.users import Mailbox, UserFactory, bearer
 from tests.user_admin.helpers import AdminCLI
 
 from flaskauth.accounts.models import User
 from flaskauth.core import clock
+from flaskauth.mfa import totp
 from flaskauth.mfa.models import FactorReset, RecoveryCode, TotpFactor
 from flaskauth.one_time_codes import links
 from flaskauth.sessions.models import Session
@@ -106,6 +107,21 @@ def test_reset_undecryptable_factors_keeps_the_others(app: Flask, admin_cli: Adm
     assert ada_factor not in query_all(app, select(TotpFactor.id))
     assert len(query_all(app, select(TotpFactor.id))) == 1
     assert len(query_all(app, select(RecoveryCode).where(RecoveryCode.removed_at.is_(None)))) == 10
+
+
+def test_reset_undecryptable_factors_continues_after_failure(app: Flask, admin_cli: AdminCLI) -> None:
+    for email in ("ada@example.com", GRACE_EMAIL):
+        MfaUser.create(app, email)
+    execute_statement(app, update(TotpFactor).values(encrypted_secret=b"?" * 60))
+    with app.app_context():
+        *_, last_id = totp.undecryptable_user_ids()
+    [last_email] = query_all(app, select(User.email).where(User.id == last_id))
+    options = ("reset-factors", "--undecryptable", "--reason", "lost key", "--json")
+
+    with reject_mails_to(app, last_email):
+        assert admin_cli.run(*options).exit_code == 1
+    assert query_all(app, select(TotpFactor.user_id)) == [last_id]
+    assert json.loads(admin_cli.run(*options).stdout) == {"users": 1}
 
 
 @pytest.mark.parametrize("reason", ["", " "])

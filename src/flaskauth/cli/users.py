@@ -226,10 +226,12 @@ def reset_factors(email: EmailAddress | None, undecryptable: bool, reason: str, 
     """
     if (email is None) != undecryptable:
         raise click.UsageError("Give an email address, or --undecryptable.")
-    count = _run_for_user(
-        lambda: second_factors.reset(email, reason) if email else second_factors.reset_undecryptable(reason)
-    )
-    _print_result({"users": int(count)}, f"Users whose second factors were removed: {int(count)}.", as_json=as_json)
+    if email:
+        count = int(_run_for_user(lambda: second_factors.reset(email, reason)))
+    else:
+        with output.load_app(logging.WARNING).app_context():
+            count = second_factors.reset_undecryptable(reason)
+    _print_result({"users": count}, f"Users whose second factors were removed: {count}.", as_json=as_json)
 
 
 @users.command("require-mfa")

@@ -1,10 +1,11 @@
 """Remove all second factors of a user who has lost them, after a delay in which the user can cancel it (ADR 30)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
 from flaskauth import audit, mail
 from flaskauth.accounts import mfa_policy
@@ -96,23 +97,44 @@ def confirm(form: FactorResetData) -> datetime:
 
 
 def remind() -> None:
-    """Mail each user whose factors will be removed, once a day."""
-    requested = FactorReset.requested_at < clock.now() - FIRST_REMINDER
-    pending = select(FactorReset, User).join(User, User.id == FactorReset.user_id).where(requested)
+    """Mail each user whose factors will be removed, once a day.
 
-    def notify_all() -> None:
-        for reset, user in db.session.execute(pending).all():
-            _notify(user, reset)
-
+    Raises:
+        ExceptionGroup: it failed for some users.
+    """
     if is_enabled():
-        transaction(notify_all)
+        requested = FactorReset.requested_at < clock.now() - FIRST_REMINDER
+        _run_for_each(select(FactorReset.user_id).where(requested), _remind)
 
 
 def perform_due() -> None:
-    """Remove the factors of the users whose delay is over, one transaction each."""
-    due = select(FactorReset.user_id).where(FactorReset.due_at <= clock.now()).limit(BATCH_SIZE)
-    for user_id in transaction(lambda: db.session.scalars(due).all()):
-        transaction(partial(_perform, user_id))
+    """Remove the factors of the users whose delay is over.
+
+    Raises:
+        ExceptionGroup: it failed for some users.
+    """
+    _run_for_each(select(FactorReset.user_id).where(FactorReset.due_at <= clock.now()).limit(BATCH_SIZE), _perform)
+
+
+def _run_for_each(user_ids: Select[int], operation: Callable[[int], None]) -> None:
+    """Run the operation in one transaction for each user. A failure does not affect the other users.
+
+    Raises:
+        ExceptionGroup: the failures, when all users are done.
+    """
+    failures = []
+    for user_id in transaction(lambda: db.session.scalars(user_ids).all()):
+        try:
+            transaction(partial(operation, user_id))
+        except Exception as error:  # noqa: BLE001 (the other users are done first)
+            failures.append(error)
+    if failures:
+        raise ExceptionGroup("Factor resets failed", failures)
+
+
+def _remind(user_id: int) -> None:
+    if reset := db.session.get(FactorReset, user_id):
+        _notify(db.session.get_one(User, user_id), reset)
 
 
 def _perform(user_id: int) -> None:
