@@ -34,6 +34,7 @@ NO_SUBSTITUTE = "Add a second passkey first, or recovery codes if your passkey i
 class PasskeyRequired(ReauthenticationRequired):
     """403 `reauthentication_required`: the session has not proven a passkey."""
 
+    code = "reauthentication_required"
     message = "Please confirm your identity with a passkey first: POST /auth/reauthenticate."
 
 
