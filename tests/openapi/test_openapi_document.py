@@ -220,3 +220,9 @@ def test_examples_of_exclusive_fields_are_valid_requests(make_app: MakeApp, path
     for example in examples.values():
         response = client.post(path, json=example["value"], headers=bearer(token))
         assert response.status_code in {200, 401}, response.text
+
+
+def test_redirect_is_documented_without_200(document: dict[str, Any]) -> None:
+    responses = operations(document)["/.well-known/change-password", "get"]["responses"]
+
+    assert ("303" in responses, "200" in responses) == (True, False)

@@ -23,16 +23,9 @@ from flaskauth.login.reauthentication import ReauthenticationData
 from flaskauth.login.second_factor import SecondFactorData
 from flaskauth.login.service import LoginData
 from flaskauth.one_time_codes.schemas import CodeField, VerificationIdField, require_id_or_email
-from flaskauth.passkeys.schemas import CredentialField
+from flaskauth.passkeys.schemas import EXAMPLE_ASSERTION, CredentialField
 
-EXAMPLE_CREDENTIAL = {
-    "id": "q83vEjRWeJCrze8SNFZ4kA",
-    "rawId": "q83vEjRWeJCrze8SNFZ4kA",
-    "type": "public-key",
-    "response": {"clientDataJSON": "...", "authenticatorData": "...", "signature": "...", "userHandle": "..."},
-    "clientExtensionResults": {},
-}
-EXAMPLE_FACTORS = {"otp": "492039", "recovery_code": "BCDF-GHJK-MNPQ-RSTV", "passkey": EXAMPLE_CREDENTIAL}
+EXAMPLE_FACTORS = {"otp": "492039", "recovery_code": "BCDF-GHJK-MNPQ-RSTV", "passkey": EXAMPLE_ASSERTION}
 EXAMPLE_PASSWORD = "seven green kettles"  # noqa: S105
 ONE_FACTOR = "Send exactly one second factor."
 SIGN_IN_ID_DESCRIPTION = "Identifies this sign-in"
@@ -202,7 +195,7 @@ REAUTHENTICATION_EXAMPLES: dict[str, dict[str, object]] = {
         f"password_and_{kind}": {"value": {"password": EXAMPLE_PASSWORD, kind: factor}}
         for kind, factor in EXAMPLE_FACTORS.items()
     },
-    "passkey": {"value": {"passkey": EXAMPLE_CREDENTIAL}},
+    "passkey": {"value": {"passkey": EXAMPLE_ASSERTION}},
 }
 EMAIL_SIGN_IN_EXAMPLES: dict[str, dict[str, object]] = {
     "sign_in_id": {"value": {"otp": "BCDF-2345", "sign_in_id": "q83vEjRWeJCrze8SNFZ4kA"}},

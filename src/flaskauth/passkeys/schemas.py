@@ -17,14 +17,29 @@ from flaskauth.mfa.schemas import PasskeySchema, factor_name_field
 from flaskauth.passkeys.options import PASSKEY, SECURITY_KEY
 from flaskauth.passkeys.service import RegistrationData
 
+EXAMPLE_CREDENTIAL = {
+    "id": "q83vEjRWeJCrze8SNFZ4kA",
+    "rawId": "q83vEjRWeJCrze8SNFZ4kA",
+    "type": "public-key",
+    "clientExtensionResults": {},
+}
+EXAMPLE_ASSERTION = {
+    **EXAMPLE_CREDENTIAL,
+    "response": {"clientDataJSON": "...", "authenticatorData": "...", "signature": "...", "userHandle": "..."},
+}
+EXAMPLE_REGISTRATION = {
+    **EXAMPLE_CREDENTIAL,
+    "response": {"clientDataJSON": "...", "attestationObject": "...", "transports": ["internal"]},
+}
+
 
 class CredentialField(fields.Dict):
     """The JSON form of a `PublicKeyCredential` (WebAuthn section 5.1), which the ceremony parses."""
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, example: object = EXAMPLE_ASSERTION, **kwargs: Any) -> None:
         super().__init__(
             keys=fields.String(),
-            metadata={"description": "What `toJSON()` of a `PublicKeyCredential` returns"},
+            metadata={"example": example, "description": "What `toJSON()` of a `PublicKeyCredential` returns"},
             **kwargs,
         )
 
@@ -45,7 +60,7 @@ class CreationOptionsRequest(RequestSchema):
 class RegistrationRequest(RequestSchema):
     factory = RegistrationData
 
-    credential = CredentialField(required=True)
+    credential = CredentialField(EXAMPLE_REGISTRATION, required=True)
     name = factor_name_field()
     enable_mfa = StrictBoolean(
         metadata={"description": "Require a second factor at each sign-in with a password from now on"},
