@@ -37,6 +37,13 @@ NETWORK_KEY = "failed sign-ins of network"
 ATTACK_RATE = "1000/minute"  # failed sign-ins of all clients
 
 
+class CodesRejected(TooManyRequests):
+    """429 `too_many_requests`: too many consecutive codes of apps were wrong, and waiting does not help."""
+
+    code = "too_many_requests"
+    message = "Too many codes were wrong. Use a recovery code or a passkey."
+
+
 @dataclass(frozen=True)
 class LoginAttempt:
     """The account, the network and device, whether the user is recognised there, and what is attempted.
@@ -63,6 +70,7 @@ class AttemptResult:
     should_hash: bool
     should_compare: bool
     retry_after: float = 0
+    is_final: bool = False  # no time ends the lockout
 
     @property
     def is_locked_out(self) -> bool:
@@ -98,7 +106,9 @@ def verify(
         return value, result
     error = fail()
     if result.is_locked_out or network_wait:
-        raise TooManyRequests(retry_after=max(result.retry_after, network_wait))
+        is_rejected = result.is_final and attempt.kind == SECOND_FACTOR
+        error_type = CodesRejected if is_rejected else TooManyRequests
+        raise error_type(retry_after=max(result.retry_after, network_wait))
     raise error
 
 
@@ -178,7 +188,8 @@ def _hit_lockout(attempt: LoginAttempt, rejected: RateLimitResult) -> AttemptRes
     attempts of recognised clients are compared. Their codes count for all clients, so they end too.
     """
     remaining, max_lockout = rejected.retry_after, MAX_LOCKOUT.total_seconds()
-    until = rejected.retry_at.isoformat() if remaining <= max_lockout else "for good"
+    is_final = remaining > max_lockout
+    until = "for good" if is_final else rejected.retry_at.isoformat()
     source = attempt.network if attempt.device_id is None else attempt.device_id
     limits = [(_attempt_key("wait", attempt, until, source), LOCKOUT_LIMIT)]
     if attempt.is_recognised and attempt.kind == SECOND_FACTOR and attempt.is_guessable:
@@ -189,6 +200,7 @@ def _hit_lockout(attempt: LoginAttempt, rejected: RateLimitResult) -> AttemptRes
         should_hash=lockout_hit.is_allowed,
         should_compare=lockout_hit.is_allowed and attempt.is_recognised,
         retry_after=min(remaining, max_lockout),
+        is_final=is_final,
     )
 
 
