@@ -119,7 +119,7 @@ def list_passkey_pages() -> dict[str, object]:
 @well_known_bp.get("/change-password")
 @public
 @raises(NotFound)
-@well_known_bp.doc(responses={303: "The page is at the URL in the header Location."})
+@well_known_bp.doc(responses={200: "The page, after the redirect", 303: "The redirect to the page"})
 def redirect_to_change_password() -> Response:
     """Redirect to the page where users change their password.
 
