@@ -172,7 +172,7 @@ def real_argon2() -> Iterator[None]:
 def fast_applications() -> Iterator[None]:
     with (
         shortcuts.start_jobs_immediately(),
-        shortcuts.share_url_builders(),
+        shortcuts.share_compiled_rules(),
         shortcuts.share_engines(),
         shortcuts.share_tls_contexts(),
     ):
