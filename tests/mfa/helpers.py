@@ -1,24 +1,30 @@
 """A user with an authenticator app, who enrols, signs in in two steps and reauthenticates over HTTP."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
 import pyotp
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import select
+from sqlalchemy import select, update
+from tests.support import user_template
 from tests.support.inspect import in_transaction, query_all
-from tests.support.users import CLIENT_IP, PASSWORD, UserFactory, bearer, forwarded_for
+from tests.support.users import CLIENT_IP, GRACE, PASSWORD, UserFactory, bearer, forwarded_for
 from werkzeug.test import TestResponse
 
 from flaskauth.accounts.models import User
 from flaskauth.core import clock
 from flaskauth.core.db.session import db
+from flaskauth.core.passwords import hashes
 from flaskauth.mfa import code_failures
+from flaskauth.mfa.models import TotpFactor
 from flaskauth.rate_limits.models import RateLimitCounter
+from flaskauth.sessions.models import Session
+from flaskauth.signing_keys import access_tokens, amr
 
 STEP = timedelta(seconds=30)
+KIND = "with an app"  # of the template
 SECOND_FACTOR_REQUIRED = (401, "second_factor_required")
 INVALID_CODE = (401, "invalid_code")
 CHALLENGE_EXPIRED = (401, "invalid_token")
@@ -41,12 +47,28 @@ class MfaUser:
 
     @classmethod
     def create(cls, app: Flask, email: str = "grace@example.com", *, enrols: bool = True) -> "MfaUser":
+        """Create a user. The first one of a test that has an app may come from a template."""
         clock.travel(STEP - timedelta(seconds=clock.now().timestamp() % STEP.total_seconds()))  # no step ends soon
+        is_first = enrols and email == GRACE["email"] and user_template.is_usable(app)
+        if is_first and user_template.write(app, KIND):
+            return _enrolled[hashes.ARGON2].copied_to(app)
         tokens = UserFactory(app).create_verified(email).login_ok()
         user = cls(app.test_client(), email, tokens["token"], tokens["device_token"], tokens["refresh_token"])
         if enrols:
             user.enrol()
+        if is_first:
+            user_template.save(app, KIND)
+            _enrolled[hashes.ARGON2] = replace(user, recovery_codes=[*user.recovery_codes])
         return user
+
+    def copied_to(self, app: Flask) -> "MfaUser":
+        """Return the user for a copy of the rows, with a new access token. The code of the current step is unused."""
+        last_step = int(clock.now().timestamp() // STEP.total_seconds()) - 1
+        in_transaction(app, lambda: db.session.execute(update(TotpFactor).values(last_step=last_step)))
+        with app.app_context():
+            session = db.session.scalars(select(Session)).one()
+            token = access_tokens.issue(session.user_id, session.id, session.created_at, amr.PASSWORD, fresh=True)
+        return replace(self, client=app.test_client(), token=token, recovery_codes=[*self.recovery_codes])
 
     def call(self, method: str, path: str, body: object = None, token: str | None = None) -> TestResponse:
         headers = {**bearer(token or self.token), **forwarded_for(CLIENT_IP)}
@@ -128,3 +150,6 @@ def set_wrong_codes(app: Flask, email: str, count: int) -> None:
             db.session.merge(RateLimitCounter(key=key, count=count, resets_at=resets_at))
 
     in_transaction(app, store)
+
+
+_enrolled: dict[object, MfaUser] = {}  # the user of the template for each password hasher

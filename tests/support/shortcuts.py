@@ -72,7 +72,7 @@ def share_compiled_rules() -> Iterator[None]:
     compiled: dict[str, Rule] = {}
 
     def compile_once(rule: Rule) -> None:
-        is_host_matching = rule.map.host_matching if rule.map else False
+        is_host_matching = rule.map.host_matching
         key = repr((rule.rule, rule.subdomain, rule.host, rule.defaults, rule.merge_slashes, is_host_matching))
         if key not in compiled:
             compile_rule(rule)
