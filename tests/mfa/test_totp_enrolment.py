@@ -95,6 +95,7 @@ def test_totp_confirmation_with_wrong_clock_has_offset(app: Flask) -> None:
         response = user.confirm(user.otp(steps))
         assert error_of(response) == INVALID_CODE
         assert response.get_json()["clock_offset"] == steps * 30
+        assert response.get_json()["message"].startswith("The clock of your device is wrong.")
 
 
 def test_totp_confirmation_allows_five_attempts(app: Flask) -> None:

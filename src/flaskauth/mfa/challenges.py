@@ -30,7 +30,7 @@ class SecondFactorRequired(Unauthorized):
     """401 `second_factor_required`: the first factor was right. With the challenge, the client sends a second one."""
 
     code = "second_factor_required"
-    message = "Please confirm the sign-in with a second factor."
+    message = "Please confirm your identity with a second factor."
 
     detail_fields: ClassVar[Mapping[str, fields.Field[Any]]] = {
         "challenge_token": fields.String(

@@ -19,7 +19,7 @@ from flaskauth.core.errors import NotFound, ValidationFailed
 from flaskauth.core.ids import new_id
 from flaskauth.mfa import factors
 from flaskauth.mfa.models import ACTIVE_TOTP, TotpFactor
-from flaskauth.mfa.verification import InvalidFactor, VerifiedFactor
+from flaskauth.mfa.verification import InvalidFactor, VerifiedFactor, WrongClock
 from flaskauth.one_time_codes import derivation
 from flaskauth.rate_limits import service as rate_limits
 from flaskauth.rate_limits.service import RateLimit
@@ -86,7 +86,8 @@ def confirm(auth: AuthContext, factor_id: int, otp: str) -> Sequence[str] | None
 
     Raises:
         EnrolmentEnded: the factor does not exist, has expired, had 5 wrong codes, or another session started it.
-        InvalidFactor: the code is wrong. It has `clock_offset` if the clock of the app is wrong.
+        InvalidFactor: the code is wrong.
+        WrongClock: the code is right for another time.
         ValidationFailed: the user has the maximum number of authenticator apps.
         InvalidToken: the session was revoked during this call.
     """
@@ -319,7 +320,7 @@ def _confirmation_error(secret: bytes, otp: str) -> InvalidFactor:
     step = _matching_step(secret, otp, OFFSET_WINDOW)
     if step is None:
         return InvalidFactor()
-    return InvalidFactor(clock_offset=int((step - _current_step()) * STEP.total_seconds()))
+    return WrongClock(clock_offset=int((step - _current_step()) * STEP.total_seconds()))
 
 
 def _current_step() -> int:

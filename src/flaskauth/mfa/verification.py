@@ -12,13 +12,20 @@ class InvalidFactor(Unauthorized):
     """401 `invalid_code`: the same for every second factor that is wrong, used or unknown."""
 
     code = "invalid_code"
-    message = "The code is wrong or was already used. Please try again."
+    message = "The code or passkey is wrong, or was already used. Please try again."
 
     detail_fields: ClassVar[Mapping[str, fields.Field[Any]]] = {
         "clock_offset": fields.Integer(
             metadata={"description": "Seconds by which the clock of the authenticator app is ahead; negative: behind"}
         )
     }
+
+
+class WrongClock(InvalidFactor):
+    """401 `invalid_code`: the code is right for another time. `clock_offset` has the difference."""
+
+    code = "invalid_code"
+    message = "The clock of your device is wrong. Please correct it, and try again."
 
 
 @dataclass(frozen=True)
