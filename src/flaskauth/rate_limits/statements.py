@@ -60,15 +60,19 @@ def _increment(keys: int) -> CompiledStatement[None]:
 @cache
 def _counters(keys: int) -> CompiledStatement[CounterRow]:
     return CompiledStatement(
-        select(*_COLUMNS).where(RateLimitCounter.key.in_(list_parameters("key", keys))), CounterRow
+        select(*_COLUMNS).where(RateLimitCounter.key.in_(list_parameters("key", RateLimitCounter.key, keys))),
+        CounterRow,
     )
 
 
 @cache
 def _delete(unused: int, keys: int) -> CompiledStatement[None]:
-    all_keys = [*list_parameters("unused", unused), *list_parameters("key", keys)]
+    all_keys = [
+        *list_parameters("unused", RateLimitCounter.key, unused),
+        *list_parameters("key", RateLimitCounter.key, keys),
+    ]
     is_deleted: list[ColumnElement[bool]] = [RateLimitCounter.count <= 1] if unused else []
-    is_deleted += [RateLimitCounter.key.in_(list_parameters("key", keys))] if keys else []
+    is_deleted += [RateLimitCounter.key.in_(list_parameters("key", RateLimitCounter.key, keys))] if keys else []
     return CompiledStatement(delete(RateLimitCounter).where(RateLimitCounter.key.in_(all_keys), or_(*is_deleted)))
 
 
@@ -79,5 +83,9 @@ def _mysql_upsert(keys: int) -> mysql.Insert:
 
 
 def _new_rows(keys: int) -> list[dict[str, object]]:
-    windows = zip(list_parameters("key", keys), list_parameters("resets_at", keys), strict=True)
+    windows = zip(
+        list_parameters("key", RateLimitCounter.key, keys),
+        list_parameters("resets_at", RateLimitCounter.resets_at, keys),
+        strict=True,
+    )
     return [{"key": key, "count": 1, "resets_at": resets_at} for key, resets_at in windows]

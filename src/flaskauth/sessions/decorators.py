@@ -98,7 +98,7 @@ def _build_query(size: int) -> CompiledStatement[SessionUserRow]:
         )
         .join(User, User.id == Session.user_id)
         .outerjoin(Country, accounts.COUNTRY_JOIN)
-        .where(Session.id.in_(list_parameters("session_id", size))),
+        .where(Session.id.in_(list_parameters("session_id", Session.id, size))),
         SessionUserRow,
         autocommit=True,
     )

@@ -84,7 +84,7 @@ HISTORY_QUERY = CompiledStatement(
 @cache
 def _build_query(size: int, *, skips_locked: bool) -> CompiledStatement[SessionRow]:
     columns = [getattr(Session, name) for name in SessionRow._fields]
-    query = select(*columns).where(Session.id.in_(list_parameters("session_id", size)))
+    query = select(*columns).where(Session.id.in_(list_parameters("session_id", Session.id, size)))
     # The locks end with the statement. SQLite has no row locks.
     return CompiledStatement(
         query.with_for_update(skip_locked=True) if skips_locked else query, SessionRow, autocommit=True
@@ -94,7 +94,11 @@ def _build_query(size: int, *, skips_locked: bool) -> CompiledStatement[SessionR
 @cache
 def _build_rotation(size: int, *, advances_generation: bool) -> CompiledStatement[None]:
     """Return the conditional UPDATE that uses the current generations of several sessions."""
-    keys = zip(list_parameters("session_id", size), list_parameters("current_generation", size), strict=True)
+    keys = zip(
+        list_parameters("session_id", Session.id, size),
+        list_parameters("current_generation", Session.generation, size),
+        strict=True,
+    )
     is_current = [and_(Session.id == session_id, Session.generation == generation) for session_id, generation in keys]
     values: dict[str, Any] = {"last_used_at": bindparam("now"), "idle_expires_at": bindparam("idle_expiry")}
     if advances_generation:

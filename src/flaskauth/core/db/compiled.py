@@ -27,10 +27,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql import ClauseElement
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.dml import UpdateBase
-from sqlalchemy.types import TypeEngine
+from sqlalchemy.types import NullType, TypeEngine
 
 from flaskauth.core.db import engine as engines
 from flaskauth.core.db.session import AUTOCOMMIT, db, mark_dirty
@@ -186,9 +187,9 @@ class _DriverStatement:
         return [[convert(value) for convert, value in zip(self.column_converters, row, strict=True)] for row in rows]
 
 
-def list_parameters(name: str, size: int) -> list[BindParameter[object]]:
-    """Return one parameter for each value of a list of this size."""
-    return [bindparam(f"{name}_{number}") for number in range(size)]
+def list_parameters(name: str, column: InstrumentedAttribute[T], size: int) -> list[BindParameter[T]]:
+    """Return one parameter for each value of a list of this size. The parameters have the type of the column."""
+    return [bindparam(f"{name}_{number}", type_=column.expression.type) for number in range(size)]
 
 
 def list_values(name: str, values: Sequence[object]) -> dict[str, object]:
@@ -234,6 +235,8 @@ def _compile(statement: Executable, dialect: Dialect) -> _DriverStatement:
     assert isinstance(statement, ClauseElement)
     compiled = statement.compile(dialect=dialect)
     assert isinstance(compiled, SQLCompiler)
+    if untyped := [name for name, bind in compiled.binds.items() if isinstance(bind.type, NullType)]:
+        raise TypeError(f"these parameters need a type: {', '.join(untyped)}")  # each driver would convert them itself
     return _DriverStatement(
         text=str(compiled),
         bind_converters=[
