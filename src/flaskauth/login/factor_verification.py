@@ -1,4 +1,4 @@
-"""Second factors of sign-ins and reauthentications: the options for the client, and the place that verifies them."""
+"""Second factors of sign-ins and reauthentications: their options for the client, and their verification."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -32,7 +32,7 @@ class FactorOwner(LinkOwner, Recipient, Protocol):
 
 @dataclass(frozen=True)
 class SubmittedFactor:
-    """A second factor as the client sent it: one of them."""
+    """The second factor that the client sent. One of the fields is set."""
 
     otp: str | None = None
     recovery_code: str | None = None

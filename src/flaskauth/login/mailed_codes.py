@@ -45,8 +45,8 @@ def issue(purpose: str, request: MailedCodeRequest, *, is_decoy: bool = False) -
     """Insert a code for the owner of an email address. The caller mails it.
 
     The device token of an earlier sign-in raises the mail limits, which other clients may have exhausted.
-    Without an owner, the code is a decoy and the mail is stored but not sent, so both cases do the same work. So it is
-    if the caller requests a decoy.
+    Without an owner, or if the caller requests it, the code is a decoy: the mail is stored but not sent, so that both
+    cases do the same work.
     """
     email, network = request.email, client_network()
     owner = accounts.get_mail_recipient(email.normalized)

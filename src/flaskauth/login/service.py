@@ -48,7 +48,7 @@ class LoginData:
 class LoginProof:
     """What a client has proven: the user as read before the check of the factors, and the authentication methods.
 
-    `factor` is a verified second factor that is still to be consumed.
+    `factor` is a verified second factor that is not consumed yet.
     """
 
     user: CredentialsRow

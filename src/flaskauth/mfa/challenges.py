@@ -110,7 +110,7 @@ def consume(challenge_id: int) -> None:
 
 
 def release(challenge_id: int) -> None:
-    """Let a challenge be used again that this transaction has consumed. The row lock hid this from other requests."""
+    """Make a challenge valid again that this transaction has consumed. The row lock hides it from other requests."""
     execute_count(update(LoginChallenge).where(LoginChallenge.id == challenge_id).values(used_at=None))
 
 

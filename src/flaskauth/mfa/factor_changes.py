@@ -34,7 +34,7 @@ def delete_all(user_id: int) -> None:
 
 
 def undo_since(user_id: int, since: datetime) -> bool:
-    """Remove the factors and codes that were added since, and restore those that were removed since. Record it.
+    """Remove the factors and codes that were added since this time, and restore the removed ones. Record it.
 
     MFA is on afterwards if the user has a factor, because the changes may have turned it off. Return False if nothing
     was changed since.

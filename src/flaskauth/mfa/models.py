@@ -117,7 +117,7 @@ class UsedWebauthnChallenge(Base):
 class FactorReset(Base):
     """A requested removal of all factors of a user.
 
-    It was confirmed with a mailed code, and is done at `due_at` if it is not cancelled with the mailed link.
+    A mailed code confirmed it. It takes effect at `due_at` unless the mailed link cancels it.
     """
 
     __tablename__ = "factor_resets"

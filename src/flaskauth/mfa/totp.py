@@ -154,7 +154,7 @@ def has_usable(user_id: int) -> bool:
 
 
 def reencrypt() -> None:
-    """Encrypt again what a fallback of the secret key decrypts. Commits each batch."""
+    """Encrypt the secrets again that only a fallback of the secret key decrypts. Commit each batch."""
     last_id = 0 if settings().secret_key_fallbacks else None
     while last_id is not None:
         last_id = transaction(partial(_reencrypt_batch, last_id))
@@ -213,7 +213,7 @@ def _activate(factor_id: int, step: int) -> None:
 
 
 def _consume(factor_id: int, step: int) -> None:
-    """Use the code of a step. A code is used once, and none that is older than a used one (RFC 6238 section 5.2).
+    """Use the code of a step. A code is valid once, and never after a newer one (RFC 6238 section 5.2).
 
     Raises:
         InvalidFactor: it was used, or the factor was removed.

@@ -1,4 +1,4 @@
-"""Options of WebAuthn ceremonies, in the form of `PublicKeyCredential.parseCreationOptionsFromJSON` and its peer."""
+"""Options of WebAuthn ceremonies, as `parseCreationOptionsFromJSON` and `parseRequestOptionsFromJSON` read them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ def creation_options(
 ) -> dict[str, object]:
     """Return the options to create a credential.
 
-    A passkey is discoverable and verifies the user. A security key needs neither, and has no place for many passkeys.
+    A passkey is discoverable and verifies the user. A security key needs neither, and stores few passkeys.
     """
     requirement = "required" if kind == PASSKEY else "discouraged"
     return {
