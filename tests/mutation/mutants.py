@@ -627,7 +627,7 @@ MUTANTS = (
     Mutant(
         "reported network stays recognised",
         "security_alerts/service.py",
-        "    sessions.forget_networks(user.id, link.session_id, link.created_at)\n",
+        "    devices.forget_networks(user.id, link.session_id, link.created_at)\n",
         "",
         ("tests/security_alerts/test_takeover_recovery.py::test_recovery_forgets_the_network_of_attacker",),
     ),

@@ -13,6 +13,7 @@ from flaskauth.one_time_codes import links
 from flaskauth.one_time_codes import service as codes
 from flaskauth.one_time_codes.models import EmailLink
 from flaskauth.security_alerts import factor_restoration
+from flaskauth.sessions import devices
 from flaskauth.sessions import service as sessions
 
 
@@ -91,7 +92,7 @@ def _restore_account(link: EmailLink, user: User) -> None:
         factors_restored="yes" if has_undone_changes else "",
         factors=", ".join(factors.names(user.id)),
     )
-    sessions.forget_networks(user.id, link.session_id, link.created_at)
+    devices.forget_networks(user.id, link.session_id, link.created_at)
     if lost_email != link.normalized_email:
         codes.revoke_account_codes(lost_email)
         mail.notify("security_alerts/email_removed", lost_recipient)

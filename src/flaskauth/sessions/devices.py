@@ -80,6 +80,12 @@ def is_network_recognised(user_id: int, network: str) -> bool:
     return match(user_id, network, None).is_network_recognised
 
 
+def forget_networks(user_id: int, session_id: int | None, since: datetime) -> None:
+    """Stop recognising the networks of a session that was not the user's, and of all later sessions of the user."""
+    distrusted = or_(Session.id == session_id, Session.created_at >= since)
+    execute_count(update(Session).where(Session.user_id == user_id, distrusted).values(network=""))
+
+
 def has_proven_factor(user_id: int, device_id: int | None, network: str) -> bool:
     """Return True if the user has proven a second factor on this device, or from this network within 30 days."""
     is_recent = Session.created_at > clock.now() - NETWORK_RECOGNITION_PERIOD

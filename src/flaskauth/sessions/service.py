@@ -275,12 +275,6 @@ def revoke_all_for(user_id: int, except_session: Session | None = None) -> int:
     return revoked
 
 
-def forget_networks(user_id: int, session_id: int | None, since: datetime) -> None:
-    """Stop recognising the networks of a session that was not the user's, and of all later sessions of the user."""
-    distrusted = or_(Session.id == session_id, Session.created_at >= since)
-    execute_count(update(Session).where(Session.user_id == user_id, distrusted).values(network=""))
-
-
 def revoke_others(user_id: int, current_session: Session) -> None:
     """Revoke all sessions of a user except the current one, at the user's request, and record it.
 
