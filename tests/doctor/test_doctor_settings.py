@@ -148,10 +148,11 @@ def test_invalid_setting_causes_no_other_finding(tmp_path: Path, name: str) -> N
     workspace = Workspace(tmp_path)
     with contextlib.chdir(tmp_path):
         create_app(Settings.load({}))
-    expected = {(finding["check"], finding["state"]) for finding in run_doctor(workspace).findings}
+    expected = run_doctor(workspace)
     report = run_doctor(workspace.with_settings(**{name: "nonsense"}))
     [failure] = [finding["found"] for finding in report.findings if finding["check"] == "settings"]
 
     assert failure.startswith(f"{name}: ")
-    found = {(finding["check"], finding["state"]) for finding in report.findings if finding["state"] != "skipped"}
-    assert found - expected == {("settings", "failed")}
+    for state in ("failed", "warning"):  # `public-url` depends on what listens on port 5000
+        others = report.checks_in_state(state) - {"settings", "public-url"}
+        assert others <= expected.checks_in_state(state)
