@@ -490,6 +490,13 @@ MUTANTS = (
         (f"{SUSPICIOUS_TESTS}::test_warning_link_keeps_new_factors_of_owner",),
     ),
     Mutant(
+        "report removes the owner's factors without need",
+        "mfa/factor_changes.py",
+        "if not any(start <= change.at <= end for start, end in undone)",
+        "",
+        (f"{SUSPICIOUS_TESTS}::test_second_link_undoes_nothing_again",),
+    ),
+    Mutant(
         "stolen factor restored after the operator's reset",
         "mfa/factor_changes.py",
         "delete(table).where(table.user_id == user_id)",

@@ -11,7 +11,7 @@ from tests.passwords.helpers import NEW_PASSWORD, request_reset, reset_password
 from tests.registration.helpers import GRACE_EMAIL
 from tests.security_alerts.test_takeover_recovery import newest_link
 from tests.support.inspect import audit_events, error_of, query_all
-from tests.support.users import CLIENT_IP, OTHER_IP, THIRD_IP, Mailbox, UserFactory
+from tests.support.users import CLIENT_IP, OTHER_IP, PASSWORD, THIRD_IP, Mailbox, UserFactory
 
 from flaskauth.core import clock
 from flaskauth.mfa.models import ACTIVE_TOTP, TotpFactor
@@ -29,10 +29,10 @@ def owner(app: Flask) -> MfaUser:
     return owner
 
 
-def sign_in(owner: MfaUser, at: str, **fields: str) -> MfaUser:
+def sign_in(owner: MfaUser, at: str, password: str = PASSWORD, **fields: str) -> MfaUser:
     """Sign in with the password and, with MFA on, a code of the owner's app, as after phishing."""
     clock.travel(STEP)
-    response = owner.login(at=at, **fields)
+    response = owner.login(password, at=at, **fields)
     if response.status_code == 401:
         response = owner.send_factor(response.get_json()["challenge_token"], at=at, **fields)
     assert response.status_code == 200, response.text
@@ -121,6 +121,22 @@ def test_link_keeps_earlier_changes_of_owner(app: Flask, owner: MfaUser) -> None
     report(app, sign_in(owner, unseen_ip()))
 
     assert app_names(app) == ["New phone"]
+
+
+def test_second_link_undoes_nothing_again(app: Flask, users: UserFactory, owner: MfaUser) -> None:
+    """The second link is the older one. Its session began after that of the attacker's app."""
+    sign_in(owner, OTHER_IP).enrol("Added")
+    assert sign_in(owner, THIRD_IP).call("POST", "/recovery-codes").status_code == 200
+    second_link = newest_link(app, GRACE_EMAIL)
+    report(app, sign_in(owner, OTHER_IP))
+    assert app_names(app) == ["Phone"]
+    reset = request_reset(users)
+    assert reset_password(users.client, reset.code, reset_id=reset.id).status_code == 200
+    sign_in(owner, CLIENT_IP, password=NEW_PASSWORD).enrol("New")
+
+    assert second_link.follow(users.client).status_code == 200
+    assert app_names(app) == ["Phone", "New"]
+    assert len(audit_events(app, "factors_restored")) == 1
 
 
 def fail_second_step(owner: MfaUser) -> None:

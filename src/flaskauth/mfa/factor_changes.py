@@ -10,7 +10,7 @@ from flaskauth import audit
 from flaskauth.accounts import service as accounts
 from flaskauth.accounts.models import User
 from flaskauth.audit import service as audit_log
-from flaskauth.core import clock
+from flaskauth.audit.models import AuditEvent
 from flaskauth.core.db.session import db, execute_count
 from flaskauth.mfa import code_failures, factors
 from flaskauth.mfa.models import Passkey, RecoveryCode, TotpFactor
@@ -34,27 +34,34 @@ def delete_all(user_id: int) -> None:
 
 
 def undo_since(user_id: int, since: datetime) -> bool:
-    """Remove the factors and codes that were added since this time, and restore the removed ones. Record it.
+    """Delete the factors and codes that were added since this time, and restore the removed ones. Record it.
 
-    MFA is on afterwards if the user has a factor, because the changes may have turned it off. Return False if nothing
-    was changed since.
+    The added ones are deleted, so that no other link restores them. MFA is on afterwards if the user has a factor,
+    because the changes may have turned it off. Return False if nothing was changed since.
     """
-    now = clock.now()
     restored = removed = 0
     for table, added_at in ADDED_AT.items():
         own = table.user_id == user_id
         restored += execute_count(
             update(table).where(own, added_at < since, table.removed_at >= since).values(removed_at=None)
         )
-        removed += execute_count(
-            update(table).where(own, added_at >= since, table.removed_at.is_(None)).values(removed_at=now)
-        )
+        removed += execute_count(delete(table).where(own, added_at >= since))
     has_factor = factors.count(user_id) > 0
     if not (restored or removed or _has_changed_mfa(user_id, has_factor, since)):
         return False
     accounts.increase_credential_version(user_id, mfa_enabled=has_factor)
-    audit.record("factors_restored", user_id=user_id, restored=restored, removed=removed)
+    audit.record("factors_restored", user_id=user_id, since=since.isoformat(), restored=restored, removed=removed)
     return True
+
+
+def find_not_undone(user_id: int, since: datetime) -> list[AuditEvent]:
+    """Return the events of changes since a time that no link has undone yet."""
+    undone = [
+        (datetime.fromisoformat(event.details["since"]), event.at)
+        for event in audit_log.find_events(user_id, ["factors_restored"], since)
+    ]
+    changes = audit_log.find_events(user_id, factors.CHANGES, since)
+    return [change for change in changes if not any(start <= change.at <= end for start, end in undone)]
 
 
 def _has_changed_mfa(user_id: int, has_factor: bool, since: datetime) -> bool:

@@ -7,8 +7,7 @@ one is suspicious too, and further ones that an attacker may have.
 from collections.abc import Sequence
 from datetime import datetime
 
-from flaskauth.audit import service as audit_log
-from flaskauth.mfa import factor_changes, factors
+from flaskauth.mfa import factor_changes
 from flaskauth.one_time_codes import links
 from flaskauth.one_time_codes.models import EmailLink
 from flaskauth.sessions import starts
@@ -31,7 +30,7 @@ def _first_suspicious_start(link: EmailLink) -> datetime | None:
     sessions, week_start = starts.of_user(link.user_id), link.created_at - links.LIFETIME
     reported = next((session for session in sessions if session.id == link.session_id), None)
     since = min(week_start, reported.created_at) if reported else week_start
-    changes = audit_log.find_events(link.user_id, factors.CHANGES, since)
+    changes = factor_changes.find_not_undone(link.user_id, since)
     suspicious = {change.session_id for change in changes if not amr.has_second_factor(change.details.get("amr", ""))}
     if reported:
         suspicious |= _related(reported, sessions, week_start)
