@@ -73,7 +73,7 @@ class PasskeyResponse(ResponseSchema):
 
 
 class RegistrationResponse(PasskeyResponse):
-    message = message_field("Passkey added")
+    message = message_field("Passkey or security key added")
     recovery_codes = fields.List(
         fields.String(), required=True, allow_none=True, metadata={"description": "Null unless it is the first factor"}
     )
