@@ -175,7 +175,7 @@ def test_passkey_copy_is_recorded_and_mailed(grace: PasskeyUser, app: Flask, mai
     subjects = [mail["subject"] for mail in mailbox.wait(2, to=grace.user.email)]
 
     assert single_event(app, "passkey_counter_regressed").user_id == stored(app).user_id
-    assert "We rejected a passkey on flaskauth" in subjects
+    assert "We rejected a passkey or security key on flaskauth" in subjects
 
 
 def test_passkey_counter_increases_or_stays_zero(grace: PasskeyUser, app: Flask) -> None:
