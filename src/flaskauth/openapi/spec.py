@@ -44,7 +44,7 @@ TAG_DESCRIPTIONS = {
     "Sign-in": "Sign in, and confirm the factors before a sensitive operation.",
     "Sessions": "Refresh access tokens, sign out, list and revoke sessions.",
     "Passwords": "Reset a forgotten password, and change a known one.",
-    "Second factors": "Add and remove authenticator apps and recovery codes, and require them at sign-ins.",
+    "Second factors": "Add and remove authenticator apps, passkeys and security keys, and recover lost ones.",
     "Profile": "Read, change and export the data of the current user, list the events, and delete the account.",
     "Account": "Change the email address, revert the change, and report a sign-in.",
     "Avatars": "Upload, remove and get avatars.",

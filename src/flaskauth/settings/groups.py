@@ -302,8 +302,8 @@ class SecondFactorSettings(Section):
     """
 
     second_factor_from: Date | None = None
-    """With `SECOND_FACTOR=required`, the date (UTC) from which a factor is required, such as `2027-01-31`. Until then
-    responses contain it as `enrol_by`. Unset: immediately.
+    """With `SECOND_FACTOR=required`, the date (UTC) from which a factor is required, such as `2027-01-31`. Until then,
+    the response of a sign-in contains it as `enrol_by`. Unset: immediately.
     """
 
     factor_reset_delay: Annotated[int, Field(ge=0, le=160)] = 72
