@@ -66,6 +66,7 @@ def check_serve(commands: Path, folder: Path) -> None:
 def check_worker(commands: Path, folder: Path) -> None:
     with Redis() as redis:
         workspace = Workspace(folder, {"REDIS_URL": redis.url, "FLASKAUTH_ENV": "development"}, is_forked=False)
+        workspace.run(str(commands / "python"), "-c", CREATE_APP)  # the worker creates no database
         command = (str(commands / "celery"), "-A", "flaskauth.celery", "worker", "--loglevel=INFO")
         with workspace.start(*command) as worker:
             worker.wait_until(lambda: "flaskauth.mail.deliver" in worker.output, seconds=120)  # the banner lists tasks
