@@ -1,8 +1,8 @@
 """A search for account takeovers: an attacker and the owner act in any order, until the owner recovers the account.
 
 The attacker knows the password, but cannot read the owner's mail. The owner has an authenticator app and a passkey, and
-has turned MFA off, so that the attacker can sign in and change the factors. The attacker may also phish a code of the
-owner, from a network that is new. The owner acts within 7 days.
+has turned MFA off, so that the attacker can sign in and change the factors. In half of the runs, the attacker may also
+phish a code of the owner, from a network that is new. The owner acts within 7 days.
 """
 
 from collections.abc import Callable
@@ -55,9 +55,10 @@ _runs = count(1)
 class TakeoverMachine(AccountActors, RuleBasedStateMachine):
     """Each run has an account of its own. A subclass sets the application, whose background jobs are stopped."""
 
-    @initialize()
-    def create_account(self) -> None:
+    @initialize(can_phish=st.booleans())
+    def create_account(self, can_phish: bool) -> None:
         clock.travel(-clock._offset)
+        self.can_phish = can_phish
         run = next(_runs)
         self.client = self.app.test_client()
         self.email = f"grace{run}@example.com"
@@ -74,7 +75,7 @@ class TakeoverMachine(AccountActors, RuleBasedStateMachine):
         self.begin_episode()
         self.read_mail()
         self.owner.links.clear()
-        assert self.sign_in_as(self.attacker, PASSWORD)
+        assert self.sign_in_as(self.attacker, PASSWORD, None if can_phish else self.attacker.network)
 
     def begin_episode(self) -> None:
         self.episode_ends_at = clock.now() + EPISODE
@@ -154,6 +155,7 @@ class TakeoverMachine(AccountActors, RuleBasedStateMachine):
         if self.sign_in_as(self.attacker, self.attacker.passwords[-1], at):
             self.change_factors(change, self.attacker, 0)
 
+    @precondition(lambda self: self.can_phish)
     @rule(change=CHANGE)
     def attack_factors_after_phishing(self, change: str) -> None:
         """Reauthenticate with a code of the owner, so that the change is made with a second factor."""

@@ -1,10 +1,11 @@
 """Record events in the transaction of the operation, read them, and delete or erase them."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
+from typing import Any, NamedTuple
 
 from flask import has_request_context
-from sqlalchemy import select, update
+from sqlalchemy import not_, select, update
 
 from flaskauth.audit import integrity, sealing
 from flaskauth.audit.models import AuditEvent
@@ -81,6 +82,13 @@ EVENTS = {
 log = get_logger(__name__)
 
 
+class DistinctEvent(NamedTuple):
+    """The session and the details that one or more events have."""
+
+    session_id: int | None
+    details: dict[str, Any]
+
+
 def record(
     name: str, *, user_id: int | None = None, session_id: int | None = None, **details: str | int | None
 ) -> None:
@@ -114,10 +122,18 @@ def events_for_user(user_id: int, before: int | None, limit: int) -> Sequence[Au
     return db.session.scalars(newest.where(AuditEvent.id < before) if before is not None else newest).all()
 
 
-def find_events(user_id: int, names: Collection[str], since: datetime) -> Sequence[AuditEvent]:
-    """Return the events with these names that were recorded for the user since a time."""
-    events = select(AuditEvent).where(AuditEvent.user_id == user_id, AuditEvent.at >= since)
-    return db.session.scalars(events.where(AuditEvent.name.in_(names))).all()
+def find_distinct(
+    user_id: int, names: Collection[str], since: datetime, excluded: Iterable[tuple[datetime, datetime]] = ()
+) -> list[DistinctEvent]:
+    """Return the events with these names since a time, outside of the excluded periods.
+
+    Of events with the same session and details, one is returned: a client can cause thousands of them.
+    """
+    columns = select(AuditEvent.session_id, AuditEvent.details).distinct()
+    events = columns.where(AuditEvent.user_id == user_id, AuditEvent.name.in_(names), AuditEvent.at >= since)
+    for period in excluded:
+        events = events.where(not_(AuditEvent.at.between(*period)))
+    return [DistinctEvent(*row) for row in db.session.execute(events)]
 
 
 def has_event(user_id: int, name: str, since: datetime) -> bool:

@@ -10,7 +10,7 @@ from flaskauth import audit
 from flaskauth.accounts import service as accounts
 from flaskauth.accounts.models import User
 from flaskauth.audit import service as audit_log
-from flaskauth.audit.models import AuditEvent
+from flaskauth.core import clock
 from flaskauth.core.db.session import db, execute_count
 from flaskauth.mfa import code_failures, factors
 from flaskauth.mfa.models import Passkey, RecoveryCode, TotpFactor
@@ -50,18 +50,21 @@ def undo_since(user_id: int, since: datetime) -> bool:
     if not (restored or removed or _has_changed_mfa(user_id, has_factor, since)):
         return False
     accounts.increase_credential_version(user_id, mfa_enabled=has_factor)
-    audit.record("factors_restored", user_id=user_id, since=since.isoformat(), restored=restored, removed=removed)
+    start, end = since.isoformat(), clock.now().isoformat()
+    audit.record("factors_restored", user_id=user_id, since=start, until=end, restored=restored, removed=removed)
     return True
 
 
-def find_not_undone(user_id: int, since: datetime) -> list[AuditEvent]:
-    """Return the events of changes since a time that no link has undone yet."""
-    undone = [
-        (datetime.fromisoformat(event.details["since"]), event.at)
-        for event in audit_log.find_events(user_id, ["factors_restored"], since)
-    ]
-    changes = audit_log.find_events(user_id, factors.CHANGES, since)
-    return [change for change in changes if not any(start <= change.at <= end for start, end in undone)]
+def find_not_undone(user_id: int, since: datetime) -> set[tuple[int | None, str]]:
+    """Return the sessions that have changed factors since a time, each with its `amr` before the change.
+
+    Changes that a link has undone do not count.
+    """
+    restorations = audit_log.find_distinct(user_id, ["factors_restored"], since)
+    periods = [(event.details["since"], event.details["until"]) for event in restorations]
+    undone = [(datetime.fromisoformat(start), datetime.fromisoformat(end)) for start, end in periods]
+    changes = audit_log.find_distinct(user_id, factors.CHANGES, since, excluded=undone)
+    return {(change.session_id, change.details.get("amr", "")) for change in changes}
 
 
 def _has_changed_mfa(user_id: int, has_factor: bool, since: datetime) -> bool:

@@ -31,10 +31,10 @@ def _first_suspicious_start(link: EmailLink) -> datetime | None:
     reported = next((session for session in sessions if session.id == link.session_id), None)
     since = min(week_start, reported.created_at) if reported else week_start
     changes = factor_changes.find_not_undone(link.user_id, since)
-    suspicious = {change.session_id for change in changes if not amr.has_second_factor(change.details.get("amr", ""))}
+    suspicious = {session_id for session_id, methods in changes if not amr.has_second_factor(methods)}
     if reported:
         suspicious |= _related(reported, sessions, week_start)
-    changed = suspicious & {change.session_id for change in changes}
+    changed = suspicious & {session_id for session_id, _methods in changes}
     began = {session.id: max(session.created_at, week_start) for session in sessions}
     if reported:
         began[reported.id] = reported.created_at
