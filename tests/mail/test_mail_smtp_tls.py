@@ -225,4 +225,5 @@ def test_ehlo_uses_address_literal_for_ip_host(
     harness.deliver_due()
 
     literal = "[IPv6:::1]" if host == "[::1]" else "[127.0.0.1]"
-    assert minimal_server.received_lines[:2] == [f"ehlo {literal}", f"mail FROM:<no-reply@{literal}>"]
+    commands = [line.lower() for line in minimal_server.received_lines[:2]]
+    assert commands == [f"ehlo {literal.lower()}", f"mail from:<no-reply@{literal.lower()}>"]
