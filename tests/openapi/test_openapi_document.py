@@ -16,6 +16,8 @@ from tests.support.users import UserFactory, bearer
 from flaskauth import create_app
 from flaskauth.core.context import KEY
 from flaskauth.core.http.request import declared_errors
+from flaskauth.mfa.challenges import SecondFactorRequired
+from flaskauth.mfa.verification import InvalidFactor
 from flaskauth.settings import Settings
 
 WITHOUT_DATABASE = {"/", "/hello", "/health/live", "/.well-known/jwks.json", "/openapi.json"}
@@ -119,6 +121,13 @@ def test_unknown_error_code_and_field_match_the_schema(document: dict[str, Any])
     body = {"status": "Error", "success": False, "message": "x", "code": "new_code", "request_id": "1", "new": 1}
 
     assert schema_errors(document, {"$ref": "#/components/schemas/Error"}, body) == []
+
+
+def test_details_of_declared_errors_are_documented(document: dict[str, Any]) -> None:
+    properties = document["components"]["schemas"]["Error"]["properties"]
+
+    assert {*SecondFactorRequired.detail_fields, *InvalidFactor.detail_fields} <= set(properties)
+    assert properties["clock_offset"]["type"] == "integer"
 
 
 def test_every_operation_refers_to_shared_errors(document: dict[str, Any]) -> None:
