@@ -483,6 +483,13 @@ MUTANTS = (
         (f"{SUSPICIOUS_TESTS}::test_link_undoes_change_at_start_of_its_week",),
     ),
     Mutant(
+        "factor of an attacker outlives a report",
+        "security_alerts/factor_restoration.py",
+        "since - CLOCK_DIFFERENCE",
+        "since",
+        (f"{SUSPICIOUS_TESTS}::test_link_undoes_change_on_server_with_late_clock",),
+    ),
+    Mutant(
         "report removes the owner's factors without need",
         "security_alerts/factor_restoration.py",
         "    changed = suspicious & {",

@@ -78,6 +78,7 @@ class TakeoverMachine(AccountActors, RuleBasedStateMachine):
         assert self.sign_in_as(self.attacker, PASSWORD, None if can_phish else self.attacker.network)
 
     def begin_episode(self) -> None:
+        clock.travel(timedelta(minutes=2))  # a link undoes changes a minute before the attack too
         self.episode_ends_at = clock.now() + EPISODE
         self.kept_factors, self.kept_codes = self.active_factors(), self.active_codes()
         self.owner_has_changed_factors = self.has_phished = False

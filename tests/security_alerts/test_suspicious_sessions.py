@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 from tests.login.helpers import unseen_ip
-from tests.mfa.helpers import STEP, MfaUser, wrong_otp
+from tests.mfa.helpers import MfaUser, wrong_otp
 from tests.passwords.helpers import NEW_PASSWORD, request_reset, reset_password
 from tests.registration.helpers import GRACE_EMAIL
 from tests.security_alerts.test_takeover_recovery import newest_link
@@ -31,7 +31,7 @@ def owner(app: Flask) -> MfaUser:
 
 def sign_in(owner: MfaUser, at: str, password: str = PASSWORD, **fields: str) -> MfaUser:
     """Sign in with the password and, with MFA on, a code of the owner's app, as after phishing."""
-    clock.travel(STEP)
+    clock.travel(timedelta(minutes=2))
     response = owner.login(password, at=at, **fields)
     if response.status_code == 401:
         response = owner.send_factor(response.get_json()["challenge_token"], at=at, **fields)
@@ -94,7 +94,7 @@ def test_link_undoes_change_at_start_of_its_week(app: Flask, owner: MfaUser) -> 
     attacker.start_enrolment("Added")
     clock.travel(timedelta(minutes=5))
     assert attacker.confirm().status_code == 200
-    clock.travel(timedelta(days=7, minutes=-2))
+    clock.travel(timedelta(days=7, minutes=-4))
     report(app, sign_in(owner, THIRD_IP))
 
     assert app_names(app) == ["Phone"]
@@ -107,6 +107,16 @@ def test_link_undoes_old_changes_of_reported_session(app: Flask, owner: MfaUser)
     refreshed = attacker.client.post("/auth/refresh", json={"refresh_token": attacker.refresh_token})
     attacker.token = refreshed.get_json()["token"]
     attacker.token = attacker.reauthenticate(otp=attacker.otp()).get_json()["token"]
+    report(app, attacker)
+
+    assert app_names(app) == ["Phone"]
+
+
+def test_link_undoes_change_on_server_with_late_clock(app: Flask, owner: MfaUser) -> None:
+    """The server that adds the app has an earlier time than the one that started the session."""
+    attacker = sign_in(owner, unseen_ip())
+    clock.travel(-timedelta(seconds=25))
+    attacker.enrol("Added")
     report(app, attacker)
 
     assert app_names(app) == ["Phone"]

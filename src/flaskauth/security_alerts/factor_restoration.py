@@ -5,7 +5,7 @@ one is suspicious too, and further ones that an attacker may have.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from flaskauth.mfa import factor_changes
 from flaskauth.one_time_codes import links
@@ -14,11 +14,13 @@ from flaskauth.sessions import starts
 from flaskauth.sessions.starts import SessionStart
 from flaskauth.signing_keys import amr
 
+CLOCK_DIFFERENCE = timedelta(minutes=1)  # that two servers may have: each differs from the database by at most 30 s
+
 
 def restore(link: EmailLink) -> bool:
     """Undo all changes since the first suspicious session began. Return False if there are none."""
     since = _first_suspicious_start(link)
-    return since is not None and factor_changes.undo_since(link.user_id, since)
+    return since is not None and factor_changes.undo_since(link.user_id, since - CLOCK_DIFFERENCE)
 
 
 def _first_suspicious_start(link: EmailLink) -> datetime | None:
