@@ -69,10 +69,14 @@ def sign_challenges(server: RunningServer, authenticators: Sequence[SoftAuthenti
 
 
 def prepare_codes(server: RunningServer) -> list[Request]:
-    """Begin the sign-ins of all users with an app, and let the current code be used again."""
+    """Begin the sign-ins of all users with an app, and let the current code be used again.
+
+    They count as the first ones of these users, so none is mailed as the sign-in of a new device.
+    """
 
     def begin() -> list[str]:
         db.session.execute(update(TotpFactor).values(last_step=0))
+        db.session.execute(update(User).where(User.mfa_enabled.is_(True)).values(last_login_at=None))
         return [
             challenges.create(user_id, 0, "pwd", None)[0] for user_id in db.session.scalars(select(TotpFactor.user_id))
         ]
