@@ -27,7 +27,9 @@ export class AuthError extends Error {
 export class AuthClient extends EventTarget {
   /** The access token. Only this variable holds it. @type {string | null} */
   #token = null;
-  #isSignedIn = localStorage.getItem(REFRESH_TOKEN) !== null;
+  /** The refresh token that was stored when this tab received its access token. */
+  #refreshToken = localStorage.getItem(REFRESH_TOKEN);
+  #isSignedIn = this.#refreshToken !== null;
   /** @type {Promise<void> | null} */
   #refreshing = null;
   #channel = new BroadcastChannel("flaskauth");
@@ -105,11 +107,10 @@ export class AuthClient extends EventTarget {
 
   async #refreshLocked() {
     const expired = this.#token;
-    const used = localStorage.getItem(REFRESH_TOKEN);
     await this.#locked(async () => {
       const refresh_token = localStorage.getItem(REFRESH_TOKEN);
       // Another tab was first. Its message can arrive after its lock.
-      if (this.#token === expired && refresh_token !== used) await this.#nextChange(1000);
+      if (this.#token === expired && refresh_token !== this.#refreshToken) await this.#nextChange(3000);
       if (this.#token !== expired || !refresh_token) return;
       try {
         this.#store(await this.#postPublic("/auth/refresh", { refresh_token }));
@@ -146,6 +147,7 @@ export class AuthClient extends EventTarget {
   /** @param {string | null} token */
   #setToken(token) {
     this.#token = token;
+    this.#refreshToken = localStorage.getItem(REFRESH_TOKEN);
     this.#isSignedIn = token !== null;
     this.dispatchEvent(new Event("change"));
   }

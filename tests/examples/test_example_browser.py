@@ -146,8 +146,11 @@ def test_browser_reload_refreshes_the_token_once(tabs: list[Page], url: str) -> 
 @NEEDS_CHROMIUM
 def test_browser_expired_token_is_refreshed_once_in_all_tabs(tabs: list[Page]) -> None:
     before = sum(tab.run(REFRESHES) for tab in tabs)
+    for tab in tabs:
+        tab.run("window.changed = new Promise((resolve) => auth.addEventListener('change', resolve)), 0")
     tabs[0].run("new BroadcastChannel('flaskauth').postMessage('expired')")
-    tabs[0].wait_for("new Promise((resolve) => setTimeout(resolve, 50, true))")
+    for tab in tabs:
+        tab.run("changed.then(() => 0)")
     for tab in tabs:
         tab.run(f"window.result = {FETCH_FIVE}, 0")
 
@@ -242,7 +245,7 @@ def test_browser_reauthenticates_before_it_adds_a_factor(browser: Chromium, url:
     page.click("enable-mfa")
     codes = page.take_recovery_codes()
     page.tab.add_authenticator(transport="usb")
-    page.click("add-security-key")
+    page.click("add-passkey")
     page.tab.wait_for("document.getElementById('status').innerText === 'Passkey or security key added'")
     page.tab.open(url)
     page.click("add-app")
