@@ -183,6 +183,22 @@ def test_arabic_mail_isolates_direction_of_inserted_values(read_only_app: Flask,
     assert all('dir="ltr"' in tag for tag in re.findall(r'<div class="code"[^>]*>', html))
 
 
+@EACH_LOCALE
+def test_secured_mail_says_whether_factors_were_changed(read_only_app: Flask, locale: str) -> None:
+    contexts = {"none": ("", ""), "kept": ("", "Tom & Co"), "restored": ("yes", "Tom & Co"), "all gone": ("yes", "")}
+    mails = {
+        name: render_parts(
+            read_only_app, "security_alerts/account_secured", locale, factors_restored=restored, factors=factors
+        )
+        for name, (restored, factors) in contexts.items()
+    }
+
+    for part in (1, 2):
+        assert len({mail[part] for mail in mails.values()}) == len(contexts)
+    assert [name for name, mail in mails.items() if "Tom & Co" in mail[1]] == ["kept", "restored"]
+    assert [name for name, mail in mails.items() if "Tom &amp; Co" in mail[2]] == ["kept", "restored"]
+
+
 @pytest.mark.parametrize("accept_language", ACCEPT_LANGUAGES)
 def test_registration_mail_uses_accept_language(users: UserFactory, accept_language: str) -> None:
     register(users, accept_language)
