@@ -59,7 +59,7 @@ def start_totp(_user: User, form: dict[str, str]) -> Enrolment:
 @bp.input(ConfirmRequest, arg_name="form")
 @bp.output(ConfirmResponse)
 def confirm_totp(_user: User, factor_id: int, form: dict[str, str]) -> dict[str, object]:
-    """Confirm an authenticator app with a code of it.
+    """Confirm an authenticator app with a code of it, in the session that added it.
 
     The first app turns MFA on and revokes the other sessions. With the first factor, recovery codes are returned once.
     If the clock of the app is wrong, the error has `clock_offset`. After 5 wrong codes, add the app again.

@@ -39,7 +39,7 @@ BATCH_SIZE = 500  # rows that one transaction encrypts again
 
 
 class EnrolmentEnded(NotFound):
-    """404 `not_found`: the app does not exist, was confirmed, has expired, or had 5 wrong codes."""
+    """404 `not_found`: the app does not exist in this session, was confirmed, has expired, or had 5 wrong codes."""
 
     code = "not_found"
     message = "This authenticator app can no longer be confirmed. Add it again, and scan the new QR code."
