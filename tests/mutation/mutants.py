@@ -434,6 +434,13 @@ MUTANTS = (
         ("tests/mfa/test_recovery_codes.py::test_recovery_code_of_failed_sign_in_stays_unused",),
     ),
     Mutant(
+        "a failure of one user stops the job for others",
+        "factor_reset/service.py",
+        "            failures.append(error)",
+        "            raise",
+        ("tests/factor_reset/test_lost_factor.py::test_failed_job_for_one_user_does_not_stop_the_others",),
+    ),
+    Mutant(
         "cancelled factor reset is done",
         "factor_reset/service.py",
         "or not pending_resets.take_due(user_id) ",
