@@ -6,15 +6,15 @@ from datetime import UTC, datetime, timedelta
 import click
 import pytest
 from flask import Flask
-from sqlalchemy import insert, update
+from sqlalchemy import insert, select, update
 from tests.conftest import MakeApp
 from tests.docs.code_blocks import block
-from tests.mfa.helpers import MfaUser
+from tests.mfa.helpers import SECOND_FACTOR_REQUIRED, MfaUser
 from tests.passkeys.client import PASSKEYS, PasskeyUser
-from tests.support.inspect import error_of, execute_statement
+from tests.support.inspect import audit_events, error_of, execute_statement, query_all
 from tests.support.route_catalog import Route, all_routes
 from tests.support.soft_authenticator import SoftAuthenticator
-from tests.support.users import TestUser, UserFactory, bearer
+from tests.support.users import PASSWORD, TestUser, UserFactory, bearer
 
 from flaskauth.accounts.models import User
 from flaskauth.core import clock
@@ -175,6 +175,66 @@ def test_passkey_of_user_who_must_have_a_factor_turns_mfa_on(app: Flask, users: 
     user.add(kind="security_key")
 
     assert edit_profile(app, user.headers["Authorization"].removeprefix("Bearer ")) == (200, None)
+
+
+def create_user_with_mfa_off(make_app: MakeApp) -> tuple[PasskeyUser, str]:
+    """Create a user who has a passkey but MFA off. Return also a recovery code."""
+    user = PasskeyUser.sign_in(UserFactory(make_app()).create_verified())
+    codes = user.register(SoftAuthenticator().create(user.creation_options())).get_json()["recovery_codes"]
+    return user, codes[0]
+
+
+def require(make_app: MakeApp, *, of_all: bool) -> Flask:
+    """Require a second factor of all users, or of each one."""
+    app = make_app(**({"SECOND_FACTOR": "required"} if of_all else {}))
+    if not of_all:
+        execute_statement(app, update(User).values(mfa_required=True))
+    return app
+
+
+@pytest.mark.parametrize("of_all", [True, False])
+def test_required_factor_that_exists_is_needed_at_sign_in(make_app: MakeApp, of_all: bool) -> None:
+    """An attacker with the password cannot add a factor. The owner's factor turns MFA on."""
+    user, code = create_user_with_mfa_off(make_app)
+    app = require(make_app, of_all=of_all)
+    client = app.test_client()
+    response = client.post("/auth/login", json={"email": user.user.email, "password": PASSWORD})
+    assert error_of(response) == SECOND_FACTOR_REQUIRED
+    assert query_all(app, select(User.mfa_enabled)) == [False]
+
+    body = {"challenge_token": response.get_json()["challenge_token"], "recovery_code": code}
+    tokens = client.post("/auth/second-factor", json=body).get_json()
+    assert "mfa_enrolment_required" not in tokens
+    assert client.get("/users/factors", headers=bearer(tokens["token"])).get_json()["mfa_enabled"] is True
+    assert edit_profile(app, tokens["token"]) == (200, None)
+    assert client.get("/users/factors", headers=user.headers).status_code == 401
+
+
+def test_required_factor_that_exists_is_needed_from_the_date(make_app: MakeApp) -> None:
+    user, _code = create_user_with_mfa_off(make_app)
+    first_day = (clock.now() + timedelta(days=2)).date()
+    client = make_app(SECOND_FACTOR="required", SECOND_FACTOR_FROM=first_day.isoformat()).test_client()
+    body = {"email": user.user.email, "password": PASSWORD}
+    assert client.post("/auth/login", json=body).get_json()["enrol_by"] == f"{first_day}T00:00:00Z"
+
+    clock.travel(timedelta(days=2))
+    assert error_of(client.post("/auth/login", json=body)) == SECOND_FACTOR_REQUIRED
+
+
+def test_required_factor_that_exists_reopens_old_session(make_app: MakeApp) -> None:
+    user, code = create_user_with_mfa_off(make_app)
+    other_token = user.user.login_ok()["token"]
+    app = require(make_app, of_all=True)
+    client, headers = app.test_client(), user.headers
+    assert edit_profile(app, headers["Authorization"].removeprefix("Bearer ")) == ENROLMENT_REQUIRED
+    response = client.post("/auth/reauthenticate", json={"password": PASSWORD}, headers=headers)
+    assert error_of(response) == SECOND_FACTOR_REQUIRED
+
+    body = {"password": PASSWORD, "recovery_code": code}
+    token = client.post("/auth/reauthenticate", json=body, headers=headers).get_json()["token"]
+    assert edit_profile(app, token) == (200, None)
+    assert client.get("/users/factors", headers=bearer(other_token)).status_code == 401
+    assert [event.details["enabled"] for event in audit_events(app, "mfa_changed")] == ["yes"]
 
 
 @pytest.mark.parametrize("kind", ["passkey", "security_key"])

@@ -744,7 +744,7 @@ MUTANTS = (
     Mutant(
         "second factor skipped",
         "login/service.py",
-        "    is_complete = not user.mfa_enabled or amr.has_second_factor(proof.amr)\n",
+        "    is_complete = has_second_factor or not factors.is_needed(user)\n",
         "    is_complete = True\n",
         ("tests/mfa/test_complete_login.py::test_login_with_mfa_on_requires_second_factor",),
     ),
@@ -757,8 +757,15 @@ MUTANTS = (
     ),
     Mutant(
         "second factor skipped",
+        "mfa/factors.py",
+        " or (mfa_policy.must_enrol(user) and count(user.id) > 0)",
+        "",
+        ("tests/mfa/test_factor_policy.py::test_required_factor_that_exists_is_needed_at_sign_in",),
+    ),
+    Mutant(
+        "second factor skipped",
         "login/reauthentication.py",
-        "    if auth.user.mfa_enabled and data.factor is None:\n",
+        "    if data.factor is None and factors.is_needed(auth.user):\n",
         "    if False:\n",
         ("tests/mfa/test_reauthentication_factors.py::test_reauthenticate_with_password_requires_factor",),
     ),

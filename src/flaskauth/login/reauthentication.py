@@ -12,7 +12,7 @@ from flaskauth.login import factor_verification, throttling
 from flaskauth.login.factor_verification import SubmittedFactor
 from flaskauth.login.service import check_own_password
 from flaskauth.login.throttling import LoginAttempt
-from flaskauth.mfa import pending_resets
+from flaskauth.mfa import factors, pending_resets
 from flaskauth.mfa.challenges import SecondFactorRequired
 from flaskauth.mfa.verification import InvalidFactor, VerifiedFactor
 from flaskauth.passkeys.assertions import VerifiedPasskey
@@ -50,10 +50,10 @@ def reauthenticate(auth: AuthContext, data: ReauthenticationData) -> FreshToken:
     """Check the factors of the current user again. Return a fresh access token.
 
     The authentication methods of the session become those that were checked now. A second factor cancels a removal of
-    the factors.
+    the factors. If one is required, it turns MFA on.
 
     Raises:
-        SecondFactorRequired: MFA is on, and the factor is missing. Nothing was compared.
+        SecondFactorRequired: the factor is needed, and missing. Nothing was compared.
         InvalidCredentials, InvalidFactor, TooManyRequests, Overloaded
         InvalidToken: the session was revoked during this call.
     """
@@ -62,6 +62,8 @@ def reauthenticate(auth: AuthContext, data: ReauthenticationData) -> FreshToken:
     sessions.set_amr(session_id, methods)
     if amr.has_second_factor(methods):
         pending_resets.cancel(user_id)  # the user has found the factor
+        if auth.must_enrol:
+            factors.turn_on_by_policy(user_id, session_id, methods)
     audit.record("reauthenticated", user_id=user_id, session_id=session_id)
     token = access_tokens.issue(user_id, session_id, auth_time, methods, fresh=True)
     return FreshToken(token, clock.now() + FRESH_LIFETIME)
@@ -69,8 +71,8 @@ def reauthenticate(auth: AuthContext, data: ReauthenticationData) -> FreshToken:
 
 @hashing.reserves_hash_slot
 def _prove_password(auth: AuthContext, data: ReauthenticationData, password: str) -> str:
-    """Check the password and, with MFA on, a second factor. Return the authentication methods."""
-    if auth.user.mfa_enabled and data.factor is None:
+    """Check the password and, if needed, a second factor. Return the authentication methods."""
+    if data.factor is None and factors.is_needed(auth.user):
         raise SecondFactorRequired(**options(auth))
     verified = check_own_password(auth, password)
     factor = _verify(auth, data.factor) if data.factor else None

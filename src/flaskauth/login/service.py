@@ -15,7 +15,7 @@ from flaskauth.core.passwords import hashing
 from flaskauth.login import factor_verification, throttling
 from flaskauth.login.credentials import CredentialsRow, load_credentials
 from flaskauth.login.throttling import AttemptResult, LoginAttempt
-from flaskauth.mfa import pending_resets
+from flaskauth.mfa import factors, pending_resets
 from flaskauth.mfa.verification import VerifiedFactor
 from flaskauth.one_time_codes import links
 from flaskauth.sessions import devices
@@ -107,7 +107,8 @@ def sign_in(data: LoginData) -> LoginResult:
 def complete_login(proof: LoginProof) -> LoginResult:
     """Record the login, start a session and return its tokens. Every login calls this function.
 
-    With MFA on, it requires a second factor, unless the device is remembered: then the token is not fresh.
+    With MFA on, it requires a second factor, unless the device is remembered: then the token is not fresh. A user who
+    must have a second factor and has one needs it too, and it turns MFA on.
     It mails the user if neither the device nor the network with this user agent was seen before.
 
     Raises:
@@ -118,14 +119,15 @@ def complete_login(proof: LoginProof) -> LoginResult:
     """
     user, device_token = proof.user, proof.device_token
     signing_keys.active_key()  # before the writes of this function, because an error response is committed
-    is_complete = not user.mfa_enabled or amr.has_second_factor(proof.amr)
+    has_second_factor = amr.has_second_factor(proof.amr)
+    is_complete = has_second_factor or not factors.is_needed(user)
     if not (is_complete or _replaces_factor(proof)):
         raise factor_verification.begin_second_step(user, proof.amr)
     if not accounts.record_login(user.id, user.credential_version):
         raise InvalidCredentials
     if proof.factor:
         proof.factor.consume()
-    if amr.has_second_factor(proof.amr):
+    if has_second_factor:
         pending_resets.cancel(user.id)  # the user has found the factor
     history = sessions.get_history(user.id)
     is_new = user.last_login_at and not user.device_id and not history.has_seen_client
@@ -135,6 +137,9 @@ def complete_login(proof: LoginProof) -> LoginResult:
     token_pair = sessions.start(
         user.id, device_id, proof.amr, is_fresh=is_complete, has_maximum=history.has_maximum_sessions
     )
+    if has_second_factor and mfa_policy.must_enrol(user):
+        factors.turn_on_by_policy(user.id, token_pair.session_id, proof.amr)
+        user = user._replace(mfa_enabled=True)
     audit.record("sign_in", user_id=user.id, session_id=token_pair.session_id, amr=proof.amr)
     if is_new:
         link = links.issue_report(user, token_pair.session_id)

@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from sqlalchemy import CompoundSelect, Connection, and_, func, or_, select, union
 
 from flaskauth import audit, mail
 from flaskauth.accounts import mfa_policy
 from flaskauth.accounts import service as accounts
+from flaskauth.accounts.mfa_policy import MfaUser
 from flaskauth.accounts.models import User
 from flaskauth.core import clock
 from flaskauth.core.context import settings
@@ -21,6 +23,7 @@ from flaskauth.one_time_codes import links
 from flaskauth.sessions import devices
 from flaskauth.sessions import service as sessions
 from flaskauth.sessions.decorators import AuthContext, lock_session
+from flaskauth.sessions.models import Session
 from flaskauth.signing_keys import amr
 
 RESTORE_PERIOD = timedelta(days=7)  # removed factors and codes are kept for this long
@@ -66,6 +69,13 @@ class FactorsDisabled(Forbidden):
     message = "Second factors are not available."
 
 
+class FactorOwner(MfaUser, Protocol):
+    """A user, or the row of one."""
+
+    @property
+    def id(self) -> int: ...
+
+
 @dataclass(frozen=True)
 class FactorOverview:
     """What the user sees of the factors."""
@@ -99,6 +109,14 @@ def count(user_id: int) -> int:
     totp = select(func.count()).select_from(TotpFactor).where(TotpFactor.user_id == user_id, ACTIVE_TOTP)
     passkeys = select(func.count()).select_from(Passkey).where(Passkey.user_id == user_id, ACTIVE_PASSKEY)
     return sum(db.session.scalar(factors) or 0 for factors in (totp, passkeys))
+
+
+def is_needed(user: FactorOwner) -> bool:
+    """Return True if the user must prove a second factor: MFA is on, or the policy requires a factor that exists.
+
+    Otherwise the password alone could add a factor to those of the user.
+    """
+    return user.mfa_enabled or (mfa_policy.must_enrol(user) and count(user.id) > 0)
 
 
 def require_available() -> None:
@@ -177,6 +195,18 @@ def finish_removing(auth: AuthContext, name: str) -> None:
         _finish_turning_off(auth)
     link = links.issue_report(user, auth.session.id)
     mail.notify("mfa/factor_removed", user, link_id=link.id, factor=name, turned_off="yes" if turns_off else "")
+
+
+def turn_on_by_policy(user_id: int, session_id: int, methods: str) -> None:
+    """Turn MFA on for a user who must have a second factor and has just proven one. Revoke the other sessions.
+
+    Args:
+        methods: the authentication methods of the session.
+    """
+    session = db.session.get_one(Session, session_id)
+    accounts.increase_credential_version(user_id, mfa_enabled=True)
+    sessions.revoke_all_for(user_id, except_session=session)
+    audit.record("mfa_changed", user_id=user_id, session_id=session_id, amr=methods, enabled="yes")
 
 
 def set_mfa(auth: AuthContext, *, enabled: bool) -> None:

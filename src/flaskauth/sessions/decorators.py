@@ -61,10 +61,12 @@ class AccountPendingDeletion(Forbidden):
 
 
 class MfaEnrolmentRequired(Forbidden):
-    """403 `mfa_enrolment_required`: the user must add a second factor first."""
+    """403 `mfa_enrolment_required`: the user must add a second factor first, or prove the one that exists."""
 
     code = "mfa_enrolment_required"
-    message = "A second factor is required. Add one first: POST /users/factors/totp."
+    message = (
+        "A second factor is required. Add one: POST /users/factors/totp. If you have one: POST /auth/reauthenticate."
+    )
 
 
 class SessionUserRow(NamedTuple):

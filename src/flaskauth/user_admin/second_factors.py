@@ -109,7 +109,9 @@ def report() -> FactorReport:
         users=_count(User, enabled),
         users_with_factors=factors.count_users(connection),
         users_with_mfa=_count(User, enabled, User.mfa_enabled.is_(True)),
-        users_who_must_enrol=_count(User, enabled, User.mfa_enabled.is_(False), mfa_policy.required_users()),
+        users_who_must_enrol=_count(
+            User, enabled, User.mfa_enabled.is_(False), mfa_policy.required_users(), User.id.not_in(factors.owners())
+        ),
         authenticator_apps=_count(TotpFactor, ACTIVE_TOTP),
         passkeys=_count(Passkey, ACTIVE_PASSKEY),
         scheduled_resets=_count(FactorReset),
