@@ -42,9 +42,8 @@ TEXTS = {
     links.REPORT_SIGN_IN: {
         "title": Text("Was this you?"),
         "question": Text(
-            "Someone signed in to your account from a new device. If this wasn't you, tell us. All devices are then"
-            " signed out, later changes to your email address and second factors are undone, and you set a new"
-            " password."
+            "The mail says what happened in your account. If this wasn't you, tell us. All devices are then signed out,"
+            " later changes to your email address and second factors are undone, and you set a new password."
         ),
         "confirm": Text("This wasn't me"),
     },
