@@ -258,8 +258,8 @@ class ProtectionSettings(Section):
     """
 
     rate_limit_login_failures: Rates = "30/minute; 300/hour"
-    """Wrong passwords per network, for all accounts together. Right passwords and recognised devices are not counted.
-    Further limits per account are fixed.
+    """Wrong passwords and second factors per network, for all accounts together. Right ones and recognised devices are
+    not counted. Further limits per account are fixed.
     """
 
     rate_limit_register: Rates = "60/minute"
