@@ -24,6 +24,7 @@ from flaskauth.sessions.models import Session
 from flaskauth.signing_keys import access_tokens, amr
 
 STEP = timedelta(seconds=30)
+NEW_SECRET = "Zr8wQk3mXv6nBt1yLp5sHd9fGc2jAe7u"  # a SECRET_KEY that differs from conftest.SECRET
 KIND = "with an app"  # of the template
 SECOND_FACTOR_REQUIRED = (401, "second_factor_required")
 INVALID_CODE = (401, "invalid_code")
@@ -132,6 +133,11 @@ class MfaUser:
     def overview(self) -> dict[str, Any]:
         body: dict[str, Any] = self.call("GET", "").get_json()
         return body
+
+
+def accepted_otps(user: MfaUser) -> set[str]:
+    """Return the codes of the window. A code of another step or user is one of them with a small probability."""
+    return {user.otp(steps) for steps in (-1, 0, 1)}
 
 
 def wrong_otp(user: MfaUser) -> str:

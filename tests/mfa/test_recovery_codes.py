@@ -1,20 +1,23 @@
 """Recovery codes: a user who has lost the app signs in with each of them once."""
 
+from base64 import b64encode
 from datetime import timedelta
 from functools import partial
 
 import pytest
+from argon2.exceptions import VerifyMismatchError
+from argon2.low_level import Type, verify_secret
 from flask import Flask
 from sqlalchemy import select
 from tests.concurrency.interleaving import run_interleaved
-from tests.mfa.helpers import CHALLENGE_EXPIRED, INVALID_CODE, MfaUser
+from tests.conftest import SECRET, MakeApp
+from tests.mfa.helpers import CHALLENGE_EXPIRED, INVALID_CODE, NEW_SECRET, MfaUser
 from tests.passwords.helpers import NEW_PASSWORD, change_password
 from tests.signing_keys.helpers import decode_claims
 from tests.support.inspect import error_of, query_all, single_event
 from tests.support.users import PASSWORD, Mailbox
 
 from flaskauth.core import clock
-from flaskauth.core.passwords import hashes
 from flaskauth.mfa.models import RecoveryCode
 
 
@@ -110,15 +113,28 @@ def test_recovery_codes_are_stored_as_argon2_hashes(app: Flask) -> None:
 
     assert len({row.digest for row in rows}) == 10
     assert len({row.salt for row in rows}) == 1
-    stored = b"".join(row.digest + row.salt for row in rows)
-    assert not [code for code in user.recovery_codes if code.replace("-", "").encode() in stored]
+    codes = sorted(code.replace("-", "") for code in user.recovery_codes)
+    salt = b64encode(rows[0].salt).rstrip(b"=")
+    for row in rows:
+        stored = b"$argon2id$v=19$m=8192,t=1,p=1$%b$%b" % (salt, b64encode(row.digest).rstrip(b"="))
+        codes.remove(next(code for code in codes if is_hash_of(stored, code)))
+    assert not codes
 
 
-def test_recovery_code_verifies_after_secret_key_is_lost(app: Flask) -> None:
-    """The hash does not depend on SECRET_KEY, so that a user can sign in when the secrets of the apps are lost."""
-    user = MfaUser.create(app)
-    [row] = query_all(app, select(RecoveryCode).limit(1))
-    code = user.recovery_codes[0].replace("-", "")
+def is_hash_of(stored: bytes, code: str) -> bool:
+    try:
+        return verify_secret(stored, code.encode(), Type.ID)
+    except VerifyMismatchError:
+        return False
 
-    stored = {other.digest for other in query_all(app, select(RecoveryCode))}
-    assert bytes.fromhex(hashes.hash_recovery_codes(code, row.salt.hex())) in stored
+
+def test_recovery_code_verifies_after_secret_key_is_lost(make_app: MakeApp) -> None:
+    """The user can sign in although the secret of the app is lost."""
+    user = MfaUser.create(make_app())
+    make_app(SECRET_KEY=NEW_SECRET, SECRET_KEY_FALLBACKS=SECRET)  # encrypts the signing keys again
+    user.client = make_app(SECRET_KEY=NEW_SECRET).test_client()
+    response = user.login()
+
+    assert response.get_json()["factors"] == ["recovery_code"]
+    code = user.recovery_codes[0]
+    assert user.send_factor(response.get_json()["challenge_token"], recovery_code=code).status_code == 200

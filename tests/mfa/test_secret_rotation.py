@@ -3,7 +3,7 @@
 from flask import Flask
 from sqlalchemy import select, update
 from tests.conftest import SECRET, MakeApp
-from tests.mfa.helpers import MfaUser
+from tests.mfa.helpers import NEW_SECRET, MfaUser
 from tests.support.inspect import execute_statement, in_transaction, query_all
 
 from flaskauth.core import crypto
@@ -12,7 +12,6 @@ from flaskauth.mfa import totp
 from flaskauth.mfa.models import TotpFactor
 
 THOUSAND = 1000
-NEW_SECRET = "Zr8wQk3mXv6nBt1yLp5sHd9fGc2jAe7u"
 
 
 def outdated(app: Flask) -> tuple[int, int]:
