@@ -61,7 +61,7 @@ SUBJECTS = {
     "passwords/password_changed": "Your password on flaskauth was changed",
     "login/sign_in_code": "Sign in to flaskauth: BCDF-2345",
     "login/new_device": "New sign-in to your account on flaskauth",
-    "login/recovery_code_used": "A recovery code was used to sign in to flaskauth",
+    "login/recovery_code_used": "A recovery code was used on flaskauth",
     "login/second_factor_failed": "A second factor for flaskauth was wrong several times",
     "passwords/password_removed": "Your password on flaskauth was removed",
     "passkeys/counter_regressed": "We rejected a passkey or security key on flaskauth",

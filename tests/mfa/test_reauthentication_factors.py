@@ -9,8 +9,8 @@ from tests.conftest import MakeApp
 from tests.mfa.helpers import INVALID_CODE, REAUTHENTICATION_REQUIRED, SECOND_FACTOR_REQUIRED, MfaUser, wrong_otp
 from tests.passwords.helpers import change_password
 from tests.signing_keys.helpers import decode_claims
-from tests.support.inspect import error_of, query_all
-from tests.support.users import PASSWORD, bearer
+from tests.support.inspect import audit_events, error_of, query_all
+from tests.support.users import PASSWORD, Mailbox, bearer
 
 from flaskauth.core import clock
 from flaskauth.sessions.models import Session
@@ -36,6 +36,19 @@ def test_reauthenticate_with_factor_keeps_session(app: Flask, kind: str) -> None
     assert (claims["sid"], claims["auth_time"]) == (first["sid"], first["auth_time"])
     assert (claims["amr"], claims["acr"]) == (["pwd", "otp", "mfa"], "aal2")
     assert query_all(app, select(func.count()).select_from(Session)) == [1]
+
+
+def test_reauthenticate_with_recovery_code_is_reported(app: Flask) -> None:
+    """The mail is the one of a sign-in, with its warning that few codes are left."""
+    user = MfaUser.create(app)
+    for code in user.recovery_codes[:7]:
+        assert user.reauthenticate(recovery_code=code).status_code == 200
+    mails = [mail for mail in Mailbox(app).wait(9) if mail["subject"] == "A recovery code was used on flaskauth"]
+
+    events = audit_events(app, "recovery_code_used")
+    assert [event.session_id for event in events] == [int(decode_claims(user.token)["sid"])] * 7
+    assert sorted("Few codes are left" in mail["text"] for mail in mails) == [False] * 6 + [True]
+    assert all("/auth/report-sign-in#" in mail["text"] for mail in mails)
 
 
 def test_reauthenticate_with_wrong_password_consumes_no_factor(app: Flask) -> None:

@@ -30,7 +30,7 @@ EVENTS = {
     "totp_undecryptable": "the secret of an authenticator app cannot be decrypted with SECRET_KEY or a fallback",
     "mfa_changed": "a second factor is required at sign-ins from now on, or no longer",
     "recovery_codes_created": "new recovery codes replaced the previous ones",
-    "recovery_code_used": "a user signed in with a recovery code",
+    "recovery_code_used": "a recovery code was used for a sign-in or a reauthentication",
     "device_remembered": "a user let a device replace the second factor for some time",
     "remembered_devices_cleared": "a user required a second factor on all devices again",
     "sign_in_failed": "a sign-in was rejected (authn_login_fail)",

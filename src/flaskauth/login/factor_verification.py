@@ -92,6 +92,13 @@ def verify(
     return replace(factor, consume=partial(_consume_and_refund, factor, attempt, result))
 
 
+def report_recovery_code(user: FactorOwner, session_id: int, codes_left: int) -> None:
+    """Record that a session has used a recovery code, and mail the user a link that reports the session."""
+    audit.record("recovery_code_used", user_id=user.id, session_id=session_id)
+    link = links.issue_report(user, session_id)
+    mail.notify("login/recovery_code_used", user, link_id=link.id, codes_left=str(codes_left))
+
+
 def _consume_and_refund(factor: VerifiedFactor, attempt: LoginAttempt, result: AttemptResult) -> None:
     factor.consume()
     throttling.refund(attempt, result)

@@ -12,7 +12,7 @@ from flaskauth.login import factor_verification, throttling
 from flaskauth.login.factor_verification import SubmittedFactor
 from flaskauth.login.service import check_own_password
 from flaskauth.login.throttling import LoginAttempt
-from flaskauth.mfa import factors, pending_resets
+from flaskauth.mfa import factors, pending_resets, recovery_codes
 from flaskauth.mfa.challenges import SecondFactorRequired
 from flaskauth.mfa.verification import InvalidFactor, VerifiedFactor
 from flaskauth.passkeys.assertions import VerifiedPasskey
@@ -81,6 +81,9 @@ def _prove_password(auth: AuthContext, data: ReauthenticationData, password: str
     if factor is None:
         return amr.PASSWORD
     factor.consume()
+    if factor.is_recovery_code:
+        codes_left = recovery_codes.count_left(auth.user.id)
+        factor_verification.report_recovery_code(auth.user, auth.session.id, codes_left)
     return amr.add(amr.PASSWORD, factor.method)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from flaskauth import audit, mail
+from flaskauth import audit
 from flaskauth.core import clock
 from flaskauth.core.context import settings
 from flaskauth.core.http.request import client_network
@@ -17,7 +17,6 @@ from flaskauth.mfa import challenges, recovery_codes
 from flaskauth.mfa.challenges import ChallengeExpired
 from flaskauth.mfa.models import LoginChallenge
 from flaskauth.mfa.verification import InvalidFactor
-from flaskauth.one_time_codes import links
 from flaskauth.passkeys.challenges import SECOND_FACTOR
 from flaskauth.sessions import devices
 from flaskauth.signing_keys import amr
@@ -74,7 +73,7 @@ def complete(data: SecondFactorData) -> SecondFactorResult:
         raise ChallengeExpired from None
     codes_left = recovery_codes.count_left(user.id)
     if factor.is_recovery_code:
-        _report_used_code(user, result.session_id, codes_left)
+        factor_verification.report_recovery_code(user, result.session_id, codes_left)
     is_remembered = data.remember_device and methods == amr.PASSWORD
     return SecondFactorResult(result, _remember(user.id, result) if is_remembered else None, codes_left)
 
@@ -100,9 +99,3 @@ def _remember(user_id: int, result: LoginResult) -> datetime | None:
     devices.remember(result.device_id, until)
     audit.record("device_remembered", user_id=user_id, session_id=result.session_id)
     return until
-
-
-def _report_used_code(user: CredentialsRow, session_id: int, codes_left: int) -> None:
-    audit.record("recovery_code_used", user_id=user.id, session_id=session_id)
-    link = links.issue_report(user, session_id)
-    mail.notify("login/recovery_code_used", user, link_id=link.id, codes_left=str(codes_left))
