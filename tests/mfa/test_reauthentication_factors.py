@@ -73,6 +73,15 @@ def test_reauthenticate_without_mfa_requires_password_only(app: Flask) -> None:
     assert (claims["amr"], claims["acr"]) == (["pwd"], "aal1")
 
 
+def test_reauthenticate_with_wrong_factor_refunds_password(app: Flask) -> None:
+    """The password was right each time, so the limit of wrong passwords is not reached."""
+    user = MfaUser.create(app)
+    for _ in range(5):
+        assert error_of(user.reauthenticate(otp=wrong_otp(user))) == INVALID_CODE
+
+    assert error_of(user.login("not the password")) == (401, "invalid_credentials")
+
+
 def test_reauthentication_options_list_factors(app: Flask) -> None:
     user = MfaUser.create(app)
     body = user.client.post("/auth/reauthenticate/options", headers=bearer(user.token)).get_json()

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from flaskauth import audit
 from flaskauth.core import clock
+from flaskauth.core.errors import APIError
 from flaskauth.core.http.request import client_network
 from flaskauth.core.passwords import hashing
 from flaskauth.login import factor_verification, throttling
@@ -75,7 +76,11 @@ def _prove_password(auth: AuthContext, data: ReauthenticationData, password: str
     if data.factor is None and factors.is_needed(auth.user):
         raise SecondFactorRequired(**options(auth))
     verified = check_own_password(auth, password)
-    factor = _verify(auth, data.factor) if data.factor else None
+    try:
+        factor = _verify(auth, data.factor) if data.factor else None
+    except APIError:  # the password was right
+        verified.refund()
+        raise
     lock_session(auth)
     verified.refund()
     if factor is None:
