@@ -55,6 +55,7 @@ EUROPEAN_PORTUGUESE = re.compile(
 )
 TEMPLATES_WITH_LINK = {
     *("login/new_device", "login/recovery_code_used", "login/second_factor_failed", "passwords/password_removed"),
+    "passkeys/counter_regressed",
     *("mfa/factor_added", "mfa/factor_removed", "mfa/recovery_codes_created", "user_admin/factors_reset"),
     *("factor_reset/reset_requested", "factor_reset/reset_done"),
     *("email_change/change_requested", "email_change/email_changed"),

@@ -11,7 +11,9 @@ from tests.support.soft_authenticator import BE, BS, UP, UV, Json, SoftAuthentic
 from tests.support.users import PASSWORD, bearer
 from werkzeug.test import TestResponse
 
+from flaskauth.mail.models import OutboxMail
 from flaskauth.mfa.models import Passkey, RecoveryCode
+from flaskauth.one_time_codes.models import EmailLink
 from flaskauth.sessions.models import Session
 
 INVALID_CODE = (401, "invalid_code")
@@ -103,6 +105,16 @@ def test_passkey_second_factor_is_used_once(grace: PasskeyUser) -> None:
 
     assert confirm(grace, required["challenge_token"], credential).status_code == 200
     assert error_of(confirm(grace, required["challenge_token"], credential)) == (401, "invalid_token")
+
+
+def test_passkey_copy_at_reauthentication_reports_session(grace: PasskeyUser, app: Flask) -> None:
+    authenticator = grace.add(SoftAuthenticator(sign_count=7))
+    credential = authenticator.get(reauthentication_options(grace))
+    assert error_of(reauthenticate(grace, passkey=credential)) == INVALID_CODE
+
+    reported = select(EmailLink.session_id).join(OutboxMail, OutboxMail.link_id == EmailLink.id)
+    [session_id] = query_all(app, select(Session.id))
+    assert query_all(app, reported.where(OutboxMail.template == "passkeys/counter_regressed")) == [session_id]
 
 
 def test_assertion_of_a_second_step_cannot_sign_in(grace: PasskeyUser) -> None:

@@ -18,6 +18,7 @@ from flaskauth.core.observability.log import get_logger
 from flaskauth.mfa import code_failures
 from flaskauth.mfa.models import ACTIVE_PASSKEY, Passkey, UsedWebauthnChallenge
 from flaskauth.mfa.verification import InvalidFactor, VerifiedFactor
+from flaskauth.one_time_codes import links
 from flaskauth.passkeys import challenges, options, responses
 from flaskauth.passkeys.responses import AssertionResponse, CeremonyError
 from flaskauth.signing_keys import amr
@@ -112,7 +113,14 @@ def _verify(response: AssertionResponse, purpose: str, binding: str, user_id: in
         raise CeremonyError("the backup eligibility has changed")
     return VerifiedPasskey(
         method=amr.of_passkey(is_synced=passkey.backup_eligible),
-        consume=partial(_consume, passkey, response.challenge, verified.sign_count, is_backed_up=verified.is_backed_up),
+        consume=partial(
+            _consume,
+            passkey,
+            response.challenge,
+            verified.sign_count,
+            is_backed_up=verified.is_backed_up,
+            session_id=int(binding) if purpose == challenges.REAUTHENTICATION else None,
+        ),
         user_id=passkey.user_id,
         is_complete=verified.is_user_verified and passkey.can_sign_in,
     )
@@ -125,12 +133,15 @@ def _find(credential_digest: bytes) -> tuple[Passkey | None, bytes | None]:
     return (row[0], row[1]) if row else (None, None)
 
 
-def _consume(passkey: Passkey, challenge: bytes, sign_count: int, *, is_backed_up: bool) -> None:
+def _consume(
+    passkey: Passkey, challenge: bytes, sign_count: int, *, is_backed_up: bool, session_id: int | None
+) -> None:
     """Record the use of a challenge, and the new counter and backup state. Reset the count of wrong codes.
 
     Raises:
         InvalidFactor: a concurrent request used the challenge, the key was removed, or its counter did not increase:
-            then it may have been copied, and the user is notified.
+            then it may have been copied, and the user is notified. The link of the mail reports the session of a
+            reauthentication.
     """
     passkey_id, user_id = passkey.id, passkey.user_id
     try:
@@ -141,16 +152,17 @@ def _consume(passkey: Passkey, challenge: bytes, sign_count: int, *, is_backed_u
     increased = update(Passkey).where(Passkey.id == passkey_id, ACTIVE_PASSKEY, has_increased)
     values = {"sign_count": sign_count, "backed_up": is_backed_up, "last_used_at": clock.now()}
     if not execute_count(increased.values(**values)):
-        _report_copy(passkey)
+        _report_copy(passkey, session_id)
         raise InvalidFactor
     code_failures.reset(user_id)
 
 
-def _report_copy(passkey: Passkey) -> None:
+def _report_copy(passkey: Passkey, session_id: int | None) -> None:
     db.session.refresh(passkey)
     if passkey.removed_at is not None:
         return
-    audit.record("passkey_counter_regressed", user_id=passkey.user_id)
+    audit.record("passkey_counter_regressed", user_id=passkey.user_id, session_id=session_id)
     user = db.session.get(User, passkey.user_id)
     assert user
-    mail.notify("passkeys/counter_regressed", user, name=passkey.name)
+    link = links.issue_report(user, session_id)
+    mail.notify("passkeys/counter_regressed", user, link_id=link.id, name=passkey.name)
