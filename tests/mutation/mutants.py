@@ -450,16 +450,30 @@ MUTANTS = (
     Mutant(
         "factor of an attacker outlives a report",
         "security_alerts/service.py",
-        "factor_restoration.restore(link)",
-        "False",
+        "factor_restoration.restore(link, is_email_restored=is_email_restored)",
+        "factor_restoration.Restoration(False, set())",
         ("tests/security_alerts/test_factor_restoration.py",),
     ),
     Mutant(
         "factor of an attacker's older session outlives a report",
         "security_alerts/factor_restoration.py",
-        "    new = starts.from_new_clients(sessions)\n",
+        "    new = starts.from_new_clients(sessions, week_start, is_new_user=is_new_user)\n",
         "    new: set[int] = set()\n",
         (f"{SUSPICIOUS_TESTS}::test_link_undoes_changes_of_related_session",),
+    ),
+    Mutant(
+        "second session of an attacker's client counts as known",
+        "sessions/starts.py",
+        "[start for start in ordered if start.created_at < since]",
+        "ordered[:-1]",
+        (f"{SUSPICIOUS_TESTS}::test_link_undoes_changes_of_new_client",),
+    ),
+    Mutant(
+        "factor that was added after an email change outlives its revert",
+        "security_alerts/factor_restoration.py",
+        "if is_email_restored and",
+        "if not is_email_restored and",
+        (f"{SUSPICIOUS_TESTS}::test_link_that_restores_email_undoes_later_changes",),
     ),
     Mutant(
         "factor of an attacker's older session outlives a report",
@@ -492,8 +506,8 @@ MUTANTS = (
     Mutant(
         "factor of an attacker outlives a report",
         "security_alerts/factor_restoration.py",
-        "since - CLOCK_DIFFERENCE",
-        "since",
+        "min(times) - CLOCK_DIFFERENCE",
+        "min(times)",
         (f"{SUSPICIOUS_TESTS}::test_link_undoes_change_on_server_with_late_clock",),
     ),
     Mutant(
@@ -648,7 +662,7 @@ MUTANTS = (
     Mutant(
         "reported network stays recognised",
         "security_alerts/service.py",
-        "    devices.forget_networks(user.id, link.session_id, link.created_at)\n",
+        "    devices.forget_networks(user.id, restoration.suspicious, link.created_at)\n",
         "",
         ("tests/security_alerts/test_takeover_recovery.py::test_recovery_forgets_the_network_of_attacker",),
     ),

@@ -5,16 +5,22 @@ from datetime import timedelta
 import pytest
 from flask import Flask
 from sqlalchemy import select
+from tests.email_change.helpers import RequestedChange
 from tests.login.helpers import unseen_ip
 from tests.mfa.helpers import MfaUser, wrong_otp
 from tests.passwords.helpers import NEW_PASSWORD, request_reset, reset_password
 from tests.registration.helpers import GRACE_EMAIL
 from tests.security_alerts.test_takeover_recovery import newest_link
-from tests.support.inspect import audit_events, error_of, query_all
+from tests.sessions.helpers import SessionClient
+from tests.support.inspect import audit_events, error_of, in_transaction, query_all
 from tests.support.users import CLIENT_IP, OTHER_IP, PASSWORD, THIRD_IP, Mailbox, UserFactory
 
+from flaskauth.accounts.models import User
 from flaskauth.core import clock
 from flaskauth.mfa.models import ACTIVE_TOTP, TotpFactor
+from flaskauth.sessions import devices
+from flaskauth.sessions import service as sessions
+from flaskauth.sessions.models import Session
 
 LATER = timedelta(days=8)  # no link that was mailed before is valid
 
@@ -202,4 +208,40 @@ def test_factor_mail_link_works_once(app: Flask, owner: MfaUser) -> None:
 
     assert statuses[0].status_code == 200
     assert error_of(statuses[1]) == (401, "invalid_token")
+    assert app_names(app) == ["Phone"]
+
+
+@pytest.mark.parametrize("relation", ["second of a new client", "of a dormant account"])
+def test_link_undoes_changes_of_new_client(app: Flask, owner: MfaUser, relation: str) -> None:
+    """The attacker is reported with the mail of a later session, from a different network."""
+    attacker_ip = unseen_ip()
+    if relation == "of a dormant account":
+        clock.travel(timedelta(days=200))
+        in_transaction(app, sessions.purge)
+        assert query_all(app, select(Session.id)) == []
+    else:
+        sign_in(owner, attacker_ip)
+    sign_in(owner, attacker_ip).enrol("Added")
+    clock.travel(timedelta(minutes=3))
+    sign_in(owner, unseen_ip())
+    link = newest_link(app, GRACE_EMAIL)
+    assert link.follow(owner.client).status_code == 200
+
+    assert app_names(app) == ["Phone"]
+    with app.app_context():
+        assert not devices.is_network_recognised(query_all(app, select(User.id))[0], attacker_ip)
+
+
+def test_link_that_restores_email_undoes_later_changes(app: Flask, owner: MfaUser) -> None:
+    """After the email change, the attacker signs in from a network of the owner."""
+    attacker = sign_in(owner, unseen_ip())
+    client = SessionClient(attacker.client, {"token": attacker.token})
+    change = RequestedChange.request(app, client, "mallory@example.net")
+    assert change.confirm().status_code == 200
+    owner.email = change.email
+    second = sign_in(owner, OTHER_IP)
+    second.enrol("Added")
+    assert second.call("DELETE", f"/totp/{owner.factor_id}").status_code == 200
+    assert change.revert_link.follow(owner.client).status_code == 200
+
     assert app_names(app) == ["Phone"]

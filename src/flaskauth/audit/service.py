@@ -138,8 +138,13 @@ def find_distinct(
 
 def has_event(user_id: int, name: str, since: datetime) -> bool:
     """Return True if the event was recorded for the user since a time."""
-    events = select(AuditEvent.id).where(AuditEvent.user_id == user_id, AuditEvent.name == name, AuditEvent.at >= since)
-    return db.session.scalar(events.limit(1)) is not None
+    return first_time(user_id, name, since) is not None
+
+
+def first_time(user_id: int, name: str, since: datetime) -> datetime | None:
+    """Return when the event was first recorded for the user since a time, or None."""
+    times = select(AuditEvent.at).where(AuditEvent.user_id == user_id, AuditEvent.name == name, AuditEvent.at >= since)
+    return db.session.scalar(times.order_by(AuditEvent.at).limit(1))
 
 
 def erase_personal_data(user_id: int) -> None:

@@ -72,7 +72,7 @@ def _consume_link(purpose: str, token: str) -> tuple[EmailLink, User]:
 def _restore_account(link: EmailLink, user: User) -> None:
     """Restore the email address that the link was mailed to, revoke all access, and mail both addresses.
 
-    The networks of the session that caused the link and of later sessions are no longer recognised.
+    The networks of suspicious sessions, and of those since the link was mailed, are no longer recognised.
 
     Raises:
         LinkExpired: the email address belongs to a different user.
@@ -82,18 +82,19 @@ def _restore_account(link: EmailLink, user: User) -> None:
     assert link.normalized_email
     if not accounts.restore_email(user.id, link.email, link.normalized_email):
         raise LinkExpired
-    has_undone_changes = factor_restoration.restore(link)
+    is_email_restored = lost_email != link.normalized_email
+    restoration = factor_restoration.restore(link, is_email_restored=is_email_restored)
     links.revoke_newer(link)
     links.revoke_superseded(user.id, link.normalized_email)
     _revoke_access(user)
     mail.notify(
         "security_alerts/account_secured",
         user,
-        factors_restored="yes" if has_undone_changes else "",
+        factors_restored="yes" if restoration.has_undone_changes else "",
         factors=", ".join(factors.names(user.id)),
     )
-    devices.forget_networks(user.id, link.session_id, link.created_at)
-    if lost_email != link.normalized_email:
+    devices.forget_networks(user.id, restoration.suspicious, link.created_at)
+    if is_email_restored:
         codes.revoke_account_codes(lost_email)
         mail.notify("security_alerts/email_removed", lost_recipient)
 

@@ -1,5 +1,6 @@
 """Recognised devices and networks: they let the user sign in while unrecognised clients are locked out."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -80,9 +81,9 @@ def is_network_recognised(user_id: int, network: str) -> bool:
     return match(user_id, network, None).is_network_recognised
 
 
-def forget_networks(user_id: int, session_id: int | None, since: datetime) -> None:
-    """Stop recognising the networks of a session that was not the user's, and of all later sessions of the user."""
-    distrusted = or_(Session.id == session_id, Session.created_at >= since)
+def forget_networks(user_id: int, session_ids: Collection[int], since: datetime) -> None:
+    """Stop recognising the networks of sessions that may not be the user's, and of all sessions since a time."""
+    distrusted = or_(Session.id.in_(session_ids), Session.created_at >= since)
     execute_count(update(Session).where(Session.user_id == user_id, distrusted).values(network=""))
 
 

@@ -31,18 +31,19 @@ def of_user(user_id: int) -> list[SessionStart]:
     return [SessionStart(*row) for row in rows]
 
 
-def from_new_clients(starts: Iterable[SessionStart]) -> set[int]:
-    """Return the sessions whose device, and network with this user agent, the user had not used before.
+def from_new_clients(starts: Iterable[SessionStart], since: datetime, *, is_new_user: bool) -> set[int]:
+    """Return the sessions since a time whose device, and network with this user agent, were not used before it.
 
-    These are the sign-ins that a mail reported to the user.
+    The client of the first session of a user who has registered since is known.
     """
-    seen_devices: set[int | None] = set()
-    seen_clients: set[tuple[str, str]] = set()
-    new = set()
-    for start in starts:
-        client = start.network, start.user_agent
-        if seen_devices and start.device_id not in seen_devices and client not in seen_clients:
-            new.add(start.id)
-        seen_devices.add(start.device_id)
-        seen_clients.add(client)
-    return new
+    ordered = list(starts)
+    known = [start for start in ordered if start.created_at < since] or (ordered[:1] if is_new_user else [])
+    devices = {start.device_id for start in known}
+    clients = {(start.network, start.user_agent) for start in known}
+    return {
+        start.id
+        for start in ordered
+        if start.created_at >= since
+        and start.device_id not in devices
+        and (start.network, start.user_agent) not in clients
+    }
