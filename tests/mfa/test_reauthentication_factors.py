@@ -66,6 +66,13 @@ def test_reauthenticate_with_wrong_factor_is_rejected(app: Flask) -> None:
     assert error_of(user.reauthenticate(otp=wrong_otp(user))) == INVALID_CODE
 
 
+def test_reauthenticate_with_two_factors_is_rejected(app: Flask) -> None:
+    user = MfaUser.create(app)
+    response = user.reauthenticate(otp=user.otp(), recovery_code=user.recovery_codes[0])
+
+    assert response.get_json()["errors"] == {"body": ["Send at most one second factor."]}
+
+
 def test_reauthenticate_without_mfa_requires_password_only(app: Flask) -> None:
     user = MfaUser.create(app, enrols=False)
     claims = decode_claims(user.reauthenticate().get_json()["token"])

@@ -195,7 +195,7 @@ def disable(user_id: int) -> bool:
 
 
 def increase_credential_version(user_id: int, **values: object) -> None:
-    """Reject the sign-ins that have begun, because a factor of the user changes. Set further columns of the user."""
+    """Reject the sign-ins that have begun, because a credential changes. Set further columns of the user."""
     _change_credential(update(User).where(User.id == user_id), **values)
 
 

@@ -27,7 +27,6 @@ from flaskauth.passkeys.schemas import EXAMPLE_ASSERTION, CredentialField
 
 EXAMPLE_FACTORS = {"otp": "492039", "recovery_code": "BCDF-GHJK-MNPQ-RSTV", "passkey": EXAMPLE_ASSERTION}
 EXAMPLE_PASSWORD = "seven green kettles"  # noqa: S105
-ONE_FACTOR = "Send exactly one second factor."
 SIGN_IN_ID_DESCRIPTION = "Identifies this sign-in"
 
 
@@ -137,7 +136,7 @@ class SecondFactorRequest(RequestSchema):
     @validates_schema
     def validate_one_factor(self, data: Mapping[str, object], **_kwargs: object) -> None:
         if count_factors(data) != 1:
-            raise ValidationError(ONE_FACTOR, "body")
+            raise ValidationError("Send exactly one second factor.", "body")
 
 
 class SecondFactorResponse(LoginResponse):
@@ -160,7 +159,7 @@ class ReauthenticateRequest(RequestSchema):
         if not {"password", "passkey"} & set(data):
             raise ValidationError(Text("{field} is required!", field="password"), "password")
         if count_factors(data) > 1:
-            raise ValidationError(ONE_FACTOR, "body")
+            raise ValidationError("Send at most one second factor.", "body")
 
 
 class ReauthenticationOptionsResponse(ResponseSchema):

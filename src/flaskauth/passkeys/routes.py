@@ -87,7 +87,7 @@ def rename_passkey(_user: User, passkey_id: int, form: dict[str, str]) -> dict[s
 def remove_passkey(_user: User, passkey_id: int) -> dict[str, object]:
     """Remove a passkey or security key.
 
-    All other sessions are revoked. Without a factor, MFA is turned off.
+    The other sessions are revoked. Without a factor, MFA is turned off and the recovery codes are removed.
     """
     service.remove(current_auth(), passkey_id)
     return {}
@@ -119,7 +119,7 @@ def list_passkey_pages() -> dict[str, object]:
 @well_known_bp.get("/change-password")
 @public
 @raises(NotFound)
-@well_known_bp.doc(responses={200: "The page, after the redirect", 303: "The redirect to the page"})
+@well_known_bp.doc(responses={303: "The redirect to the page"})
 def redirect_to_change_password() -> Response:
     """Redirect to the page where users change their password.
 
