@@ -279,7 +279,7 @@ def test_failed_job_for_one_user_does_not_stop_the_others(
         users.create_verified(email)
     past = clock.now() - timedelta(days=4)
     for user_id in query_all(app, select(User.id)):
-        reset = {"link_id": None, "network": "192.0.2.0/24", "requested_at": past, "due_at": past + DELAY}
+        reset = {"link_id": bytes(16), "network": "192.0.2.0/24", "requested_at": past, "due_at": past + DELAY}
         execute_statement(app, insert(FactorReset).values(user_id=user_id, **reset))
     execute_statement(app, delete(OutboxMail))
 

@@ -74,7 +74,7 @@ INTERNAL_COLUMNS = {
 }
 # Of factors, the export has names and times only.
 FACTOR_COLUMNS = {
-    *("session_id", "encrypted_secret", "last_step", "set_id", "salt", "token_digest", "credential_version", "amr"),
+    *("session_id", "encrypted_secret", "last_step", "salt", "token_digest", "credential_version", "amr"),
     *("device_id", "attempts", "credential_digest", "credential_id", "public_key", "rp_id", "sign_count"),
     *("aaguid", "transports", "can_sign_in", "backup_eligible", "backed_up"),
 }

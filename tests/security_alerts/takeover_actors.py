@@ -57,7 +57,7 @@ class Actor:
     started_apps: list[tuple[int, str]] = field(default_factory=list)  # not confirmed
     secrets: dict[int, str] = field(default_factory=dict)  # of authenticator apps
     passkeys: dict[int, SoftAuthenticator] = field(default_factory=dict)
-    code_sets: set[int] = field(default_factory=set)
+    code_sets: set[bytes] = field(default_factory=set)
 
     @property
     def factors(self) -> set[int]:
@@ -219,8 +219,9 @@ class AccountActors:
     def active_passkeys(self) -> set[int]:
         return set(query_all(self.app, select(Passkey.id).where(Passkey.user_id == self.user_id, ACTIVE_PASSKEY)))
 
-    def active_codes(self) -> set[int]:
-        sets = select(RecoveryCode.set_id).where(RecoveryCode.user_id == self.user_id)
+    def active_codes(self) -> set[bytes]:
+        """Return the salts of the sets that are active."""
+        sets = select(RecoveryCode.salt).where(RecoveryCode.user_id == self.user_id)
         return set(query_all(self.app, sets.where(RecoveryCode.removed_at.is_(None)).distinct()))
 
     @staticmethod

@@ -147,8 +147,8 @@ def test_users_factors_shows_when_a_reset_is_due(app: Flask, admin_cli: AdminCLI
     assert overview(admin_cli)["reset_due_at"] is None
     [user_id] = query_all(app, select(User.id))
     due_at = clock.now()
-    reset = {"user_id": user_id, "network": "198.51.100.0", "requested_at": due_at, "due_at": due_at}
-    execute_statement(app, insert(FactorReset).values(reset))
+    reset = {"link_id": bytes(16), "network": "198.51.100.0", "requested_at": due_at, "due_at": due_at}
+    execute_statement(app, insert(FactorReset).values(user_id=user_id, **reset))
 
     assert overview(admin_cli)["reset_due_at"] == clock.to_rfc3339(due_at)
     assert clock.to_rfc3339(due_at) in admin_cli.run("factors", GRACE_EMAIL).stdout

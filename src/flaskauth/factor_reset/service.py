@@ -78,7 +78,6 @@ def confirm(form: FactorResetData) -> datetime:
         audit.record("invalid_code", purpose=LOST_FACTOR)
         raise InvalidMailedCode from None
     if reset := db.session.get(FactorReset, user.id):
-        assert reset.due_at
         return reset.due_at
     now = clock.now()
     due_at = now + timedelta(hours=settings().factor_reset_delay)
@@ -185,7 +184,6 @@ def _consume_code(form: FactorResetData) -> User:
 
 
 def _notify(user: User, reset: FactorReset) -> None:
-    assert reset.due_at
     mail.notify(
         "factor_reset/reset_requested",
         user,

@@ -48,7 +48,6 @@ class Passkey(Base):
 
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     user_id: Mapped[int] = _user_key()
-    session_id: Mapped[int] = mapped_column(BigInteger)
     name: Mapped[str] = mapped_column(String(64))
     credential_digest: Mapped[bytes] = mapped_column(FixedBinary(32), unique=True)
     credential_id: Mapped[bytes] = mapped_column(FixedBinary(1023))
@@ -73,7 +72,6 @@ class RecoveryCode(Base):
 
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     user_id: Mapped[int] = _user_key()
-    set_id: Mapped[int] = mapped_column(BigInteger)
     salt: Mapped[bytes] = mapped_column(FixedBinary(16))
     digest: Mapped[bytes] = mapped_column(FixedBinary(32))
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
@@ -124,10 +122,10 @@ class FactorReset(Base):
     __table_args__ = (Index(None, "due_at"), Index(None, "requested_at"))
 
     user_id: Mapped[int] = _user_key(primary_key=True)
-    link_id: Mapped[bytes | None] = mapped_column(FixedBinary(16))
+    link_id: Mapped[bytes] = mapped_column(FixedBinary(16))
     network: Mapped[str] = mapped_column(ExactString(64))
     requested_at: Mapped[datetime] = mapped_column(UTCDateTime)
-    due_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    due_at: Mapped[datetime] = mapped_column(UTCDateTime)
 
 
 ACTIVE_TOTP = and_(TotpFactor.confirmed_at.is_not(None), TotpFactor.removed_at.is_(None))

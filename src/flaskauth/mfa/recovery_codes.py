@@ -20,7 +20,7 @@ from flaskauth.one_time_codes import derivation
 from flaskauth.signing_keys import amr
 
 SET_SIZE = 10
-LENGTH = 16  # letters: 27^16, 76 bits
+LENGTH = 16  # characters: 27^16, 76 bits
 GROUP = 4
 SALT_LENGTH = 16
 
@@ -53,11 +53,9 @@ def generate() -> NewCodes:
 def replace(user_id: int, new_codes: NewCodes) -> list[str]:
     """Store a set of codes and remove the previous one. Return the codes as the user sees them."""
     remove(user_id)
-    set_id, now = new_id(), clock.now()
+    first_id, now = new_id(), clock.now()
     db.session.add_all(
-        RecoveryCode(
-            id=set_id + number, user_id=user_id, set_id=set_id, salt=new_codes.salt, digest=digest, created_at=now
-        )
+        RecoveryCode(id=first_id + number, user_id=user_id, salt=new_codes.salt, digest=digest, created_at=now)
         for number, digest in enumerate(new_codes.digests)
     )
     db.session.flush()

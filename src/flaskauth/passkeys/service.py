@@ -129,7 +129,6 @@ def _register(auth: AuthContext, data: RegistrationData) -> Registration:
     passkey = Passkey(
         id=new_id(),
         user_id=user.id,
-        session_id=auth.session.id,
         name=data.name,
         credential_digest=digest,
         credential_id=response.credential_id,
