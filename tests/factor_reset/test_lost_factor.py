@@ -115,6 +115,17 @@ def test_lost_factor_is_removed_after_the_delay(app: Flask, lost: LostFactor) ->
     assert lost.users.mailbox.wait(to=GRACE_EMAIL)[0]["subject"].startswith("Your second factors on flaskauth were")
 
 
+def test_lost_factor_that_is_required_meanwhile_stays(app: Flask, lost: LostFactor) -> None:
+    lost.schedule()
+    execute_statement(app, update(User).values(mfa_required=True))
+    clock.travel(DELAY)
+    lost.run_jobs()
+
+    assert lost.is_factor_active()
+    assert query_all(app, select(FactorReset)) == []
+    assert single_event(app, "factor_reset_cancelled").user_id is not None
+
+
 def test_lost_factor_mails_a_cancel_link_daily(lost: LostFactor) -> None:
     lost.schedule()
     for count in (4, 5):

@@ -17,6 +17,7 @@ from tests.signing_keys.helpers import decode_claims
 from tests.support.inspect import error_of, query_all, single_event
 from tests.support.users import PASSWORD, Mailbox
 
+from flaskauth.accounts.models import User
 from flaskauth.core import clock
 from flaskauth.mfa.models import RecoveryCode
 
@@ -54,6 +55,20 @@ def test_recovery_code_of_failed_sign_in_stays_unused(app: Flask, event: str) ->
     assert user.overview()["recovery_codes_left"] == 10
     challenge = user.login(PASSWORD if event == "challenge expires" else NEW_PASSWORD).get_json()["challenge_token"]
     assert user.send_factor(challenge, recovery_code=code).status_code == 200
+
+
+def test_recovery_code_used_meanwhile_records_no_sign_in(app: Flask) -> None:
+    user = MfaUser.create(app)
+    challenge, code = user.challenge(), user.recovery_codes[0]
+    before = query_all(app, select(User.last_login_at))
+    clock.travel(timedelta(minutes=1))
+    send = partial(user.send_factor, challenge, recovery_code=code)
+    use = partial(user.reauthenticate, recovery_code=code)
+    response, other = run_interleaved(app, "UPDATE login_challenges SET used_at", send, use)
+
+    assert (error_of(response), other.status_code) == (INVALID_CODE, 200)
+    assert query_all(app, select(User.last_login_at)) == before
+    assert user.send_factor(challenge, recovery_code=user.recovery_codes[1]).status_code == 200
 
 
 def test_recovery_code_mail_warns_at_three_left(app: Flask) -> None:

@@ -443,7 +443,7 @@ MUTANTS = (
     Mutant(
         "cancelled factor reset is done",
         "factor_reset/service.py",
-        "or not pending_resets.take_due(user_id) ",
+        " or not pending_resets.take_due(user_id)",
         "",
         ("tests/factor_reset/test_lost_factor.py::test_removal_that_is_cancelled_meanwhile_is_not_done",),
     ),
@@ -800,11 +800,18 @@ MUTANTS = (
     Mutant(
         "version of the credentials ignored",
         "accounts/service.py",
-        """        User.credential_version == bindparam("credential_version"),
-""",
-        """        bindparam("credential_version") >= 0,
-""",
+        'User.credential_version == bindparam("credential_version"), ',
+        'bindparam("credential_version") >= 0, ',
         (f"{INTERLEAVING_TESTS}login.py::test_password_verified_before_revocation_is_rejected",),
+    ),
+    Mutant(
+        "recovery code lost by a rejected sign-in",
+        "login/service.py",
+        """    if not accounts.lock_credentials(user.id, user.credential_version):
+        raise InvalidCredentials
+""",
+        "",
+        ("tests/mfa/test_recovery_codes.py::test_recovery_code_of_failed_sign_in_stays_unused",),
     ),
     Mutant(
         "code of a second factor used twice",

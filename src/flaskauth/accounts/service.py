@@ -59,15 +59,11 @@ PUBLIC_COLUMNS = (
 NEXT_VERSION = User.credential_version + 1
 COUNTRY_JOIN = Country.id == User.country_id
 
-RECORD_LOGIN = CompiledStatement(
-    update(User)
-    .where(
-        User.id == bindparam("user_id"),
-        User.credential_version == bindparam("credential_version"),
-        *CAN_LOG_IN,
-    )
-    .values(last_login_at=bindparam("now"))
+_UNCHANGED_USER = update(User).where(
+    User.id == bindparam("user_id"), User.credential_version == bindparam("credential_version"), *CAN_LOG_IN
 )
+RECORD_LOGIN = CompiledStatement(_UNCHANGED_USER.values(last_login_at=bindparam("now")))
+LOCK_CREDENTIALS = CompiledStatement(_UNCHANGED_USER.values(id=User.id))
 MAIL_RECIPIENT_QUERY = CompiledStatement(
     select(User.id, User.email, User.locale).where(
         User.normalized_email == bindparam("normalized_email"), User.disabled_at.is_(None)
@@ -91,6 +87,11 @@ def record_login(user_id: int, credential_version: int) -> bool:
     The version decides, not the password: a rehashed password is the same one, and a passkey has none.
     """
     return RECORD_LOGIN.rowcount(user_id=user_id, credential_version=credential_version, now=clock.now()) == 1
+
+
+def lock_credentials(user_id: int, credential_version: int) -> bool:
+    """Lock the user's row if the user can sign in and no credential has changed since this version."""
+    return LOCK_CREDENTIALS.rowcount(user_id=user_id, credential_version=credential_version) == 1
 
 
 def public_fields(row: PublicUserRow) -> dict[str, object]:

@@ -30,7 +30,6 @@ from flaskauth.sessions import service as sessions
 from flaskauth.signing_keys import amr
 
 PERIOD_WITHOUT_RESET = timedelta(days=30)
-BATCH_SIZE = 100
 FIRST_REMINDER = timedelta(hours=12)
 
 
@@ -112,7 +111,7 @@ def perform_due() -> None:
     Raises:
         ExceptionGroup: it failed for some users.
     """
-    _run_for_each(select(FactorReset.user_id).where(FactorReset.due_at <= clock.now()).limit(BATCH_SIZE), _perform)
+    _run_for_each(select(FactorReset.user_id).where(FactorReset.due_at <= clock.now()), _perform)
 
 
 def _run_for_each(user_ids: Select[int], operation: Callable[[int], None]) -> None:
@@ -142,7 +141,10 @@ def _perform(user_id: int) -> None:
     One conditional DELETE decides: a concurrent cancellation or a second worker prevents it.
     """
     user = accounts.lock_user(user_id)
-    if user is None or not pending_resets.take_due(user_id) or not is_enabled() or mfa_policy.is_required(user):
+    if user is None or not pending_resets.take_due(user_id):
+        return
+    if not is_enabled() or mfa_policy.is_required(user):  # the settings or an operator changed it since
+        audit.record("factor_reset_cancelled", user_id=user_id)
         return
     link = links.issue_report(user)
     factor_changes.delete_all(user_id)

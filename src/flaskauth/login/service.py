@@ -123,10 +123,10 @@ def complete_login(proof: LoginProof) -> LoginResult:
     is_complete = has_second_factor or not factors.is_needed(user)
     if not (is_complete or _replaces_factor(proof)):
         raise factor_verification.begin_second_step(user, proof.amr)
+    if proof.factor:
+        _consume_factor(user, proof.factor)
     if not accounts.record_login(user.id, user.credential_version):
         raise InvalidCredentials
-    if proof.factor:
-        proof.factor.consume()
     if has_second_factor:
         pending_resets.cancel(user.id)  # the user has found the factor
     history = sessions.get_history(user.id)
@@ -188,6 +188,16 @@ def check_own_password(auth: AuthContext, password: str) -> VerifiedPassword:
     user = auth.user
     credentials = StoredCredentials(user.id, user.password_hash, user.normalized_email, user.credential_version)
     return check_password(attempt, credentials, password)
+
+
+def _consume_factor(user: CredentialsRow, factor: VerifiedFactor) -> None:
+    """Consume the factor of a user whose credentials have not changed. Lock the user first, so that they do not change.
+
+    An error response is committed: a sign-in that fails here is not recorded, and one that must fail consumes nothing.
+    """
+    if not accounts.lock_credentials(user.id, user.credential_version):
+        raise InvalidCredentials
+    factor.consume()
 
 
 def _replaces_factor(proof: LoginProof) -> bool:
