@@ -9,7 +9,7 @@ from tests.conftest import MakeApp
 from tests.mfa.helpers import INVALID_CODE, REAUTHENTICATION_REQUIRED, SECOND_FACTOR_REQUIRED, MfaUser, wrong_otp
 from tests.passwords.helpers import change_password
 from tests.signing_keys.helpers import decode_claims
-from tests.support.inspect import audit_events, error_of, query_all
+from tests.support.inspect import audit_events, error_of, query_all, single_event
 from tests.support.users import PASSWORD, Mailbox, bearer
 
 from flaskauth.core import clock
@@ -64,6 +64,7 @@ def test_reauthenticate_with_wrong_factor_is_rejected(app: Flask) -> None:
     user = MfaUser.create(app)
 
     assert error_of(user.reauthenticate(otp=wrong_otp(user))) == INVALID_CODE
+    assert single_event(app, "second_factor_failed").session_id == int(decode_claims(user.token)["sid"])
 
 
 def test_reauthenticate_with_two_factors_is_rejected(app: Flask) -> None:

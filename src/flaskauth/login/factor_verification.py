@@ -110,7 +110,7 @@ def _fail(user: FactorOwner, purpose: str, session_id: int | None) -> InvalidFac
 
     The link of the mail reports the session of a reauthentication. A sign-in has none yet.
     """
-    audit.record("second_factor_failed", user_id=user.id, purpose=purpose)
+    audit.record("second_factor_failed", user_id=user.id, session_id=session_id, purpose=purpose)
     if not rate_limits.hit((_failure_key(user.id), TOLERATED_FAILURES)).is_allowed:
         warning = rate_limits.counter_key("second factor warning", user.id), WARNING_LIMIT
         if rate_limits.hit(warning).is_allowed:

@@ -88,7 +88,10 @@ def forget_networks(user_id: int, session_ids: Collection[int], since: datetime)
 
 
 def has_proven_factor(user_id: int, device_id: int | None, network: str) -> bool:
-    """Return True if the user has proven a second factor on this device, or from this network within 30 days."""
+    """Return True if the user has proven a second factor on this device, or from this network within 30 days.
+
+    A session on the device counts for 30 days after its end: then its row is deleted.
+    """
     is_recent = Session.created_at > clock.now() - NETWORK_RECOGNITION_PERIOD
     is_same_client = or_(Session.device_id == (device_id or 0), and_(Session.network == network, is_recent))
     methods = db.session.scalars(select(Session.amr).where(Session.user_id == user_id, is_same_client))
