@@ -115,7 +115,7 @@ class MfaUser:
 
     @staticmethod
     def has_factor(fields: dict[str, Any]) -> bool:
-        return bool({"otp", "recovery_code"} & set(fields))
+        return bool({"otp", "recovery_code", "passkey"} & set(fields))
 
     def sign_in(self, **fields: Any) -> dict[str, Any]:
         """Sign in with both factors, and use the new tokens from now on."""

@@ -448,6 +448,13 @@ MUTANTS = (
         ("tests/factor_reset/test_lost_factor.py::test_removal_that_is_cancelled_meanwhile_is_not_done",),
     ),
     Mutant(
+        "restored passkey signs in alone",
+        "mfa/factor_changes.py",
+        '{Passkey: {"can_sign_in": False}}',
+        "{}",
+        ("tests/security_alerts/test_factor_restoration.py::test_restored_passkey_is_a_second_factor_only",),
+    ),
+    Mutant(
         "factor of an attacker outlives a report",
         "security_alerts/service.py",
         "factor_restoration.restore(link, is_email_restored=is_email_restored)",

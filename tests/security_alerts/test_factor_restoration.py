@@ -8,7 +8,7 @@ from sqlalchemy import select
 from tests.email_change.helpers import MailLink, RequestedChange
 from tests.login.helpers import unseen_ip
 from tests.mfa.helpers import STEP, MfaUser
-from tests.passkeys.client import PasskeyUser
+from tests.passkeys.client import PasskeyUser, sign_in_with
 from tests.passwords.helpers import NEW_PASSWORD, request_reset, reset_password
 from tests.registration.helpers import GRACE_EMAIL
 from tests.security_alerts.test_takeover_recovery import newest_link
@@ -21,6 +21,7 @@ from flaskauth.mfa.models import ACTIVE_PASSKEY, Passkey, RecoveryCode, TotpFact
 from flaskauth.one_time_codes import links
 
 INVALID_TOKEN = (401, "invalid_token")
+INVALID_CREDENTIALS = (401, "invalid_credentials")
 
 
 def create_owner(app: Flask) -> MfaUser:
@@ -111,6 +112,24 @@ def test_link_removes_the_passkey_of_attacker(app: Flask, users: UserFactory) ->
     reset_after(users, link)
 
     assert query_all(app, select(Passkey.credential_id).where(ACTIVE_PASSKEY)) == [own_id]
+
+
+def test_restored_passkey_is_a_second_factor_only(app: Flask, users: UserFactory) -> None:
+    """The owner removed an attacker's passkey over a week after it was added, and then follows a link."""
+    owner = create_owner(app)
+    attacker = start_attack(owner)
+    passkey = PasskeyUser(TestUser(users.client, GRACE_EMAIL), bearer(attacker.token)).add(name="Evil")
+    clock.travel(links.LIFETIME * 2)
+    session = start_attack(owner)  # the owner's new phone
+    [key] = session.overview()["passkeys"]
+    assert session.call("DELETE", f"/passkeys/{key['id']}").status_code == 200
+    start_attack(owner)
+    reset_after(users, newest_link(app, GRACE_EMAIL))
+
+    assert query_all(app, select(Passkey.name).where(ACTIVE_PASSKEY)) == ["Evil"]
+    assert error_of(sign_in_with(users.client, passkey)) == INVALID_CREDENTIALS
+    required = owner.login(NEW_PASSWORD).get_json()
+    assert owner.send_factor(required["challenge_token"], passkey=passkey.get(required["passkey"])).status_code == 200
 
 
 def test_link_turns_mfa_on_again(app: Flask, users: UserFactory) -> None:

@@ -20,6 +20,8 @@ ADDED_AT: dict[type[TotpFactor] | type[Passkey] | type[RecoveryCode], Instrument
     Passkey: Passkey.created_at,
     RecoveryCode: RecoveryCode.created_at,
 }
+# The values that a restored row gets.
+RESTORED_AS: dict[type[Any], dict[str, Any]] = {Passkey: {"can_sign_in": False}}
 
 
 def delete_all(user_id: int) -> None:
@@ -36,14 +38,17 @@ def delete_all(user_id: int) -> None:
 def undo_since(user_id: int, since: datetime) -> bool:
     """Delete the factors and codes that were added since this time, and restore the removed ones. Record it.
 
-    The added ones are deleted, so that no other link restores them. MFA is on afterwards if the user has a factor,
-    because the changes may have turned it off. Return False if nothing was changed since.
+    The added ones are deleted, so that no other link restores them. A restored passkey is a second factor only: it may
+    be an attacker's, which the user had removed, and must not sign in without the new password. MFA is on afterwards
+    if the user has a factor, because the changes may have turned it off. Return False if nothing was changed since.
     """
     restored = removed = 0
     for table, added_at in ADDED_AT.items():
         own = table.user_id == user_id
         restored += execute_count(
-            update(table).where(own, added_at < since, table.removed_at >= since).values(removed_at=None)
+            update(table)
+            .where(own, added_at < since, table.removed_at >= since)
+            .values({"removed_at": None, **RESTORED_AS.get(table, {})})
         )
         removed += execute_count(delete(table).where(own, added_at >= since))
     has_factor = factors.count(user_id) > 0

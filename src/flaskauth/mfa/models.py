@@ -38,7 +38,7 @@ class TotpFactor(Base):
 
 
 class Passkey(Base):
-    """A WebAuthn credential: a passkey if `can_sign_in`, else a security key that is only a second factor.
+    """A WebAuthn credential: a passkey if `can_sign_in`, else a security key or restored passkey: a second factor only.
 
     `credential_digest` is the SHA-256 of the id, which is too long for a unique index.
     """

@@ -33,7 +33,9 @@ class FactorSchema(Schema):
 
 
 class PasskeySchema(FactorSchema):
-    can_sign_in = fields.Boolean(required=True, metadata={"description": "False for a security key"})
+    can_sign_in = fields.Boolean(
+        required=True, metadata={"description": "False for a security key, and after a link has restored it"}
+    )
     synced = fields.Boolean(
         required=True, attribute="backed_up", metadata={"description": "True if it is backed up by its provider"}
     )
