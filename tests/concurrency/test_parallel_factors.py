@@ -8,6 +8,7 @@ from sqlalchemy import select
 from tests.concurrency.conftest import ROUNDS_OVERRIDE, Rounds
 from tests.concurrency.parallel_requests import OVERLOADED, PreparedRequest, prepare_post, statuses
 from tests.concurrency.servers import ServerPair, SignedInUser
+from tests.mfa.helpers import otp_of_no_app
 from tests.support.users import CLIENT_IP
 
 from flaskauth.accounts.models import User
@@ -73,12 +74,6 @@ def test_parallel_recovery_codes_succeed_once(server_pair: ServerPair, rounds: R
         assert server_pair.count_active_sessions(user.user_id) == 2
 
 
-def wrong_otp(app: pyotp.TOTP) -> str:
-    """Return six digits that are no code of the app within 10 minutes."""
-    taken = {app.at(clock.now() + step * STEP) for step in range(-3, 20)}
-    return next(code for number in range(100) if (code := f"{number:06}") not in taken)
-
-
 def test_parallel_wrong_codes_compare_ten(server_pair: ServerPair) -> None:
     """An attacker with the password sends five codes for each of many challenges, every one from a new network.
 
@@ -87,7 +82,7 @@ def test_parallel_wrong_codes_compare_ten(server_pair: ServerPair) -> None:
     user = server_pair.create_user()
     path, app = start_enrolment(server_pair, user)
     server_pair.send_until_served(confirmation(path, app, user))
-    tokens, wrong = create_challenges(server_pair, user.user_id, GUESSED_CHALLENGES), wrong_otp(app)
+    tokens, wrong = create_challenges(server_pair, user.user_id, GUESSED_CHALLENGES), otp_of_no_app(app.secret)
     guesses = [prepare_post("/auth/second-factor", {"challenge_token": token, "otp": wrong}) for token in tokens]
     started, counts = clock.now(), Counter[int]()
     for _ in range(MAX_ATTEMPTS):

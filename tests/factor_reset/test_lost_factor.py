@@ -11,7 +11,7 @@ from sqlalchemy import delete, insert, select, update
 from tests.concurrency.interleaving import run_interleaved
 from tests.conftest import MakeApp
 from tests.email_change.helpers import find_link
-from tests.mfa.helpers import MfaUser
+from tests.mfa.helpers import SECOND_FACTOR_REQUIRED, MfaUser
 from tests.passwords.helpers import NEW_PASSWORD, request_reset, reset_password
 from tests.registration.helpers import GRACE_EMAIL, INVALID_CODE, WRONG_CODE, code_for_id
 from tests.sessions.helpers import SessionClient
@@ -36,7 +36,6 @@ from flaskauth.mail.models import DISCARDED, QUEUED, OutboxMail
 from flaskauth.mfa.models import FactorReset, TotpFactor
 from flaskauth.sessions.models import Session
 
-SECOND_FACTOR_REQUIRED = (401, "second_factor_required")
 INVALID_TOKEN = (401, "invalid_token")
 DELAY = timedelta(hours=72)
 

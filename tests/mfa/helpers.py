@@ -142,8 +142,14 @@ def accepted_otps(user: MfaUser) -> set[str]:
 
 def wrong_otp(user: MfaUser) -> str:
     """Return six digits that are no code of the user's app within 10 minutes."""
-    taken = {user.otp(steps) for steps in range(-25, 26)}
-    return next(code for number in range(100) if (code := f"{number:06}") not in taken)
+    return otp_of_no_app(user.secret)
+
+
+def otp_of_no_app(*secrets: str) -> str:
+    """Return six digits that no app with one of the secrets shows within 10 minutes."""
+    times = [clock.now() + steps * STEP for steps in range(-25, 26)]
+    taken = {pyotp.TOTP(secret).at(time) for secret in secrets for time in times}
+    return next(otp for number in range(len(taken) + 1) if (otp := f"{number:06}") not in taken)
 
 
 def set_wrong_codes(app: Flask, email: str, count: int) -> None:

@@ -6,6 +6,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select, update
 from tests.conftest import MakeApp
+from tests.mfa.helpers import SECOND_FACTOR_REQUIRED
 from tests.registration.helpers import code_for_id
 from tests.support.inspect import error_of, execute_statement, query_all, single_event
 from tests.support.users import UserFactory
@@ -14,7 +15,6 @@ from tests.test_conventions import dotted_name, source_trees
 from flaskauth.accounts.models import User
 from flaskauth.sessions.models import Session
 
-SECOND_FACTOR_REQUIRED = (401, "second_factor_required")
 START = "flaskauth.sessions.service.start"
 
 

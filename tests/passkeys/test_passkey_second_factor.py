@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from sqlalchemy import select
+from tests.mfa.helpers import INVALID_CODE, SECOND_FACTOR_REQUIRED
 from tests.passkeys.client import PasskeyUser, sign_in_options, sign_in_with
 from tests.support.inspect import audit_events, error_of, query_all
 from tests.support.soft_authenticator import BE, BS, UP, UV, Json, SoftAuthenticator
@@ -15,9 +16,6 @@ from flaskauth.mail.models import OutboxMail
 from flaskauth.mfa.models import Passkey, RecoveryCode
 from flaskauth.one_time_codes.models import EmailLink
 from flaskauth.sessions.models import Session
-
-INVALID_CODE = (401, "invalid_code")
-SECOND_FACTOR_REQUIRED = (401, "second_factor_required")
 
 
 def challenge(user: PasskeyUser) -> Json:

@@ -5,14 +5,13 @@ The mail is read from the outbox, because rendering thousands of mails would tak
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import pyotp
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
-from tests.mfa.helpers import STEP
+from tests.mfa.helpers import STEP, otp_of_no_app
 from tests.passkeys.client import PASSKEYS, sign_in_options
 from tests.registration.helpers import WRONG_CODE, unused_ip
 from tests.support.inspect import query_all
@@ -232,10 +231,7 @@ class AccountActors:
 
     def wrong_otp(self) -> str:
         """Return six digits that are no code of an app of the account."""
-        apps = [pyotp.TOTP(secret) for actor in (self.owner, self.attacker) for secret in actor.secrets.values()]
-        times = [clock.now() + timedelta(seconds=30 * step) for step in range(-3, 4)]
-        taken = {app.at(time) for app in apps for time in times}
-        return next(code for number in range(1000) if (code := f"{number:06}") not in taken)
+        return otp_of_no_app(*self.owner.secrets.values(), *self.attacker.secrets.values())
 
     # --- The account and its mail ---
 
