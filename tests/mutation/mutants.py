@@ -435,7 +435,7 @@ MUTANTS = (
     ),
     Mutant(
         "a failure of one user stops the job for others",
-        "factor_reset/service.py",
+        "core/db/session.py",
         "            failures.append(error)",
         "            raise",
         ("tests/factor_reset/test_lost_factor.py::test_failed_job_for_one_user_does_not_stop_the_others",),

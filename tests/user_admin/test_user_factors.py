@@ -114,13 +114,13 @@ def test_reset_undecryptable_factors_continues_after_failure(app: Flask, admin_c
         MfaUser.create(app, email)
     execute_statement(app, update(TotpFactor).values(encrypted_secret=b"?" * 60))
     with app.app_context():
-        *_, last_id = totp.undecryptable_user_ids()
-    [last_email] = query_all(app, select(User.email).where(User.id == last_id))
+        first_id, _ = totp.undecryptable_user_ids()
+    [first_email] = query_all(app, select(User.email).where(User.id == first_id))
     options = ("reset-factors", "--undecryptable", "--reason", "lost key", "--json")
 
-    with reject_mails_to(app, last_email):
+    with reject_mails_to(app, first_email):
         assert admin_cli.run(*options).exit_code == 1
-    assert query_all(app, select(TotpFactor.user_id)) == [last_id]
+    assert query_all(app, select(TotpFactor.user_id)) == [first_id]
     assert json.loads(admin_cli.run(*options).stdout) == {"users": 1}
 
 

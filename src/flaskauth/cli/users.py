@@ -230,7 +230,10 @@ def reset_factors(email: EmailAddress | None, undecryptable: bool, reason: str, 
         count = int(_run_for_user(lambda: second_factors.reset(email, reason)))
     else:
         with output.load_app(logging.WARNING).app_context():
-            count = second_factors.reset_undecryptable(reason)
+            try:
+                count = second_factors.reset_undecryptable(reason)
+            except ExceptionGroup as failures:  # all other users are done
+                raise failures.exceptions[0] from None
     _print_result({"users": count}, f"Users whose second factors were removed: {count}.", as_json=as_json)
 
 

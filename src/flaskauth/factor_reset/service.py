@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 
 from sqlalchemy import Select, select
 
@@ -15,7 +14,7 @@ from flaskauth.audit import service as audit_log
 from flaskauth.core import clock, email_addresses
 from flaskauth.core.context import settings
 from flaskauth.core.db.compiled import insert_row
-from flaskauth.core.db.session import db, transaction
+from flaskauth.core.db.session import db, transaction, transaction_for_each
 from flaskauth.core.http.request import client_network
 from flaskauth.login import mailed_codes
 from flaskauth.login.mailed_codes import InvalidMailedCode, MailedCodeRequest
@@ -115,19 +114,7 @@ def perform_due() -> None:
 
 
 def _run_for_each(user_ids: Select[int], operation: Callable[[int], None]) -> None:
-    """Run the operation in one transaction for each user. A failure does not affect the other users.
-
-    Raises:
-        ExceptionGroup: the failures, when all users are done.
-    """
-    failures = []
-    for user_id in transaction(lambda: db.session.scalars(user_ids).all()):
-        try:
-            transaction(partial(operation, user_id))
-        except Exception as error:  # noqa: BLE001 (the other users are done first)
-            failures.append(error)
-    if failures:
-        raise ExceptionGroup("Factor resets failed", failures)
+    transaction_for_each(transaction(lambda: db.session.scalars(user_ids).all()), operation)
 
 
 def _remind(user_id: int) -> None:

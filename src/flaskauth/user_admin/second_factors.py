@@ -10,7 +10,7 @@ from flaskauth import audit, mail
 from flaskauth.accounts import mfa_policy
 from flaskauth.accounts import service as accounts
 from flaskauth.accounts.models import User
-from flaskauth.core.db.session import db, execute_count, transaction
+from flaskauth.core.db.session import db, execute_count, transaction, transaction_for_each
 from flaskauth.core.db.types import Base
 from flaskauth.core.email_addresses import EmailAddress
 from flaskauth.mfa import factor_changes, factors, pending_resets, totp
@@ -80,10 +80,10 @@ def reset(email: EmailAddress, reason: str) -> bool:
 def reset_undecryptable(reason: str) -> int:
     """Do `reset` for each user with an authenticator app whose secret cannot be decrypted. Return their number.
 
-    Each user is reset in one transaction: after a failure, the next call does the others.
+    Raises:
+        ExceptionGroup: it failed for some users. The next call does them.
     """
-    user_ids = transaction(totp.undecryptable_user_ids)
-    return sum(transaction(partial(_reset, user_id, reason)) for user_id in user_ids)
+    return sum(transaction_for_each(transaction(totp.undecryptable_user_ids), partial(_reset, reason=reason)))
 
 
 def require(email: EmailAddress, *, required: bool) -> bool:
