@@ -1,20 +1,23 @@
 """/users/factors/passkeys: register, rename and remove passkeys and security keys."""
 
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from flask import Flask
 from sqlalchemy import select, update
 from tests.conftest import MakeApp
 from tests.passkeys.client import PASSKEYS, PasskeyUser, sign_in_with
 from tests.support.inspect import error_of, execute_statement, query_all, single_event
-from tests.support.soft_authenticator import BE, BS, UP, UV, SoftAuthenticator
+from tests.support.soft_authenticator import BE, BS, RS256, UP, UV, SoftAuthenticator, es256_cose, rs256_cose, rsa_key
 from tests.support.users import UserFactory, bearer
 from werkzeug.test import TestResponse
 
 from flaskauth.accounts.models import User
 from flaskauth.core import clock
-from flaskauth.core.crypto import base64url_decode
+from flaskauth.core.crypto import base64url_decode, base64url_encode
 from flaskauth.mfa.models import Passkey
 
 ICLOUD_KEYCHAIN = bytes.fromhex("fbfc3007154e4ecc8c0b6e020557d7bd")
@@ -93,6 +96,38 @@ def test_registration_of_a_taken_credential_is_rejected(grace: PasskeyUser, othe
         assert rejected_field(user.register(credential)) == ["credential"]
     assert sign_in_with(grace.client, authenticator).status_code == 200
     assert len(query_all(app, select(Passkey.id))) == 1
+
+
+FAULTY_KEYS: dict[str, Callable[[], dict[int, Any]]] = {
+    "off-curve point": lambda: {**es256_key(), -3: bytes(31) + b"\x01"},
+    "RSA of 512 bits": lambda: {1: 3, 3: RS256, -1: b"\xff" * 64, -2: b"\x01\x00\x01"},
+    "RSA exponent 1": lambda: {**rs256_cose(rsa_key(2048).public_key()), -2: b"\x01"},
+    "algorithm of another key type": lambda: {**es256_key(), 3: RS256},
+}
+FAULTY_CBOR = {"nested": b"\x81" * 5000 + b"\x00", "length of 2^63 - 1": b"\x5b\x7f" + b"\xff" * 7}
+
+
+def es256_key() -> dict[int, Any]:
+    return es256_cose(ec.generate_private_key(ec.SECP256R1()).public_key())
+
+
+def test_registration_with_faulty_key_is_rejected(grace: PasskeyUser, app: Flask) -> None:
+    for name, cose_key in FAULTY_KEYS.items():
+        authenticator = SoftAuthenticator()
+        authenticator.cose_key = cose_key()
+        response = grace.register(authenticator.create(grace.creation_options()))
+        assert rejected_field(response) == ["credential"], name
+
+    assert query_all(app, select(Passkey)) == []
+
+
+def test_registration_with_faulty_cbor_is_rejected(grace: PasskeyUser, app: Flask) -> None:
+    for name, cbor in FAULTY_CBOR.items():
+        credential = SoftAuthenticator().create(grace.creation_options())
+        credential["response"]["attestationObject"] = base64url_encode(cbor)
+        assert rejected_field(grace.register(credential)) == ["credential"], name
+
+    assert query_all(app, select(Passkey)) == []
 
 
 def test_registration_beyond_twenty_keys_is_rejected(grace: PasskeyUser, app: Flask) -> None:
