@@ -4,10 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 
 import pytest
 from flask import Flask
 from sqlalchemy import delete, insert, select, update
+from tests.account_deletion.helpers import delete_account
 from tests.concurrency.interleaving import run_interleaved
 from tests.conftest import MakeApp
 from tests.email_change.helpers import find_link
@@ -26,6 +28,7 @@ from tests.support.inspect import (
     single_event,
 )
 from tests.support.users import CLIENT_IP, OTHER_IP, PASSWORD, UserFactory, code_in_mail, forwarded_for
+from tests.user_admin.helpers import AdminCLI
 from werkzeug.test import TestResponse
 
 from flaskauth.accounts.models import User
@@ -205,6 +208,35 @@ def test_proven_factor_cancels_the_removal(app: Flask, request_name: str) -> Non
 
     assert single_event(app, "factor_reset_cancelled").user_id is not None
     assert query_all(app, select(FactorReset)) == []
+
+
+@pytest.mark.parametrize("request_name", ["disable", "delete"])
+def test_blocked_account_cancels_the_removal(app: Flask, database: str, tmp_path: Path, request_name: str) -> None:
+    user = MfaUser.create(app)
+    lost = LostFactor(app, UserFactory(app), SessionClient(user.client, {"token": user.token}))
+    lost.schedule()
+    if request_name == "disable":
+        assert AdminCLI(database, tmp_path).run("disable", GRACE_EMAIL).exit_code == 0
+    else:
+        assert delete_account(user.client, user.token).status_code == 200
+
+    assert single_event(app, "factor_reset_cancelled").user_id is not None
+    assert query_all(app, select(FactorReset)) == []
+
+
+@pytest.mark.parametrize("request_name", ["sign-in", "reauthentication", "change"])
+def test_used_factor_revokes_the_code_of_a_lost_factor(app: Flask, request_name: str) -> None:
+    user = MfaUser.create(app)
+    lost = LostFactor(app, UserFactory(app), SessionClient(user.client, {"token": user.token}))
+    body = lost.request_code()
+    if request_name == "sign-in":
+        user.sign_in()
+    elif request_name == "reauthentication":
+        assert user.reauthenticate(otp=user.otp()).status_code == 200
+    else:
+        assert user.call("POST", "/recovery-codes").status_code == 200
+
+    assert error_of(lost.confirm(**body)) == INVALID_CODE
 
 
 def test_reset_revokes_the_code_of_a_lost_factor(lost: LostFactor) -> None:

@@ -16,7 +16,7 @@ from flaskauth.core import clock
 from flaskauth.core.context import settings
 from flaskauth.core.db.session import db, delete_batch
 from flaskauth.core.errors import Forbidden, ValidationFailed
-from flaskauth.mfa import recovery_codes
+from flaskauth.mfa import pending_resets, recovery_codes
 from flaskauth.mfa.models import ACTIVE_PASSKEY, ACTIVE_TOTP, Passkey, RecoveryCode, TotpFactor, UsedWebauthnChallenge
 from flaskauth.mfa.recovery_codes import NewCodes
 from flaskauth.one_time_codes import links
@@ -170,6 +170,7 @@ def finish_adding(
     user, session = auth.user, auth.session
     turns_on = not user.mfa_enabled and (enable_mfa or mfa_policy.is_required(user))
     accounts.increase_credential_version(user.id, mfa_enabled=user.mfa_enabled or turns_on)
+    pending_resets.cancel(user.id)
     codes = _store_codes(auth, new_codes) if new_codes and not recovery_codes.count_left(user.id) else None
     if not amr.has_second_factor(session.amr):
         sessions.set_amr(session.id, amr.add(session.amr, method))
@@ -188,6 +189,7 @@ def finish_removing(auth: AuthContext, name: str) -> None:
     user, is_last = auth.user, not count(auth.user.id)
     turns_off = is_last and user.mfa_enabled
     accounts.increase_credential_version(user.id, mfa_enabled=user.mfa_enabled and not is_last)
+    pending_resets.cancel(user.id)
     sessions.revoke_all_for(user.id, except_session=auth.session)
     if is_last:
         recovery_codes.remove(user.id)
@@ -225,6 +227,7 @@ def set_mfa(auth: AuthContext, *, enabled: bool) -> None:
     if user.mfa_enabled == enabled:
         return
     accounts.increase_credential_version(user.id, mfa_enabled=enabled)
+    pending_resets.cancel(user.id)
     if enabled:
         _finish_turning_on(auth)
     else:
@@ -244,6 +247,7 @@ def replace_recovery_codes(auth: AuthContext) -> list[str]:
     if not count(user.id):
         raise ValidationFailed({"body": ["Add a second factor first."]})
     accounts.increase_credential_version(user.id)
+    pending_resets.cancel(user.id)
     codes = _store_codes(auth, new_codes)
     mail.notify("mfa/recovery_codes_created", user, link_id=links.issue_report(user, auth.session.id).id)
     return codes

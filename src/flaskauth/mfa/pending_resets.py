@@ -5,9 +5,11 @@ from datetime import datetime
 from sqlalchemy import delete, select
 
 from flaskauth import audit
+from flaskauth.accounts.models import User
 from flaskauth.core import clock
 from flaskauth.core.db.session import db, execute_count
 from flaskauth.mfa.models import FactorReset
+from flaskauth.one_time_codes import service as codes
 
 
 def due_at(user_id: int) -> datetime | None:
@@ -16,7 +18,12 @@ def due_at(user_id: int) -> datetime | None:
 
 
 def cancel(user_id: int) -> bool:
-    """Cancel the removal of the user's factors and record it. Return False if none was scheduled."""
+    """Cancel the removal of the user's factors and record it. Return False if none was scheduled.
+
+    The mailed codes that would schedule one are revoked.
+    """
+    normalized_email = select(User.normalized_email).where(User.id == user_id).scalar_subquery()
+    codes.revoke_for_purpose(codes.LOST_FACTOR, normalized_email)
     if not execute_count(delete(FactorReset).where(FactorReset.user_id == user_id)):
         return False
     audit.record("factor_reset_cancelled", user_id=user_id)

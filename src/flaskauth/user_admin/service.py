@@ -11,6 +11,7 @@ from flaskauth.accounts.models import User
 from flaskauth.core.db.session import db, execute_count
 from flaskauth.core.email_addresses import EmailAddress
 from flaskauth.core.passwords import legacy
+from flaskauth.mfa import pending_resets
 from flaskauth.one_time_codes import service as codes
 from flaskauth.sessions import service as sessions
 
@@ -62,7 +63,7 @@ def verify_email(email: EmailAddress) -> bool:
 
 
 def disable(email: EmailAddress) -> bool:
-    """Disable a user: revoke all sessions and pending codes, and block sign-in and password reset.
+    """Disable a user: revoke all sessions, pending codes and a factor reset, and block sign-in and password reset.
 
     Return False if the user was already disabled.
 
@@ -76,6 +77,7 @@ def disable(email: EmailAddress) -> bool:
     revoked = sessions.revoke_all_for(user.id)
     codes.revoke_account_codes(user.normalized_email)
     accounts.cancel_email_changes(user.id)
+    pending_resets.cancel(user.id)
     audit.record("account_disabled", user_id=user.id, revoked=revoked)
     return True
 
