@@ -87,6 +87,18 @@ def test_reset_factors_is_not_undone_by_links(app: Flask, admin_cli: AdminCLI) -
     assert audit_events(app, "factors_restored") == []
 
 
+def test_reset_factors_deletes_removed_last_factor(app: Flask, admin_cli: AdminCLI) -> None:
+    """The user has removed the stolen phone. A link of a mail about it must not restore it."""
+    user = MfaUser.create(app)
+    clock.travel(links.LIFETIME)
+    user.sign_in()
+    assert user.call("DELETE", f"/totp/{user.factor_id}").status_code == 200
+    assert admin_cli.run("reset-factors", GRACE_EMAIL, "--reason", "stolen phone").exit_code == 0
+
+    assert query_all(app, select(TotpFactor)) == query_all(app, select(RecoveryCode)) == []
+    assert single_event(app, "factor_reset_done").user_id is not None
+
+
 def test_reset_factors_of_user_without_factors_changes_nothing(admin_cli: AdminCLI, users: UserFactory) -> None:
     grace = users.create_verified()
     result = admin_cli.run("reset-factors", GRACE_EMAIL, "--reason", "none", "--json")

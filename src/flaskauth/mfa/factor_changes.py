@@ -24,15 +24,17 @@ ADDED_AT: dict[type[TotpFactor] | type[Passkey] | type[RecoveryCode], Instrument
 RESTORED_AS: dict[type[Any], dict[str, Any]] = {Passkey: {"can_sign_in": False}}
 
 
-def delete_all(user_id: int) -> None:
+def delete_all(user_id: int) -> bool:
     """Delete all factors and codes of a user, turn MFA off and reject the sign-ins that have begun.
 
-    Those that the user has removed are deleted too, so no link restores any: they may have been stolen.
+    Those that the user has removed are deleted too, so no link restores any: they may have been stolen. Return False
+    without a change if there are none of both.
     """
-    for table in ADDED_AT:
-        execute_count(delete(table).where(table.user_id == user_id))
+    if not sum(execute_count(delete(table).where(table.user_id == user_id)) for table in ADDED_AT):
+        return False
     accounts.increase_credential_version(user_id, mfa_enabled=False)
     code_failures.reset(user_id)
+    return True
 
 
 def undo_since(user_id: int, since: datetime) -> bool:

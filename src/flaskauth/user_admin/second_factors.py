@@ -69,7 +69,7 @@ def list_users(limit: int) -> list[FactorCounts]:
 def reset(email: EmailAddress, reason: str) -> bool:
     """Remove all factors of a user, revoke all access and require a password reset. Mail the user.
 
-    Return False without a change if the user has no factor.
+    The removed ones are deleted too. Return False without a change if the user has no factor and has removed none.
 
     Raises:
         UserNotFound
@@ -122,10 +122,9 @@ def report() -> FactorReport:
 
 def _reset(user_id: int, reason: str) -> bool:
     user = accounts.lock_user(user_id)
-    if user is None or not factors.count(user_id):
+    if user is None or not factor_changes.delete_all(user_id):
         return False
     link = links.issue_report(user)
-    factor_changes.delete_all(user_id)
     pending_resets.cancel(user_id)
     accounts.clear_password(user_id)
     codes.revoke_account_codes(user.normalized_email)
