@@ -6,10 +6,10 @@ import pytest
 from flask import Flask
 from sqlalchemy import select, update
 from tests.conftest import MakeApp
-from tests.mfa.helpers import SECOND_FACTOR_REQUIRED
+from tests.mfa.helpers import SECOND_FACTOR_REQUIRED, MfaUser
 from tests.registration.helpers import code_for_id
 from tests.support.inspect import error_of, execute_statement, query_all, single_event
-from tests.support.users import UserFactory
+from tests.support.users import CLIENT_IP, PASSWORD, UserFactory, forwarded_for
 from tests.test_conventions import dotted_name, source_trees
 
 from flaskauth.accounts.models import User
@@ -39,6 +39,30 @@ def test_email_code_with_mfa_on_requires_second_factor(make_app: MakeApp) -> Non
 
     assert error_of(users.client.post("/auth/email-code/verify", json=body)) == SECOND_FACTOR_REQUIRED
     assert query_all(app, select(Session)) == []
+
+
+def test_public_routes_with_mfa_on_start_no_session(make_app: MakeApp) -> None:
+    """Each gets those of its fields that a user without the second factor knows."""
+    app = make_app(EMAIL_SIGN_IN="true")
+    user, client = MfaUser.create(app), app.test_client()
+    document = client.get("/openapi.json").get_json()
+    schemas = document["components"]["schemas"]
+    sign_in_id = client.post("/auth/email-code", json={"email": user.email}).get_json()["sign_in_id"]
+    known = {"email": user.email, "password": PASSWORD, "sign_in_id": sign_in_id, "otp": code_for_id(app, sign_in_id)}
+    asking = set()
+    for path, operations in document["paths"].items():
+        body_of = operations.get("post", {}).get("requestBody", {}).get("content", {}).get("application/json")
+        if not body_of or operations["post"].get("security"):
+            continue
+        fields = schemas[body_of["schema"]["$ref"].rpartition("/")[2]]["properties"].keys() & known.keys()
+        # A code is identified by its id or its email address, not by both.
+        body = {name: known[name] for name in fields - ({"email"} if "sign_in_id" in fields else set())}
+        response = client.post(path, json=body, headers=forwarded_for(CLIENT_IP))
+        assert "token" not in response.get_json(), path
+        asking |= {path} if "challenge_token" in response.get_json() else set()
+
+    assert asking == {"/auth/login", "/auth/email-code/verify"}
+    assert len(query_all(app, select(Session))) == 1
 
 
 def test_fresh_password_token_is_not_fresh_with_mfa_on(app: Flask, users: UserFactory) -> None:
