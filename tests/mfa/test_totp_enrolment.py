@@ -200,6 +200,7 @@ def test_totp_is_renamed(app: Flask) -> None:
 
     assert user.call("PATCH", f"/totp/{user.factor_id}", {"name": " Work phone "}).status_code == 200
     assert user.overview()["totp"][0]["name"] == "Work phone"
+    assert single_event(app, "totp_renamed").user_id is not None
 
 
 def test_totp_name_that_is_unsafe_is_rejected(app: Flask) -> None:

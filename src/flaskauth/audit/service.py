@@ -26,6 +26,7 @@ EVENTS = {
     "second_factor_required": "the first factor of a sign-in was right, and a second one was requested",
     "second_factor_failed": "a second factor was wrong (authn_login_fail)",
     "totp_enrolled": "a user added an authenticator app",
+    "totp_renamed": "a user renamed an authenticator app",
     "totp_removed": "a user removed an authenticator app",
     "totp_undecryptable": "the secret of an authenticator app cannot be decrypted with SECRET_KEY or a fallback",
     "mfa_changed": "a second factor is required at sign-ins from now on, or no longer",

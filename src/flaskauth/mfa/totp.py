@@ -118,8 +118,9 @@ def rename(auth: AuthContext, factor_id: int, name: str) -> None:
         NotFound: the user has no such factor.
         InvalidToken: the session was revoked during this call.
     """
-    lock_session(auth)
+    user = lock_session(auth)
     _get(auth, factor_id).name = name
+    audit.record("totp_renamed", user_id=user.id, session_id=auth.session.id)
 
 
 def remove(auth: AuthContext, factor_id: int) -> None:
