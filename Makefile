@@ -33,7 +33,7 @@ test-mysql: setup ## run the tests that use a database on MySQL 9, through PyMyS
 	TEST_DATABASES=mysql $(pytest) $(ARGS)
 	TEST_DATABASES="mysql mariadb" $(with_mysqlclient) $(pytest) $(ARGS)
 
-test-slow: setup ## run a slow suite: SUITE=concurrency|chaos|chaos-mysql|chaos-galera|mutation|fuzz|addresses|takeover|timing|import|browser|packaging|migrations|openapi (ARGS=...)
+test-slow: setup ## run a slow suite: SUITE=concurrency|chaos|chaos-mysql|chaos-galera|mutation|fuzz|webauthn|addresses|takeover|timing|factors|import|browser|packaging|migrations|openapi (ARGS=...)
 	@$(test_servers) install
 	@case "$(SUITE)" in \
 	concurrency) CONCURRENCY_ROUNDS=$(or $(ARGS),200) $(bin)/python -m pytest -q tests/concurrency -k test_parallel_ ;; \
@@ -44,16 +44,18 @@ test-slow: setup ## run a slow suite: SUITE=concurrency|chaos|chaos-mysql|chaos-
 	fuzz) HYPOTHESIS_PROFILE=fuzz EXAMPLES=$$(($(FUZZ_SECONDS) * 5)) \
 		$(bin)/python -m pytest -q -n 2 -m hypothesis --show-capture=no tests && \
 		$(bin)/python -m tests.fuzz.openapi $(FUZZ_SECONDS) && $(bin)/python -m tests.fuzz.raw_http $(FUZZ_SECONDS) ;; \
+	webauthn) WEBAUTHN_MUTATIONS=$(or $(ARGS),20000) $(bin)/python -m pytest -q tests/passkeys/test_webauthn_mutated_input.py ;; \
 	takeover) TAKEOVER_RUNS=$(or $(ARGS),2000) $(bin)/python -m pytest -q tests/security_alerts/test_takeover_search.py ;; \
 	addresses) EXAMPLES=$(or $(ARGS),20000) $(bin)/python -m pytest -q --show-capture=no tests/mail/test_mail_user_text.py -k register ;; \
 	timing) $(bin)/python -m benchmarks.timing $(ARGS) ;; \
+	factors) $(bin)/python -m benchmarks.factors ;; \
 	import) $(bin)/python -m tests.user_admin.large_import $(ARGS) ;; \
 	browser) CHECK_TYPES=1 $(bin)/python -m pytest -q tests/examples/test_example_browser.py ;; \
 	packaging) export UV_DEFAULT_INDEX="$(index)" && $(pytest) -m slow tests/e2e tests/docs tests/deploy && \
 		$(bin)/python -m tests.e2e.extras ;; \
 	migrations) $(pytest) -m slow tests/migrations ;; \
 	openapi) UV_DEFAULT_INDEX="$(index)" $(bin)/python -m tests.openapi.clients ;; \
-	*) echo "Set SUITE to one of: concurrency chaos chaos-mysql chaos-galera mutation fuzz addresses takeover timing import browser packaging migrations openapi" >&2; exit 2 ;; \
+	*) echo "Set SUITE to one of: concurrency chaos chaos-mysql chaos-galera mutation fuzz webauthn addresses takeover timing factors import browser packaging migrations openapi" >&2; exit 2 ;; \
 	esac
 
 bench: setup ## measure flaskauth and its peers, 20 minutes; needs wrk, Node.js and a C compiler (SUITE=quick|mail|memory|scale)

@@ -15,7 +15,7 @@ from flaskauth.core import clock
 from flaskauth.core.ids import RANDOM_BITS
 from flaskauth.core.passwords import hashing
 from flaskauth.sessions import refresh_tokens
-from flaskauth.signing_keys import access_tokens
+from flaskauth.signing_keys import access_tokens, amr
 
 BYTES_PER_USER = 2_000  # bytes on disk per user with a session, including indexes and temporary space
 RESERVED_BYTES = 5_000_000_000  # bytes of free disk space to keep
@@ -77,7 +77,8 @@ def query_as_root(database: MariaDB, statement: str, name: str = "mysql") -> Seq
 def issue_access_tokens(server: RunningServer, numbers: Sequence[int]) -> list[str]:
     """Return new access tokens of the sessions with these numbers."""
     with server.app.app_context():
-        return [access_tokens.issue(number << RANDOM_BITS, number << RANDOM_BITS, clock.now()) for number in numbers]
+        ids = [number << RANDOM_BITS for number in numbers]
+        return [access_tokens.issue(row_id, row_id, clock.now(), amr.PASSWORD) for row_id in ids]
 
 
 def derive_refresh_tokens(server: RunningServer, numbers: Sequence[int]) -> list[str]:

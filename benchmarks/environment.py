@@ -47,7 +47,7 @@ class RunningServer:
             password_hash = hashing.hash_password(PASSWORD)
             first_id = new_id()  # ids made within one millisecond could collide, so the others are derived from it
             rows = [
-                _user_row(first_id + index * 2**RANDOM_BITS, email, password_hash) for index, email in enumerate(emails)
+                user_row(first_id + index * 2**RANDOM_BITS, email, password_hash) for index, email in enumerate(emails)
             ]
             transaction(lambda: db.session.execute(insert(User), rows))
 
@@ -69,8 +69,8 @@ def running_server() -> Iterator[RunningServer]:
     """Run the server on its own database. Without Redis, it delivers mail itself."""
     with durable_database() as database, SmtpSink() as sink:
         database.create("measured")
-        mail = {"MAIL_SERVER": "127.0.0.1", "MAIL_PORT": str(sink.port)}
-        with serve(database.url("measured"), mail) as server:
+        extra = {"MAIL_SERVER": "127.0.0.1", "MAIL_PORT": str(sink.port), "EMAIL_SIGN_IN": "true"}
+        with serve(database.url("measured"), extra) as server:
             yield server
 
 
@@ -120,7 +120,7 @@ def _settings(database: str, port: int) -> dict[str, str]:
     }
 
 
-def _user_row(user_id: int, email: str, password_hash: str) -> dict[str, Any]:
+def user_row(user_id: int, email: str, password_hash: str) -> dict[str, Any]:
     fields = {"first_name": "Grace", "last_name": "Hopper", "locale": "en", "is_verified": True}
     return {
         **fields,

@@ -17,15 +17,22 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
 
+from sqlalchemy import insert, select, update
 from tests.e2e.http_client import CLIENT_IPS, HttpClient
 from tests.registration.helpers import WRONG_CODE
 from tests.support.users import registration_form
 
-from benchmarks.environment import PASSWORD, RunningServer, running_server
+from benchmarks.environment import PASSWORD, RunningServer, running_server, user_row
+from flaskauth.accounts.models import User
 from flaskauth.core import clock
+from flaskauth.core.crypto import sha256
 from flaskauth.core.db.session import db
+from flaskauth.core.ids import new_id
 from flaskauth.login import throttling
+from flaskauth.login.throttling import LoginAttempt
+from flaskauth.mfa.models import LoginChallenge
 from flaskauth.rate_limits.models import RateLimitCounter
+from flaskauth.sessions.models import Session
 
 NEGLIGIBLE = 0.2
 FAST_CALL_PAIRS, HASHING_CALL_PAIRS = 400, 150  # pairs
@@ -54,10 +61,39 @@ class Probe:
 def lock_email(email: str) -> None:
     """Lock the email address, as ten wrong passwords do."""
     locked_until = clock.now() + timedelta(hours=1)
-    key = throttling._key("address", email)
+    key = throttling._attempt_key("address", LoginAttempt(email, ""))
     db.session.merge(
         RateLimitCounter(key=key, count=throttling.EMAIL_LIMIT.limit, resets_at=locked_until, locked_until=locked_until)
     )
+
+
+def turn_mfa_on(email: str) -> None:
+    db.session.execute(update(User).where(User.normalized_email == email).values(mfa_enabled=True))
+
+
+def begin_second_step(email: str) -> None:
+    """Insert a login challenge, whose token is the email address, for a user with MFA on.
+
+    Users of this script have used a second factor on the device, so that they may remove their factors. The others,
+    which are added here, have not.
+    """
+    user_id = db.session.scalar(select(User.id).where(User.normalized_email == email))
+    methods = "pwd" if user_id is None else "pwd otp mfa"
+    if user_id is None:
+        user_id = new_id()
+        db.session.execute(insert(User).values(user_row(user_id, email, "")))
+    now, later, device_id = clock.now(), clock.now() + timedelta(hours=1), user_id
+    turn_mfa_on(email)
+    session = {"id": user_id, "nonce": bytes(32), "generation": 1, "network": "", "ip": "", "user_agent": ""}
+    times = {"created_at": now, "last_used_at": now, "idle_expires_at": later, "expires_at": later}
+    db.session.execute(insert(Session).values(user_id=user_id, device_id=device_id, amr=methods, **session, **times))
+    challenge = {"id": user_id, "token_digest": sha256(email.encode()), "credential_version": 0, "amr": "pwd"}
+    state = {"device_id": device_id, "network": "", "attempts": 0, "created_at": now, "expires_at": later}
+    db.session.execute(insert(LoginChallenge).values(user_id=user_id, **challenge, **state))
+
+
+def challenge_body(email: str) -> dict[str, str]:
+    return {"challenge_token": email}
 
 
 def email_body(email: str) -> dict[str, str]:
@@ -81,15 +117,20 @@ def reset_body(email: str) -> dict[str, str]:
 
 
 FORGOT_PASSWORD = ("/auth/forgot-password", email_body)
+EMAIL_CODE = ("/auth/email-code", email_body)
 PROBES = [
     Probe("register", "/auth/register", registration_body, pairs=HASHING_CALL_PAIRS),
     Probe("verify by email", "/auth/verify", verification_body, 401),
     Probe("resend by email", "/auth/resend", email_body),
     Probe("login", "/auth/login", login_body, 401, HASHING_CALL_PAIRS),
     Probe("login during lockout", "/auth/login", login_body, 429, HASHING_CALL_PAIRS, lock_email),
+    Probe("login, MFA on", "/auth/login", login_body, 401, HASHING_CALL_PAIRS, turn_mfa_on),
+    Probe("lost-factor, allowed", "/auth/lost-factor", challenge_body, setup=begin_second_step),
     Probe("forgot-password", *FORGOT_PASSWORD),
     Probe("reset-password, none requested", "/auth/reset-password", reset_body, 401),
     Probe("reset-password after forgot", "/auth/reset-password", reset_body, 401, prior_call=FORGOT_PASSWORD),
+    Probe("email-code", *EMAIL_CODE),
+    Probe("email-code, wrong code", "/auth/email-code/verify", verification_body, 401, prior_call=EMAIL_CODE),
     Probe("health check after forgot", *FORGOT_PASSWORD, timed_path="/health/live"),
 ]
 

@@ -172,7 +172,7 @@ def real_argon2() -> Iterator[None]:
 def fast_applications() -> Iterator[None]:
     with (
         shortcuts.start_jobs_immediately(),
-        shortcuts.share_url_builders(),
+        shortcuts.share_compiled_rules(),
         shortcuts.share_engines(),
         shortcuts.share_tls_contexts(),
     ):
@@ -312,6 +312,7 @@ def _create_app(database: str, folder: Path, overrides: Mapping[str, str]) -> Fl
         "FLASKAUTH_ENV": "development",
         "FLASKAUTH_INSTANCE_PATH": str(folder),
         "SQLALCHEMY_DATABASE_URI": database,
+        "EMAIL_SIGN_IN": "true",
         "TRUSTED_PROXIES": "127.0.0.1",
         "DATABASE_POOL_SIZE": "32",  # a burst of 30 requests waits for no connection, on a slow machine either
         **overrides,

@@ -11,5 +11,5 @@ def test_first_user_of_a_worker_is_the_template_of_others(app: Flask, users: Use
     assert user_template.is_usable(app)
     users.create_verified()
 
-    assert hashes.ARGON2 in user_template._templates
+    assert (hashes.ARGON2, "verified") in user_template._templates
     assert not user_template.is_usable(app)

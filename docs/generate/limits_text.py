@@ -87,6 +87,45 @@ without its tag (`+tag`) and without the dots of its local part.
             ("login.throttling.CONSECUTIVE_LIMIT.limit",),
         ),
         Row(
+            *("Codes of apps, and recovery codes", "{}", "user and network", DATABASE, LOCKOUT),
+            ("login.throttling.EMAIL_NETWORK_LIMIT",),
+        ),
+        Row(
+            *("Codes of apps, and recovery codes", "{}", "user", DATABASE, LOCKOUT),
+            ("login.throttling.EMAIL_LIMIT",),
+        ),
+        Row(
+            *("Consecutive wrong codes of apps", "{}", "user", DATABASE),
+            "only attempts from recognised devices and networks are checked, until a right factor or a password reset",
+            ("mfa.code_failures.UNRECOGNISED_LIMIT.limit",),
+        ),
+        Row(
+            *("Consecutive wrong codes of apps", "{}", "user", DATABASE),
+            "no code of an app is checked, until a right recovery code or passkey, or until the factors are removed",
+            ("mfa.code_failures.LIMIT.limit",),
+        ),
+        Row(
+            *("Password resets that clear the limits of codes", "{}", "user", DATABASE),
+            "a reset clears the limits of passwords only",
+            ("login.throttling.CLEARED_BY_RESET_LIMIT",),
+        ),
+        Row(
+            *("Codes of a second step", "{}", "login challenge", "its row", "401 `invalid_token`: sign in again"),
+            ("mfa.challenges.MAX_ATTEMPTS",),
+        ),
+        Row(
+            *("Codes that confirm an app", "{}", "app", DATABASE, "404: add the app again"),
+            ("mfa.totp.CONFIRMATION_LIMIT",),
+        ),
+        Row(
+            *("Wrong second factors", "{}", "user", DATABASE, "the next one is mailed to the user"),
+            ("login.factor_verification.TOLERATED_FAILURES",),
+        ),
+        Row(
+            *("Mails about wrong second factors", "{}", "user", DATABASE, "no mail"),
+            ("login.factor_verification.WARNING_LIMIT",),
+        ),
+        Row(
             *("Passwords during a lockout", "{}", "email address, and recognised device or network", DATABASE),
             "429 without a hash; below the limit, attempts from recognised devices and networks are checked",
             ("login.throttling.LOCKOUT_LIMIT",),
@@ -102,7 +141,7 @@ without its tag (`+tag`) and without the dots of its local part.
             ("login.throttling.ATTACK_RATE",),
         ),
         Row(
-            *("Codes by id", "{}", "registration, reset or email change", CODE, "429 until the request expires"),
+            *("Codes by id", "{}", "request of a code", CODE, "429 until the request expires"),
             ("one_time_codes.verification.MAX_ATTEMPTS_BY_ID",),
         ),
         Row(
@@ -184,6 +223,18 @@ SIZES = (
             *("Recognised devices", "{}", "user", "database", "the oldest is deleted"),
             ("sessions.devices.MAX_DEVICES",),
         ),
+        Row("Authenticator apps", "{}", "user", "-", "422", ("mfa.totp.MAX_FACTORS",)),
+        Row("Passkeys and security keys", "{}", "user", "-", "422", ("passkeys.service.MAX_PASSKEYS",)),
+        Row(
+            "Response of a passkey",
+            "{} KiB",
+            "request",
+            "-",
+            "401, 422",
+            ("passkeys.responses.MAX_RESPONSE_LENGTH",),
+            1024,
+        ),
+        Row("Name of a factor", "{} characters", "request", "-", "422", ("mfa.schemas.MAX_NAME_LENGTH",)),
         Row("Body", "{} KiB", "request", "-", "413", ("core.http.json_body.MAX_BODY_BYTES",), 1024),
         Row("Brackets in a body", "{}", "request", "-", "400", ("core.http.json_body.MAX_BRACKETS",)),
         Row("Avatar", "{} MiB", "file", "-", "413", ("avatars.images.MAX_FILE_SIZE",), 1024 * 1024),
@@ -283,6 +334,9 @@ TIMES = (
             *("Pending registration", "{}", "registration", "database", "as if it did not exist"),
             ("registration.pending.LIFETIME",),
         ),
+        Row("Login challenge", "{}", "challenge", "its row", "401 `invalid_token`", ("mfa.challenges.LIFETIME",)),
+        Row("WebAuthn options", "{}", "challenge", "-", "401, 422", ("passkeys.challenges.LIFETIME",)),
+        Row("Unconfirmed app", "{}", "app", "its row", "404", ("mfa.totp.ENROLMENT_LIFETIME",)),
         Row("Email link that reverts a change", "{}", "link", "database", "401", ("one_time_codes.links.LIFETIME",)),
         Row(
             "Delay of an account deletion",

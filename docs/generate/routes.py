@@ -42,7 +42,7 @@ def _operation(name: str, operation: JSONObject, schemas: JSONObject) -> Iterato
     if body := operation.get("requestBody"):
         yield from _media_type("Request body", body)
         yield from _fields("request field", _resolve(_schema(body), schemas), schemas, set())
-    response = operation["responses"]["200"]
+    response = operation["responses"].get("200", {})  # a redirect has none
     yield from _media_type("Response body", response)
     yield from _fields("response field", _resolve(_schema(response), schemas), schemas, ENVELOPE_FIELDS)
     yield from _errors(operation["responses"])

@@ -4,7 +4,7 @@
  * that was rejected because of an expired token.
  *
  * @typedef {{token: string, refresh_token: string, device_token?: string}} Tokens
- * @typedef {{code?: string, message?: string, errors?: Record<string, string[]>}} ErrorBody
+ * @typedef {{code?: string, message?: string, errors?: Record<string, string[]>, challenge_token?: string, passkey?: object}} ErrorBody
  */
 
 const REFRESH_TOKEN = "flaskauth.refresh_token";
@@ -18,6 +18,7 @@ export class AuthError extends Error {
     this.status = response.status;
     this.code = body.code;
     this.errors = body.errors ?? {};
+    this.body = body;
     this.retryAfter = Number(response.headers.get("Retry-After"));
   }
 }
@@ -26,7 +27,9 @@ export class AuthError extends Error {
 export class AuthClient extends EventTarget {
   /** The access token. Only this variable holds it. @type {string | null} */
   #token = null;
-  #isSignedIn = localStorage.getItem(REFRESH_TOKEN) !== null;
+  /** The refresh token that was stored when this tab received its access token. */
+  #refreshToken = localStorage.getItem(REFRESH_TOKEN);
+  #isSignedIn = this.#refreshToken !== null;
   /** @type {Promise<void> | null} */
   #refreshing = null;
   #channel = new BroadcastChannel("flaskauth");
@@ -44,8 +47,24 @@ export class AuthClient extends EventTarget {
 
   /** @param {string} email @param {string} password */
   async signIn(email, password) {
+    await this.signInWith("/auth/login", { email, password });
+  }
+
+  /** Sign in with another route than `/auth/login`. @param {string} path @param {object} body */
+  async signInWith(path, body) {
     const device_token = localStorage.getItem(DEVICE_TOKEN) ?? undefined;
-    this.#store(await this.#post("/auth/login", { email, password, device_token }));
+    this.#store(await this.#postPublic(path, { ...body, device_token }));
+  }
+
+  /**
+   * Confirm the user before a sensitive operation. The new access token allows such operations for 10 minutes.
+   *
+   * @param {object} body of `POST /auth/reauthenticate`: the password, and with MFA on a factor
+   */
+  async reauthenticate(body) {
+    const { token } = await this.post("/auth/reauthenticate", body);
+    this.#channel.postMessage(token);
+    this.#setToken(token);
   }
 
   /** Revoke the session and remove its tokens. The device stays recognised. */
@@ -53,7 +72,7 @@ export class AuthClient extends EventTarget {
     await this.#locked(async () => {
       const refresh_token = localStorage.getItem(REFRESH_TOKEN);
       this.#store(null);
-      if (refresh_token) await this.#post("/auth/logout", { refresh_token });
+      if (refresh_token) await this.#postPublic("/auth/logout", { refresh_token });
     });
   }
 
@@ -71,6 +90,15 @@ export class AuthClient extends EventTarget {
     return this.#send(path, init);
   }
 
+  /**
+   * Send JSON with the access token, and return the JSON of the response.
+   *
+   * @param {string} path @param {object} [body]
+   */
+  async post(path, body = {}) {
+    return readResult(await this.fetch(path, jsonRequest(body)));
+  }
+
   /** Exchange the refresh token once for all requests of this tab. */
   #refresh() {
     this.#refreshing ??= this.#refreshLocked().finally(() => (this.#refreshing = null));
@@ -79,14 +107,13 @@ export class AuthClient extends EventTarget {
 
   async #refreshLocked() {
     const expired = this.#token;
-    const used = localStorage.getItem(REFRESH_TOKEN);
     await this.#locked(async () => {
       const refresh_token = localStorage.getItem(REFRESH_TOKEN);
       // Another tab was first. Its message can arrive after its lock.
-      if (this.#token === expired && refresh_token !== used) await this.#nextChange(1000);
+      if (this.#token === expired && refresh_token !== this.#refreshToken) await this.#nextChange(3000);
       if (this.#token !== expired || !refresh_token) return;
       try {
-        this.#store(await this.#post("/auth/refresh", { refresh_token }));
+        this.#store(await this.#postPublic("/auth/refresh", { refresh_token }));
       } catch (error) {
         // After a network error, 429 or 503 the token is still valid.
         if (!(error instanceof AuthError) || error.code !== "invalid_refresh_token") throw error;
@@ -120,6 +147,7 @@ export class AuthClient extends EventTarget {
   /** @param {string | null} token */
   #setToken(token) {
     this.#token = token;
+    this.#refreshToken = localStorage.getItem(REFRESH_TOKEN);
     this.#isSignedIn = token !== null;
     this.dispatchEvent(new Event("change"));
   }
@@ -131,14 +159,22 @@ export class AuthClient extends EventTarget {
     return fetch(this.baseUrl + path, { ...init, headers });
   }
 
-  /** @param {string} path @param {object} body @returns {Promise<Tokens>} */
-  async #post(path, body) {
-    const headers = { "Content-Type": "application/json" };
-    const response = await fetch(this.baseUrl + path, { method: "POST", headers, body: JSON.stringify(body) });
-    const data = await readBody(response);
-    if (!response.ok) throw new AuthError(response, data);
-    return data;
+  /** Send JSON without the access token. @param {string} path @param {object} body @returns {Promise<Tokens>} */
+  async #postPublic(path, body) {
+    return readResult(await fetch(this.baseUrl + path, jsonRequest(body)));
   }
+}
+
+/** @param {object} body */
+function jsonRequest(body) {
+  return { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
+}
+
+/** Return the JSON of a response, or throw an AuthError. @param {Response} response */
+async function readResult(response) {
+  const data = await readBody(response);
+  if (!response.ok) throw new AuthError(response, data);
+  return data;
 }
 
 /** Return the JSON of a response, or `{}` if a proxy sent something else. @param {Response} response */

@@ -35,12 +35,19 @@ from flaskauth.core.passwords.hashing import HashingPool
 from flaskauth.countries import routes as country_routes
 from flaskauth.email_change import routes as email_change_routes
 from flaskauth.extras import missing_extra
+from flaskauth.factor_reset import routes as factor_reset_routes
+from flaskauth.factor_reset import service as factor_resets
+from flaskauth.login import email_code_routes
+from flaskauth.login import passkey_routes as passkey_login_routes
 from flaskauth.login import routes as login_routes
 from flaskauth.mail import delivery
 from flaskauth.mail import routes as mail_routes
 from flaskauth.mail import service as mail
+from flaskauth.mfa import challenges, factors, totp
+from flaskauth.mfa import routes as factor_routes
 from flaskauth.one_time_codes import links
 from flaskauth.one_time_codes import service as codes
+from flaskauth.passkeys import routes as passkey_routes
 from flaskauth.passwords import routes as password_routes
 from flaskauth.profile import routes as profile_routes
 from flaskauth.rate_limits import service as rate_limits
@@ -58,9 +65,16 @@ from flaskauth.signing_keys import service as signing_keys
 BLUEPRINTS = (
     registration_routes.bp,
     login_routes.bp,
+    passkey_login_routes.bp,
+    passkey_routes.bp,
+    passkey_routes.well_known_bp,
+    email_code_routes.bp,
     session_routes.bp,
     password_routes.bp,
+    factor_reset_routes.bp,
+    password_routes.removal_bp,
     profile_routes.bp,
+    factor_routes.bp,
     email_change_routes.bp,
     security_alert_routes.bp,
     account_deletion_routes.bp,
@@ -79,6 +93,8 @@ PURGE_FUNCTIONS: tuple[Callable[[], int], ...] = (
     mail.purge,
     sessions.purge,
     devices.purge,
+    challenges.purge,
+    factors.purge,
     rate_limits.purge,
     audit.purge,
     erasure.purge,
@@ -87,6 +103,12 @@ UNDECRYPTABLE_KEYS = (
     "A stored signing key cannot be decrypted: it was encrypted with a different SECRET_KEY."
     " Add the old secret to SECRET_KEY_FALLBACKS. If it is lost, run `flaskauth keys reset`, which creates a new key"
     " and signs out all users."
+)
+
+FACTORS_EXIST = (
+    "SECOND_FACTOR is off, but users have second factors, which their next sign-in would ignore."
+    " Set it to optional, or remove the factors of the users in `flaskauth factors list` first:"
+    " `flaskauth users reset-factors`."
 )
 
 logger = get_logger(__name__)
@@ -100,7 +122,8 @@ def create_app(settings: Settings | None = None) -> AuthFlask:
     Raises:
         SettingsError: one or more settings are invalid.
         InstallationNotFound: a command of Flask other than `run` found no installation.
-        ClickException: a stored signing key cannot be decrypted with SECRET_KEY or a fallback.
+        ClickException: a stored signing key cannot be decrypted with SECRET_KEY or a fallback, or SECOND_FACTOR is off
+            and users have second factors.
     """
     settings = settings or _load_settings()
     log.init_app(settings)
@@ -139,7 +162,10 @@ def periodic_jobs() -> tuple[PeriodicJob, ...]:
         PeriodicJob("mail.sweep", timedelta(seconds=2), delivery.deliver_due, is_shared=True),
         PeriodicJob("keys.maintain", timedelta(minutes=10), signing_keys.ensure_keys),
         PeriodicJob("audit.seal", timedelta(minutes=1), sealing.seal),
+        PeriodicJob("factor_resets.perform", timedelta(minutes=10), factor_resets.perform_due),
+        PeriodicJob("factor_resets.remind", timedelta(days=1), factor_resets.remind),
         PeriodicJob("purge", timedelta(hours=1), purge),
+        PeriodicJob("mfa.reencrypt", timedelta(hours=1), totp.reencrypt),
         *(() if missing_extra("avatars") else (PeriodicJob("avatars.purge", timedelta(days=1), avatars.purge),)),
     )
 
@@ -162,6 +188,8 @@ def initialize(app: AuthFlask, settings: Settings) -> None:
                 _migrate_default_database(settings)
             signing_keys.ensure_keys()
             with db.engine.connect() as connection:
+                if settings.second_factor == "off" and factors.count_users(connection):
+                    raise click.ClickException(FACTORS_EXIST)
                 if not migrations.is_current(connection):
                     logger.warning("database_not_ready", reason=WRONG_SCHEMA)
         except DecryptionError:

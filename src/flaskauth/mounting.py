@@ -7,11 +7,13 @@ the server renders it.
 import logging
 import re
 from collections.abc import Iterable
+from functools import partial
 from urllib.parse import urlsplit
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from flask import Flask, Response
+from flask import Flask, Response, request
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
+from werkzeug.wrappers import Response as BaseResponse
 
 from flaskauth import flask_commands
 from flaskauth.core import context
@@ -22,6 +24,7 @@ from flaskauth.core.jobs import background
 from flaskauth.core.observability import log
 from flaskauth.core.observability.log import get_logger
 from flaskauth.mail import templates
+from flaskauth.passkeys import routes as passkey_routes
 from flaskauth.sessions.decorators import current_user
 from flaskauth.settings import Settings
 
@@ -32,6 +35,9 @@ logger = get_logger(__name__)
 
 def mount(app: Flask, server: Flask, prefix: str) -> None:
     """Serve the authentication server under a prefix of your application, and enable `auth_required` on your routes.
+
+    It also answers the URLs below `/.well-known` that clients request at the root of a host, unless your application
+    has a route for that path, added before or after this call.
 
     Set PUBLIC_URL to the public URL of that prefix, such as https://shop.example.com/accounts.
 
@@ -48,6 +54,7 @@ def mount(app: Flask, server: Flask, prefix: str) -> None:
     app.extensions[context.MOUNTED] = server
     templates.use_application(server, app)
     app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {prefix: _with_root_path(server)})  # type: ignore[method-assign]
+    app.add_url_rule(passkey_routes.RULE_AT_ROOT, "flaskauth_well_known", partial(_respond, server))
     app.register_error_handler(APIError, _handle_api_error)
     flask_commands.init_app(app)
     app.jinja_env.globals["current_user"] = current_user  # a context processor of the application takes precedence
@@ -80,6 +87,12 @@ def _with_root_path(server: Flask) -> WSGIApplication:
         return server(environ, start_response)
 
     return wsgi_app
+
+
+def _respond(server: Flask, name: str) -> BaseResponse:
+    """Return the response of the server to a request at the root of the host."""
+    path = f"{passkey_routes.WELL_KNOWN}/{name}"
+    return BaseResponse.from_app(server, {**request.environ, "SCRIPT_NAME": "", "PATH_INFO": path})
 
 
 def _handle_api_error(error: APIError) -> Response:

@@ -7,8 +7,8 @@ import os
 from collections.abc import Callable, Iterator
 
 import pytest
-from tests.concurrency.servers import ServerPair
-from tests.conftest import sql_servers
+from tests.concurrency.servers import ServerPair, SqliteFiles
+from tests.conftest import databases, sql_servers
 from tests.mail.conftest import harness, make_harness, smtp_sink
 from tests.security_alerts.conftest import account
 from tests.servers import SmtpSink
@@ -20,9 +20,11 @@ ROUNDS_OVERRIDE = os.environ.get("CONCURRENCY_ROUNDS")
 Rounds = Callable[[int], range]
 
 
-@pytest.fixture(scope="session", params=sql_servers())
+@pytest.fixture(scope="session", params=sql_servers() or databases())
 def server_pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerPair]:
-    database = request.getfixturevalue(request.param)
+    """Two server processes, on SQLite only if TEST_DATABASES names no other database."""
+    is_sqlite = request.param == "sqlite"
+    database = SqliteFiles(tmp_path_factory.mktemp("sqlite")) if is_sqlite else request.getfixturevalue(request.param)
     with SmtpSink() as sink, ServerPair(database, sink, tmp_path_factory.mktemp("servers")).run() as pair:
         yield pair
 

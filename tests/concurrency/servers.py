@@ -60,10 +60,26 @@ class SignedInUser:
         return prepare_post("/auth/login", {"email": self.email, "password": password})
 
 
+@dataclass(frozen=True)
+class SqliteFiles:
+    """A folder of SQLite databases, with the methods of a database server."""
+
+    folder: Path
+
+    def url(self, database: str) -> str:
+        return f"sqlite:///{self.folder}/{database}.db"
+
+    def create(self, database: str) -> None:
+        """Do nothing: the first connection creates the file."""
+
+    def drop(self, database: str) -> None:
+        (self.folder / f"{database}.db").unlink()
+
+
 class ServerPair:
     """Two server processes on their own database. This process can run the same application."""
 
-    def __init__(self, database: SqlServer, sink: SmtpSink, folder: Path) -> None:
+    def __init__(self, database: SqlServer | SqliteFiles, sink: SmtpSink, folder: Path) -> None:
         name = f"parallel_{secrets.token_hex(4)}"
         database.create(name)
         self._drop_database = partial(database.drop, name)

@@ -1,4 +1,6 @@
-"""A revocation wins over an interleaved login, at every step of the login."""
+"""A revocation wins over an interleaved login, at every step of the login. A code is used by one login only."""
+
+from functools import partial
 
 import pytest
 from flask import Flask
@@ -6,6 +8,7 @@ from sqlalchemy import func, select, update
 from tests.concurrency.interleaving import COMMIT, run_interleaved, run_overlapping
 from tests.conftest import sql_servers
 from tests.login.helpers import INVALID_CREDENTIALS
+from tests.mfa.helpers import INVALID_CODE, STEP, MfaUser
 from tests.passwords.helpers import NEW_PASSWORD
 from tests.registration.helpers import GRACE_EMAIL
 from tests.security_alerts.helpers import REVOCATIONS, ActiveAccount
@@ -15,6 +18,7 @@ from tests.support.users import PASSWORD, TestUser
 from tests.user_admin.sample_hashes import hash_bcrypt
 
 from flaskauth.accounts.models import User
+from flaskauth.core import clock
 from flaskauth.sessions.models import Session
 
 pytestmark = pytest.mark.parametrize("database", sql_servers(), indirect=True)
@@ -64,3 +68,18 @@ def test_rehash_does_not_restore_the_old_password(account: ActiveAccount) -> Non
 
     assert (error_of(response), revoke_response.status_code) == (INVALID_CREDENTIALS, 200)
     assert [new_client_user(account).login(password).status_code for password in (PASSWORD, NEW_PASSWORD)] == [401, 200]
+
+
+@pytest.mark.parametrize("kind", ["otp", "recovery_code"])
+def test_code_used_meanwhile_keeps_the_challenge(app: Flask, kind: str) -> None:
+    """The user who lost the race can send the next code."""
+    user = MfaUser.create(app)
+    codes = user.recovery_codes if kind == "recovery_code" else [user.otp()]
+    challenge, other_challenge = user.challenge(), user.challenge()
+    first, second = (partial(user.send_factor, token, **{kind: codes[0]}) for token in (challenge, other_challenge))
+    lost, won = run_interleaved(app, "UPDATE login_challenges SET used_at", first, second)
+
+    assert (error_of(lost), won.status_code) == (INVALID_CODE, 200)
+    assert count_active_sessions(app) == 2
+    clock.travel(STEP)
+    assert user.send_factor(challenge, **{kind: codes[1] if kind == "recovery_code" else user.otp()}).status_code == 200

@@ -114,6 +114,9 @@ def test_schedule_lists_all_periodic_jobs() -> None:
         "mail.sweep": timedelta(seconds=2),
         "keys.maintain": timedelta(minutes=10),
         "audit.seal": timedelta(minutes=1),
+        "mfa.reencrypt": timedelta(hours=1),
+        "factor_resets.perform": timedelta(minutes=10),
+        "factor_resets.remind": timedelta(days=1),
         "purge": timedelta(hours=1),
         "avatars.purge": timedelta(days=1),
     }

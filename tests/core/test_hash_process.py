@@ -25,6 +25,8 @@ from flaskauth.core.passwords.hash_process import RESTART_DELAY, HashProcess, Ha
 
 HASH_MEMORY = 19_456 * 1024  # bytes
 LOGINS = 6  # more than the wrong passwords that one network may send
+# With 8 MiB, one pass and a salt of zeros. If it changes, no stored recovery code is valid any more.
+RECOVERY_CODE_HASH = "745c20bfae662760338cfed6f843210b3e771ad950396bb6843f6241a9ac329f"
 
 
 def child_ids() -> set[int]:
@@ -90,6 +92,8 @@ def test_hash_process_hashes_and_restarts_when_killed() -> None:
         assert process.run(hashes.verify, "cle\u0301", hashed)
         assert not process.run(hashes.verify, "cle", hashed)
         assert process.run(hashes.verify, PASSWORD, generate_password_hash(PASSWORD, "pbkdf2:sha256:1"))
+        codes = " ".join(["BCDFGHJKMNPQRSTV"] * 10)
+        assert process.run(hashes.hash_recovery_codes, codes, "00" * 16).split() == [RECOVERY_CODE_HASH] * 10
 
         os.kill(pid, signal.SIGKILL)
         assert events.get() == {"status": -signal.SIGKILL, "delay": RESTART_DELAY}

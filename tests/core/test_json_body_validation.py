@@ -127,7 +127,8 @@ def test_json_body_non_object_returns_422_for_body(api_client: ApiClient, body_r
 def test_json_field_wrong_type_or_value_returns_422(api_client: ApiClient, body_routes: list[Route]) -> None:
     for route in body_routes:
         for name in route.field_names:
-            for value in NON_STRINGS if name in route.text_fields else NON_INTEGERS:
+            values = NON_STRINGS if name in route.text_fields else NON_INTEGERS
+            for value in (value for value in values if not route.accepts(name, value)):
                 assert list(api_client.validation_errors(route, route.example_body(**{name: value}))) == [name], (
                     f"{route} {name}={value!r}"
                 )

@@ -16,7 +16,7 @@ from tests.e2e.http_client import HttpClient
 from tests.e2e.processes import Workspace
 from tests.support.users import GRACE
 
-PAGES = ["registration", "sessions", "signing-keys", "outbox"]
+PAGES = ["registration", "sessions", "signing-keys", "outbox", "second-factors"]
 SVG = "{http://www.w3.org/2000/svg}"
 OLD, NEW = "3x-Kq81nVt5Zr0wYb7Lm2Jc9Hd4Gf6Ps-old", "7u_Bn24mXe9Qk1sWz8Rv5Ty3Ah6Jd0Lc-new"
 CREDENTIALS = {name: GRACE[name] for name in ("email", "password")}
@@ -53,13 +53,15 @@ def test_sessions_page_revoking_sessions_needs_fresh_token(shell: Shell) -> None
     assert revoked["message"] == "Signed out"
 
 
-def test_passwords_page_reset_allows_login(tmp_path: Path) -> None:
-    with serve_workspace(Workspace(tmp_path, {"PUBLIC_URL": "http://localhost:5000"})) as (shell, http_client):
+def test_passwords_page_reset_and_mailed_code_allow_login(tmp_path: Path) -> None:
+    settings = {"PUBLIC_URL": "http://localhost:5000", "EMAIL_SIGN_IN": "true"}
+    with serve_workspace(Workspace(tmp_path, settings)) as (shell, http_client):
         register_grace(http_client)
         reset, signed_in = shell.paste_json(block("docs/concepts/passwords.md", "reset"))
+        [signed_in_by_code] = shell.paste_json(block("docs/concepts/passwords.md", "email-code"))
 
     assert reset["message"] == "Your password was changed"
-    assert signed_in["user"]["email"] == CREDENTIALS["email"]
+    assert signed_in["user"]["email"] == signed_in_by_code["user"]["email"] == CREDENTIALS["email"]
 
 
 def test_email_change_page_change_is_reverted(tmp_path: Path) -> None:

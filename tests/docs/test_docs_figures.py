@@ -101,7 +101,7 @@ FIGURES: list[tuple[str, str, list[Any]]] = [
     (SESSIONS, "resets the count of {}.", [throttling.CONSECUTIVE_LIMIT.limit]),
     (SESSIONS, "During a lockout, {} passwords", [throttling.LOCKOUT_LIMIT.limit]),
     (SESSIONS, "More than {} failed sign-ins a minute", [int(throttling.ATTACK_RATE.removesuffix("/minute"))]),
-    (SESSIONS, "entered within the last {} minutes", [access_tokens.FRESH_LIFETIME / MINUTE]),
+    (SESSIONS, "the password within the last {} minutes", [access_tokens.FRESH_LIFETIME / MINUTE]),
     (SIGNING_KEYS, "A key signs for {} days", [signing_keys.ROTATION_INTERVAL / DAY]),
     (SIGNING_KEYS, "in the JWKS for {} hour before it signs", [signing_keys.PUBLICATION_LEAD / HOUR]),
     (SIGNING_KEYS, "`JWT_DURATION` and {} s for clock skew", [signing_keys.LEEWAY / SECOND]),

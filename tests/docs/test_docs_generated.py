@@ -3,10 +3,12 @@
 import re
 import subprocess
 import sys
+from fnmatch import fnmatch
 from typing import Any
 
 import click
 import pytest
+from docs.conf import NAVIGATION
 from docs.generate import PAGES, render
 from flask.testing import FlaskClient
 from tests.docs.code_blocks import ROOT, pages
@@ -48,6 +50,13 @@ def test_openapi_request_fields_have_descriptions(client: FlaskClient) -> None:
     for name, schema in requests.items():
         for field, properties in schema["properties"].items():
             assert properties.get("description"), f"{name}.{field}"
+
+
+def test_every_page_is_in_the_sidebar() -> None:
+    patterns = [pattern for entries in NAVIGATION.values() for pattern in entries]
+    for path in (ROOT / "docs").rglob("*/*.md"):
+        page = str(path.relative_to(ROOT / "docs").with_suffix(""))
+        assert any(fnmatch(page, pattern) for pattern in patterns), page
 
 
 def test_links_between_pages_resolve() -> None:

@@ -30,7 +30,7 @@ CONTRACT_FIGURES = {
     ("Wrong passwords, except of recognised devices", "network"): "30 a minute and 300 an hour",
     ("Passwords during a lockout", "email address, and recognised device or network"): "10 an hour",
     ("Password lockout", "counter"): "30 seconds at first; 1 hour at most",
-    ("Codes by id", "registration, reset or email change"): "5",
+    ("Codes by id", "request of a code"): "5",
     ("Codes by email address", "purpose and email address"): "10 an hour",
     ("Codes by email address", "purpose, email address and network"): "5 an hour",
     ("Codes alone", "purpose and network"): "10 an hour",
@@ -65,6 +65,9 @@ CONTRACT_ROUTE_LIMITS = {
 }
 # Limits that no request of a client reaches, with the reason why the page omits them.
 EXCLUDED_PREFIXES = {
+    "passkeys.responses.MAX_CREDENTIAL_ID_LENGTH": "by WebAuthn",
+    "passkeys.responses.MAX_USER_HANDLE_LENGTH": "by WebAuthn",
+    "passkeys.verification.": "sizes of the keys that browsers create",
     "accounts.schemas.MAX_LOCALE_LENGTH": "longer tags are shortened, not rejected",
     "accounts.password_policy.MIN_WORD_LENGTH": "part of the password strength estimate",
     "audit.": "background sealing and a command",

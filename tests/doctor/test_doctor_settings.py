@@ -1,5 +1,6 @@
 """Findings about invalid and inadvisable settings, and about trusted proxies."""
 
+import contextlib
 import secrets
 from pathlib import Path
 
@@ -9,7 +10,9 @@ from tests.e2e.installation import Installation
 from tests.e2e.processes import Workspace
 from tests.support.tutorial import PUBLISHED_SECRET
 
+from flaskauth.app import create_app
 from flaskauth.doctor.runner import CHECK_NAMES
+from flaskauth.settings import Settings
 
 
 @pytest.mark.parametrize("secret", ["a short one", "abababababababababababababababababab"])
@@ -138,3 +141,18 @@ def test_missing_trusted_proxies_warns(installation: Installation) -> None:
 
     assert "all clients count as the proxy" in report.assert_warning("proxies")
     assert run_doctor(installation.workspace.with_settings(TRUSTED_PROXIES="")).finding_text("proxies", "ok")
+
+
+@pytest.mark.parametrize("name", ["JWT_DURATION", "PUBLIC_URL", "FLASKAUTH_ENV", "SECRET_KEY_FILE"])
+def test_invalid_setting_causes_no_other_finding(tmp_path: Path, name: str) -> None:
+    workspace = Workspace(tmp_path)
+    with contextlib.chdir(tmp_path):
+        create_app(Settings.load({}))
+    expected = run_doctor(workspace)
+    report = run_doctor(workspace.with_settings(**{name: "nonsense"}))
+    [failure] = [finding["found"] for finding in report.findings if finding["check"] == "settings"]
+
+    assert failure.startswith(f"{name}: ")
+    for state in ("failed", "warning"):  # `public-url` depends on what listens on port 5000
+        others = report.checks_in_state(state) - {"settings", "public-url"}
+        assert others <= expected.checks_in_state(state)

@@ -90,7 +90,7 @@ class Installation:
         """Wait for a mail and return the path and the token of its link."""
         body = self.wait_for_mail(email, subject=subject).message.get_body(("plain",))
         assert body
-        match = re.search(r"^http://[^/\s]+(/auth/[\w-]+)#([\w-]{43})\s*$", body.get_content(), re.MULTILINE)
+        match = re.search(r"^http://[^/\s]+(/auth/[\w/-]+)#([\w-]{43})\s*$", body.get_content(), re.MULTILINE)
         assert match, body.get_content()
         return match.group(1), match.group(2)
 

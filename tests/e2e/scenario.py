@@ -1,9 +1,11 @@
 """A user's life cycle over HTTP: register, log in, use the account, log out. Every secret on the way is recorded."""
 
+import base64
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import pyotp
 from tests.e2e.http_client import HttpClient, HttpResponse
 from tests.support.users import registration_form
 
@@ -23,7 +25,9 @@ class UserScenario:
     refresh_token: str = ""
     device_token: str = ""
     reset_id: str = ""
-    secrets: set[str] = field(default_factory=lambda: {PASSWORD, NEW_PASSWORD})
+    totp_secret: str = ""
+    recovery_codes: list[str] = field(default_factory=list)
+    secrets: set[str | bytes] = field(default_factory=lambda: {PASSWORD, NEW_PASSWORD})
 
     def register(self) -> None:
         form = registration_form(self.email, password=PASSWORD)
@@ -115,6 +119,35 @@ class UserScenario:
         self.client.post(path, {"token": token}).expect(401)
         self.client.get("/users/profile", self.token).expect(401)
         self.attempt_login(PASSWORD).expect(401)
+
+    def add_second_factor(self) -> None:
+        """Add an authenticator app, which turns MFA on, and keep the recovery codes."""
+        app = self.client.post("/users/factors/totp", {"name": "Phone"}, self.token).expect()
+        self.totp_secret = app["secret"]
+        self.secrets |= {self.totp_secret, base64.b32decode(self.totp_secret)}
+        path = f"/users/factors/totp/{app['id']}/confirm"
+        confirmed = self.client.post(path, {"otp": pyotp.TOTP(self.totp_secret).now()}, self.token).expect()
+        self.recovery_codes = confirmed["recovery_codes"]
+        self.secrets |= {*self.recovery_codes}
+
+    def begin_login(self) -> str:
+        """Send the right password, and return the token of the login challenge."""
+        token: str = self.attempt_login(PASSWORD).expect(401)["challenge_token"]
+        self.secrets.add(token)
+        return token
+
+    def login_with_factor(self, **factor: object) -> None:
+        body = {"challenge_token": self.begin_login(), "device_token": self.device_token}
+        self._store_tokens(self.client.post("/auth/second-factor", {**body, **factor}))
+
+    def lose_factor(self) -> None:
+        """Request the removal of the lost factors."""
+        response = self.client.post("/auth/lost-factor", {"challenge_token": self.begin_login()}).expect()
+        self.reset_id = response["reset_id"]
+
+    def confirm_lost_factor(self, code: str) -> None:
+        self.secrets.add(code)
+        self.client.post("/auth/lost-factor/confirm", {"reset_id": self.reset_id, "otp": code}).expect()
 
     def delete_and_restore_account(self) -> None:
         """Delete the account, check what the user can still do, and restore it."""

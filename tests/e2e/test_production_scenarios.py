@@ -5,8 +5,10 @@ import json
 import os
 import signal
 from collections import Counter
+from datetime import timedelta
 from functools import partial
 
+import pyotp
 import pytest
 from redis import Redis
 from sqlalchemy import text
@@ -15,6 +17,8 @@ from tests.e2e.conftest import NewUser
 from tests.e2e.installation import Installation
 from tests.e2e.scenario import UserScenario
 from tests.support.inspect import run_concurrently
+
+from flaskauth.core import clock
 
 WRONG_CODES = [f"BCDF-{letter}{other}22" for letter in "BCDFGH" for other in "JKMNP"]
 
@@ -52,6 +56,24 @@ def test_forgot_password_reset_sends_a_notification(installation: Installation, 
     installation.wait_for_mail(user.email, subject="was changed")
     user.change_password_back()
     assert not leaks.find_leaks(user.secrets | installation.server_secrets(), installation.dump_all())
+
+
+def test_second_factors_leave_no_secret_in_storage(installation: Installation, new_user: NewUser) -> None:
+    user = new_user()
+    user.register_and_verify()
+    user.login()
+    user.add_second_factor()
+    next_step = clock.now() + timedelta(seconds=30)  # the code of this one was used
+    user.login_with_factor(otp=pyotp.TOTP(user.totp_secret).at(next_step))
+    user.login_with_factor(recovery_code=user.recovery_codes[0], remember_device=True)
+    user.device_token = ""
+    user.lose_factor()
+    user.confirm_lost_factor(installation.wait_for_code(user.email, "Remove your second factors"))
+    path, token = installation.wait_for_link(user.email, "will be removed")
+    user.secrets.add(token)
+    assert not leaks.find_leaks(user.secrets | installation.server_secrets(), installation.dump_all())
+
+    user.client.post(path, {"token": token}).expect()
 
 
 def test_email_change_is_reverted_by_link(installation: Installation, new_user: NewUser) -> None:

@@ -14,7 +14,8 @@ from werkzeug.test import TestResponse
 
 NEW_EMAIL = "hopper@example.org"
 LINK_PATTERN = re.compile(
-    r"^http://localhost:5000(/auth/(?:revert-email-change|report-sign-in))#([\w-]{43})$", re.MULTILINE
+    r"^http://localhost:5000(/auth/(?:revert-email-change|report-sign-in|lost-factor/cancel))#([\w-]{43})$",
+    re.MULTILINE,
 )
 INVALID_TOKEN = (401, "invalid_token")
 

@@ -22,6 +22,7 @@ def fuzzed_app(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) 
     environ = {
         "SECRET_KEY": SECRET,
         "FLASKAUTH_ENV": "development",
+        "EMAIL_SIGN_IN": "true",
         "FLASKAUTH_INSTANCE_PATH": str(folder),
         "SQLALCHEMY_DATABASE_URI": f"sqlite:///{folder}/test.db",
         "TRUSTED_PROXIES": "127.0.0.1",

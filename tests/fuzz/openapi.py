@@ -115,6 +115,7 @@ def create_fuzzed_app(folder: Path) -> Iterator[Flask]:
     environ = {
         "SECRET_KEY": SECRET,
         "FLASKAUTH_ENV": "development",
+        "EMAIL_SIGN_IN": "true",
         "FLASKAUTH_INSTANCE_PATH": str(folder),
         "SQLALCHEMY_DATABASE_URI": database,
         "TRUSTED_PROXIES": "127.0.0.1",

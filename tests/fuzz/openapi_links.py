@@ -30,6 +30,7 @@ LINKS: dict[str, dict[str, JSONObject]] = {
         "POST /auth/reauthenticate": {"requestBody": {"password": PLACEHOLDERS["password"]}},
         "POST /users/email": {"requestBody": {"email": "grace.hopper@example.com"}},
         "POST /auth/forgot-password": {"requestBody": {"email": PLACEHOLDERS["email"]}},
+        "POST /auth/email-code": {"requestBody": {"email": PLACEHOLDERS["email"]}},
         "DELETE /users/account": {},
     },
     "POST /auth/refresh": {
@@ -45,6 +46,9 @@ LINKS: dict[str, dict[str, JSONObject]] = {
         "POST /auth/reset-password": {
             "requestBody": {**CODE, "password": PLACEHOLDERS["password"], "reset_id": "$response.body#/reset_id"}
         }
+    },
+    "POST /auth/email-code": {
+        "POST /auth/email-code/verify": {"requestBody": {**CODE, "sign_in_id": "$response.body#/sign_in_id"}}
     },
     "DELETE /users/account": {"POST /users/account/restore": {}, "GET /users/profile": {}},
 }

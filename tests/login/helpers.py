@@ -64,5 +64,7 @@ class LoginClient:
     def set_consecutive_failures(self, times: int) -> None:
         """Set the count of consecutive failures, as if they were too far apart for the time-based counters."""
         self.record_failures(1, at=unseen_ip())
-        row = update(RateLimitCounter).where(RateLimitCounter.key == throttling._key("row", self.email))
+        row = update(RateLimitCounter).where(
+            RateLimitCounter.key == throttling._attempt_key("row", LoginAttempt(self.email, ""))
+        )
         execute_statement(self.app, row.values(count=times))

@@ -53,7 +53,13 @@ EUROPEAN_PORTUGUESE = re.compile(
     r"|equipa\b|tua?s?\b|teus?\b|contigo|(está|estamos|estão) a \w+r\b|acção|actual|direcção|facto\b|a sua\b|o seu\b)",
     re.IGNORECASE,
 )
-TEMPLATES_WITH_LINK = {"login/new_device", "email_change/change_requested", "email_change/email_changed"}
+TEMPLATES_WITH_LINK = {
+    *("login/new_device", "login/recovery_code_used", "login/second_factor_failed", "passwords/password_removed"),
+    "passkeys/counter_regressed",
+    *("mfa/factor_added", "mfa/factor_removed", "mfa/recovery_codes_created", "user_admin/factors_reset"),
+    *("factor_reset/reset_requested", "factor_reset/reset_done"),
+    *("email_change/change_requested", "email_change/email_changed"),
+}
 EACH_DEVICE_TEMPLATE = pytest.mark.parametrize("template", ["login/new_device", "sessions/token_reused"])
 UNKNOWN_DEVICE = {"en": "unknown", "ar": "غير معروف", "fr": "inconnu", "pt": "desconhecido", "sw": "hakijulikani"}
 ISOLATED_VARIABLES = {"device", "network", "new_address", "requested_at", "deletion_due_at", "noticed_at", "started_at"}
@@ -176,6 +182,22 @@ def test_arabic_mail_isolates_direction_of_inserted_values(read_only_app: Flask,
         assert f": \u2068{value}\u2069\n" in text.replace("\r\n", "\n")
         assert re.search(rf'<td dir="auto"[^>]*text-align: right[^>]*>{re.escape(value)}</td>', html)
     assert all('dir="ltr"' in tag for tag in re.findall(r'<div class="code"[^>]*>', html))
+
+
+@EACH_LOCALE
+def test_secured_mail_says_whether_factors_were_changed(read_only_app: Flask, locale: str) -> None:
+    contexts = {"none": ("", ""), "kept": ("", "Tom & Co"), "restored": ("yes", "Tom & Co"), "all gone": ("yes", "")}
+    mails = {
+        name: render_parts(
+            read_only_app, "security_alerts/account_secured", locale, factors_restored=restored, factors=factors
+        )
+        for name, (restored, factors) in contexts.items()
+    }
+
+    for part in (1, 2):
+        assert len({mail[part] for mail in mails.values()}) == len(contexts)
+    assert [name for name, mail in mails.items() if "Tom & Co" in mail[1]] == ["kept", "restored"]
+    assert [name for name, mail in mails.items() if "Tom &amp; Co" in mail[2]] == ["kept", "restored"]
 
 
 @pytest.mark.parametrize("accept_language", ACCEPT_LANGUAGES)

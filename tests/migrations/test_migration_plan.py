@@ -29,7 +29,7 @@ def test_migration_plan_lists_statements_changes_nothing(engine: Engine, tmp_pat
     assert f"0002: {description}\n\n    INSERT INTO regions (" in plan
     assert f"is at revision 0001; {int(migrations.head()) - 1} revisions would be applied." in plan
     assert "alembic_version" not in plan
-    assert "CREATE TABLE" not in plan
+    assert "CREATE TABLE audit_events" not in plan
     with engine.connect() as connection:
         assert before == (
             connection.execute(text("SELECT * FROM alembic_version")).all(),

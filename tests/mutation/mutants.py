@@ -8,6 +8,7 @@ TAKEOVER_TESTS = (
     "tests/security_alerts/test_takeover_recovery.py",
     "tests/security_alerts/test_takeover_search.py",
 )
+SUSPICIOUS_TESTS = "tests/security_alerts/test_suspicious_sessions.py"
 
 
 @dataclass(frozen=True)
@@ -132,10 +133,10 @@ MUTANTS = (
     Mutant(
         "row count ignored",
         "login/service.py",
-        """    if not accounts.record_login(credentials):
+        """    if not accounts.record_login(user.id, user.credential_version):
         raise InvalidCredentials
 """,
-        """    accounts.record_login(credentials)
+        """    accounts.record_login(user.id, user.credential_version)
 """,
         (f"{INTERLEAVING_TESTS}login.py::test_password_verified_before_revocation_is_rejected",),
     ),
@@ -156,22 +157,22 @@ MUTANTS = (
     ),
     Mutant(
         "attempt counted after the comparison",
-        "login/service.py",
-        """    result = commit_now(throttling.count_attempt, attempt, throttling.is_under_attack())
+        "login/throttling.py",
+        """    result = commit_now(count_attempt, attempt, is_under_attack())
 """,
-        """    if hashing.verify(password, credentials.password_hash):
-        hit = throttling.RateLimitResult((), is_allowed=True, retry_at=clock.now())
-        return VerifiedPassword(attempt, credentials, AttemptResult(hit, should_hash=True, should_compare=True))
-    result = commit_now(throttling.count_attempt, attempt, throttling.is_under_attack())
+        """    uncounted = AttemptResult(RateLimitResult((), True, None), True, True)
+    if value := compare(uncounted):
+        return value, uncounted
+    result = commit_now(count_attempt, attempt, is_under_attack())
 """,
         (f"{INTERLEAVING_TESTS}codes.py::test_right_password_counted_after_last_attempt_is_rejected",),
     ),
     Mutant(
         "failures forgotten when the hash process is killed",
-        "login/service.py",
-        """        throttling.cancel(result)
+        "login/throttling.py",
+        """        cancel(result)
 """,
-        """        throttling.refund(attempt, result)
+        """        refund(attempt, result)
 """,
         ("tests/core/test_hash_process.py::test_killed_hash_process_keeps_earlier_failures",),
     ),
@@ -191,9 +192,9 @@ MUTANTS = (
     ),
     Mutant(
         "attempt counted inside the request's transaction",
-        "login/service.py",
-        "commit_now(throttling.count_attempt, attempt, throttling.is_under_attack())",
-        "throttling.count_attempt(attempt, throttling.is_under_attack())",
+        "login/throttling.py",
+        "commit_now(count_attempt, attempt, is_under_attack())",
+        "count_attempt(attempt, is_under_attack())",
         (f"{INTERLEAVING_TESTS}codes.py::test_password_attempt_is_counted_before_the_response",),
     ),
     Mutant(
@@ -382,12 +383,209 @@ MUTANTS = (
     Mutant(
         "decoy writes no row",
         "passwords/service.py",
-        """    mail.notify("passwords/reset_code", recipient, code=code, state=state)
+        """    mail.notify("passwords/reset_code", mailed.recipient, code=mailed.code, state=mailed.state)
 """,
-        """    if owner:
-        mail.notify("passwords/reset_code", recipient, code=code, state=state)
+        """    if mailed.user_id:
+        mail.notify("passwords/reset_code", mailed.recipient, code=mailed.code, state=mailed.state)
 """,
         ("tests/passwords/test_password_reset.py",),
+    ),
+    Mutant(
+        "required factor ignored",
+        "sessions/decorators.py",
+        "if auth.must_enrol and not",
+        "if False and not",
+        ("tests/mfa/test_factor_policy.py::test_required_factor_rejects_all_but_enrolment_routes",),
+    ),
+    Mutant(
+        "lost factor removed for an unrecognised client",
+        "factor_reset/service.py",
+        "        and is_recognised\n",
+        "",
+        ("tests/factor_reset/test_lost_factor.py::test_lost_factor_of_unauthorised_client_is_decoy",),
+    ),
+    Mutant(
+        "lost factor removed after a password reset",
+        "factor_reset/service.py",
+        """        and not audit_log.has_event(user.id, "password_reset", clock.now() - PERIOD_WITHOUT_RESET)
+""",
+        "",
+        ("tests/factor_reset/test_lost_factor.py::test_lost_factor_of_unauthorised_client_is_decoy",),
+    ),
+    Mutant(
+        "proven factor does not cancel a factor reset",
+        "login/service.py",
+        "        pending_resets.cancel(user.id)",
+        "        pass",
+        ("tests/factor_reset/test_lost_factor.py::test_proven_factor_cancels_the_removal",),
+    ),
+    Mutant(
+        "proven factor does not cancel a factor reset",
+        "login/reauthentication.py",
+        "        pending_resets.cancel(user_id)",
+        "        pass",
+        ("tests/factor_reset/test_lost_factor.py::test_proven_factor_cancels_the_removal",),
+    ),
+    Mutant(
+        "recovery code of a failed sign-in lost",
+        "login/second_factor.py",
+        "    challenges.consume(challenge_id)\n",
+        "    factor.consume()\n    challenges.consume(challenge_id)\n",
+        ("tests/mfa/test_recovery_codes.py::test_recovery_code_of_failed_sign_in_stays_unused",),
+    ),
+    Mutant(
+        "a failure of one user stops the job for others",
+        "core/db/session.py",
+        "            failures.append(error)",
+        "            raise",
+        ("tests/factor_reset/test_lost_factor.py::test_failed_job_for_one_user_does_not_stop_the_others",),
+    ),
+    Mutant(
+        "cancelled factor reset is done",
+        "factor_reset/service.py",
+        " or not pending_resets.take_due(user_id)",
+        "",
+        ("tests/factor_reset/test_lost_factor.py::test_removal_that_is_cancelled_meanwhile_is_not_done",),
+    ),
+    Mutant(
+        "restored passkey signs in alone",
+        "mfa/factor_changes.py",
+        '{Passkey: {"can_sign_in": False}}',
+        "{}",
+        ("tests/security_alerts/test_factor_restoration.py::test_restored_passkey_is_a_second_factor_only",),
+    ),
+    Mutant(
+        "factor of an attacker outlives a report",
+        "security_alerts/service.py",
+        "factor_restoration.restore(link, is_email_restored=is_email_restored)",
+        "factor_restoration.Restoration(False, set())",
+        ("tests/security_alerts/test_factor_restoration.py",),
+    ),
+    Mutant(
+        "factor of an attacker's older session outlives a report",
+        "security_alerts/factor_restoration.py",
+        "    new = starts.from_new_clients(sessions, week_start, is_new_user=is_new_user)\n",
+        "    new: set[int] = set()\n",
+        (f"{SUSPICIOUS_TESTS}::test_link_undoes_changes_of_related_session",),
+    ),
+    Mutant(
+        "second session of an attacker's client counts as known",
+        "sessions/starts.py",
+        "[start for start in ordered if start.created_at < since]",
+        "ordered[:-1]",
+        (f"{SUSPICIOUS_TESTS}::test_link_undoes_changes_of_new_client",),
+    ),
+    Mutant(
+        "factor that was added after an email change outlives its revert",
+        "security_alerts/factor_restoration.py",
+        "if is_email_restored and",
+        "if not is_email_restored and",
+        (f"{SUSPICIOUS_TESTS}::test_link_that_restores_email_undoes_later_changes",),
+    ),
+    Mutant(
+        "factor of an attacker's older session outlives a report",
+        "sessions/starts.py",
+        "self.device_id == other.device_id or self.network == other.network",
+        "self.id == other.id",
+        (f"{SUSPICIOUS_TESTS}::test_link_undoes_changes_of_related_session",),
+    ),
+    Mutant(
+        "factor of an attacker's older session outlives a report",
+        "security_alerts/factor_restoration.py",
+        "if not amr.has_second_factor(methods)}",
+        "if not methods}",
+        (f"{SUSPICIOUS_TESTS}::test_link_undoes_change_without_second_factor",),
+    ),
+    Mutant(
+        "factor of an attacker's older session outlives a report",
+        "mfa/totp.py",
+        "and_(TotpFactor.session_id == auth.session.id, _is_confirmable())",
+        "_is_confirmable()",
+        ("tests/mfa/test_totp_enrolment.py::test_totp_confirmation_in_other_session_is_not_found",),
+    ),
+    Mutant(
+        "factor that was confirmed after the attack began outlives a report",
+        "mfa/factor_changes.py",
+        "    TotpFactor: TotpFactor.confirmed_at,\n",
+        "    TotpFactor: TotpFactor.created_at,\n",
+        (f"{SUSPICIOUS_TESTS}::test_link_undoes_change_at_start_of_its_week",),
+    ),
+    Mutant(
+        "factor of an attacker outlives a report",
+        "security_alerts/factor_restoration.py",
+        "min(times) - CLOCK_DIFFERENCE",
+        "min(times)",
+        (f"{SUSPICIOUS_TESTS}::test_link_undoes_change_on_server_with_late_clock",),
+    ),
+    Mutant(
+        "report removes the owner's factors without need",
+        "security_alerts/factor_restoration.py",
+        "    changed = suspicious & {",
+        "    changed = suspicious | {",
+        (f"{SUSPICIOUS_TESTS}::test_warning_link_keeps_new_factors_of_owner",),
+    ),
+    Mutant(
+        "report removes the owner's factors without need",
+        "mfa/factor_changes.py",
+        ", excluded=undone",
+        "",
+        (f"{SUSPICIOUS_TESTS}::test_second_link_undoes_nothing_again",),
+    ),
+    Mutant(
+        "stolen factor restored after the operator's reset",
+        "mfa/factor_changes.py",
+        "delete(table).where(table.user_id == user_id)",
+        "delete(table).where(table.user_id == user_id, table.removed_at.is_(None))",
+        ("tests/user_admin/test_user_factors.py::test_reset_factors_is_not_undone_by_links",),
+    ),
+    Mutant(
+        "device remembered after a sign-out",
+        "sessions/service.py",
+        "    devices.clear_remembered(user_id)\n",
+        "",
+        ("tests/mfa/test_remembered_devices.py::test_sign_out_everywhere_forgets_all_devices",),
+    ),
+    Mutant(
+        "device remembered after a sign-out",
+        "sessions/service.py",
+        "    devices.forget(session.device_id)\n",
+        "",
+        ("tests/mfa/test_remembered_devices.py::test_session_revocation_forgets_its_device",),
+    ),
+    Mutant(
+        "MFA stays off after a report",
+        "mfa/factor_changes.py",
+        " or _has_changed_mfa(user_id, has_factor, since)",
+        "",
+        ("tests/security_alerts/test_factor_restoration.py::test_link_turns_mfa_on_again",),
+    ),
+    Mutant(
+        "operator removes factors without a password reset",
+        "user_admin/second_factors.py",
+        "    accounts.clear_password(user_id)\n",
+        "",
+        ("tests/user_admin/test_user_factors.py::test_reset_factors_requires_a_password_reset",),
+    ),
+    Mutant(
+        "token of a login challenge stored",
+        "mfa/challenges.py",
+        "network=client_network(),",
+        "network=token,",
+        ("tests/e2e/test_production_scenarios.py::test_second_factors_leave_no_secret_in_storage",),
+    ),
+    Mutant(
+        "sign-in code used twice",
+        "login/email_code.py",
+        "    verified.consume()\n    codes.revoke_for_purpose(SIGN_IN, user.normalized_email)\n",
+        "",
+        ("tests/login/test_email_code.py::test_email_code_is_single_use_and_expires",),
+    ),
+    Mutant(
+        "sign-in code outlives a reset",
+        "one_time_codes/service.py",
+        "OneTimeCode.purpose.in_(ACCOUNT_PURPOSES),",
+        "OneTimeCode.purpose == RESET,",
+        ("tests/login/test_email_code.py::test_email_code_after_revocation_is_rejected",),
     ),
     Mutant(
         "limit turned against the user",
@@ -471,7 +669,7 @@ MUTANTS = (
     Mutant(
         "reported network stays recognised",
         "security_alerts/service.py",
-        "    sessions.forget_networks(user.id, link.session_id, link.created_at)\n",
+        "    devices.forget_networks(user.id, restoration.suspicious, link.created_at)\n",
         "",
         ("tests/security_alerts/test_takeover_recovery.py::test_recovery_forgets_the_network_of_attacker",),
     ),
@@ -501,9 +699,9 @@ MUTANTS = (
     ),
     Mutant(
         "limit of a network avoided",
-        "login/service.py",
-        "network_wait = throttling.network_retry_after(attempt) if is_correct",
-        "network_wait = 0.0 if is_correct",
+        "login/throttling.py",
+        "network_wait = network_retry_after(attempt) if value is not None",
+        "network_wait = 0.0 if value is not None",
         ("tests/login/test_login_rate_limit.py::test_right_password_resolved_past_the_limit_is_rejected",),
     ),
     Mutant(
@@ -563,5 +761,291 @@ MUTANTS = (
 """,
         "",
         ("tests/e2e/test_installation_search.py::test_worker_without_database_creates_nothing",),
+    ),
+    Mutant(
+        "second factor skipped",
+        "login/service.py",
+        "    is_complete = has_second_factor or not factors.is_needed(user)\n",
+        "    is_complete = True\n",
+        ("tests/mfa/test_complete_login.py::test_login_with_mfa_on_requires_second_factor",),
+    ),
+    Mutant(
+        "second factor skipped",
+        "login/service.py",
+        "is_allowed = settings().remember_device_days > 0 and proof.amr == amr.PASSWORD",
+        "is_allowed = True",
+        ("tests/mfa/test_remembered_devices.py::test_remember_device_with_setting_zero_is_ignored",),
+    ),
+    Mutant(
+        "second factor skipped",
+        "mfa/factors.py",
+        " or (mfa_policy.must_enrol(user) and count(user.id) > 0)",
+        "",
+        ("tests/mfa/test_factor_policy.py::test_required_factor_that_exists_is_needed_at_sign_in",),
+    ),
+    Mutant(
+        "second factor skipped",
+        "login/reauthentication.py",
+        "    if data.factor is None and factors.is_needed(auth.user):\n",
+        "    if False:\n",
+        ("tests/mfa/test_reauthentication_factors.py::test_reauthenticate_with_password_requires_factor",),
+    ),
+    Mutant(
+        "second factor skipped",
+        "sessions/decorators.py",
+        " and (not self.user.mfa_enabled or amr.has_second_factor(self.session.amr))",
+        "",
+        ("tests/mfa/test_complete_login.py::test_fresh_password_token_is_not_fresh_with_mfa_on",),
+    ),
+    Mutant(
+        "version of the credentials ignored",
+        "login/second_factor.py",
+        " or user.credential_version != challenge.credential_version",
+        "",
+        ("tests/mfa/test_totp_sign_in.py::test_challenge_after_factor_change_is_expired",),
+    ),
+    Mutant(
+        "version of the credentials ignored",
+        "accounts/service.py",
+        'User.credential_version == bindparam("credential_version"), ',
+        'bindparam("credential_version") >= 0, ',
+        (f"{INTERLEAVING_TESTS}login.py::test_password_verified_before_revocation_is_rejected",),
+    ),
+    Mutant(
+        "recovery code lost by a rejected sign-in",
+        "login/service.py",
+        """    if not accounts.lock_credentials(user.id, user.credential_version):
+        raise InvalidCredentials
+""",
+        "",
+        ("tests/mfa/test_recovery_codes.py::test_recovery_code_of_failed_sign_in_stays_unused",),
+    ),
+    Mutant(
+        "code of a second factor used twice",
+        "mfa/totp.py",
+        "TotpFactor.id == factor_id, TotpFactor.last_step < step, ACTIVE_TOTP",
+        "TotpFactor.id == factor_id, ACTIVE_TOTP",
+        ("tests/concurrency/test_parallel_factors.py::test_parallel_confirmations_and_codes_succeed_once",),
+    ),
+    Mutant(
+        "code of a second factor used twice",
+        "mfa/totp.py",
+        "confirmed_at=clock.now(), expires_at=None, last_step=step",
+        "confirmed_at=clock.now(), expires_at=None",
+        ("tests/mfa/test_totp_enrolment.py::test_totp_confirmation_code_cannot_sign_in",),
+    ),
+    Mutant(
+        "code of a second factor used twice",
+        "mfa/recovery_codes.py",
+        "update(RecoveryCode).where(RecoveryCode.id == code_id, UNUSED_CODE)",
+        "update(RecoveryCode).where(RecoveryCode.id == code_id)",
+        ("tests/concurrency/test_parallel_factors.py::test_parallel_recovery_codes_succeed_once",),
+    ),
+    Mutant(
+        "attempts at a second factor not limited",
+        "mfa/challenges.py",
+        "LoginChallenge.used_at.is_(None), LoginChallenge.attempts < MAX_ATTEMPTS",
+        "LoginChallenge.used_at.is_(None)",
+        ("tests/mfa/test_factor_limits.py::test_challenge_allows_five_attempts",),
+    ),
+    Mutant(
+        "attempts at a second factor not limited",
+        "login/second_factor.py",
+        "        user.id,\n        client_network(),",
+        "        challenge.id,\n        client_network(),",
+        ("tests/mfa/test_factor_limits.py::test_second_factor_allows_ten_attempts_per_user",),
+    ),
+    Mutant(
+        "codes guessed without end",
+        "login/throttling.py",
+        "        limits.append((code_failures.key(attempt.account), code_failures.LIMIT))\n",
+        "        pass\n",
+        ("tests/mfa/test_factor_limits.py::test_hundred_consecutive_failures_end_comparison",),
+    ),
+    Mutant(
+        "codes guessed without end",
+        "login/throttling.py",
+        "    if rate_limits.hit(cleared).is_allowed:\n",
+        "    if rate_limits.hit(cleared):\n",
+        ("tests/mfa/test_factor_limits.py::test_password_reset_clears_factor_failures_once_a_day",),
+    ),
+    Mutant(
+        "codes guessed without end",
+        "login/throttling.py",
+        "code_failures.unrecognised_key(user_id)]",
+        "code_failures.unrecognised_key(user_id), code_failures.key(user_id)]",
+        ("tests/mfa/test_factor_limits.py::test_password_reset_keeps_the_end_of_comparison",),
+    ),
+    Mutant(
+        "user locked out by an unrecognised client",
+        "login/throttling.py",
+        "    if attempt.is_recognised and attempt.kind == SECOND_FACTOR",
+        "    if attempt.kind == SECOND_FACTOR",
+        ("tests/mfa/test_factor_limits.py::test_failures_of_unseen_networks_end_no_comparison",),
+    ),
+    Mutant(
+        "login challenge lost with a code used meanwhile",
+        "login/second_factor.py",
+        "        challenges.release(challenge_id)\n",
+        "",
+        (f"{INTERLEAVING_TESTS}login.py::test_code_used_meanwhile_keeps_the_challenge",),
+    ),
+    Mutant(
+        "lost factor removed for an unrecognised client",
+        "sessions/devices.py",
+        "any(amr.has_second_factor(session_amr) for session_amr in methods)",
+        "methods.first() is not None",
+        ("tests/factor_reset/test_lost_factor.py::test_lost_factor_of_unauthorised_client_is_decoy",),
+    ),
+    Mutant(
+        "factor of another user changed",
+        "mfa/totp.py",
+        ", TotpFactor.user_id == auth.user.id\n",
+        ", TotpFactor.user_id > 0\n",
+        ("tests/mfa/test_totp_enrolment.py::test_totp_confirmation_of_other_user_is_not_found",),
+    ),
+    Mutant(
+        "passkey of another user accepted",
+        "passkeys/assertions.py",
+        """    if passkey.user_id != user_id and not is_sign_in:
+""",
+        """    if not passkey.user_id:
+""",
+        ("tests/passkeys/test_passkey_second_factor.py::test_passkey_of_another_user_is_no_second_factor",),
+    ),
+    Mutant(
+        "passkey of another user accepted",
+        "passkeys/assertions.py",
+        """    if response.user_handle != user_handle and (is_sign_in or response.user_handle):
+""",
+        """    if not user_handle:
+""",
+        ("tests/passkeys/test_passkey_sign_in.py::test_passkey_of_one_user_with_handle_of_another_is_rejected",),
+    ),
+    Mutant(
+        "passkey without user verification signs in",
+        "passkeys/assertions.py",
+        """    if is_sign_in and not passkey.can_sign_in:
+""",
+        """    if not passkey.public_key:
+""",
+        ("tests/passkeys/test_passkey_sign_in.py::test_security_key_cannot_sign_in",),
+    ),
+    Mutant(
+        "passkey without user verification signs in",
+        "passkeys/assertions.py",
+        "public_key, requires_verification=is_sign_in)",
+        "public_key, requires_verification=False)",
+        ("tests/passkeys/test_passkey_sign_in.py::test_passkey_assertion_with_fault_is_rejected",),
+    ),
+    Mutant(
+        "passkey without user verification signs in",
+        "passkeys/assertions.py",
+        "is_complete=verified.is_user_verified and passkey.can_sign_in",
+        "is_complete=passkey.can_sign_in",
+        ("tests/passkeys/test_passkey_second_factor.py::test_reauthentication_with_a_passkey_alone_verifies_the_user",),
+    ),
+    Mutant(
+        "WebAuthn challenge used twice",
+        "passkeys/assertions.py",
+        """        raise CeremonyError("the challenge was used before") from None
+""",
+        """        return
+""",
+        ("tests/passkeys/test_passkey_sign_in.py::test_passkey_assertion_used_twice_is_rejected",),
+    ),
+    Mutant(
+        "WebAuthn challenge of another ceremony accepted",
+        "passkeys/challenges.py",
+        "crypto.macs_all_keys(LABEL, purpose, binding, nonce, expiry)",
+        "crypto.macs_all_keys(LABEL, purpose, binding, nonce, expiry) + [mac]",
+        ("tests/passkeys/test_webauthn_challenges.py",),
+    ),
+    Mutant(
+        "copied passkey accepted",
+        "passkeys/assertions.py",
+        "ACTIVE_PASSKEY, has_increased)",
+        "ACTIVE_PASSKEY)",
+        ("tests/passkeys/test_passkey_sign_in.py::test_passkey_counter_that_does_not_increase_is_rejected",),
+    ),
+    Mutant(
+        "CBOR tag decoded before the signature is verified",
+        "passkeys/responses.py",
+        "semantic_decoders=NO_TAGS, ",
+        "",
+        ("tests/passkeys/test_webauthn_checks.py::test_assertion_with_fault_is_rejected",),
+    ),
+    Mutant(
+        "CBOR decoded before the challenge is verified",
+        "passkeys/responses.py",
+        """    return AssertionResponse(
+""",
+        """    check_extensions(authenticator_data)
+    return AssertionResponse(
+""",
+        ("tests/passkeys/test_webauthn_checks.py::test_assertion_is_parsed_without_decoding_cbor",),
+    ),
+    Mutant(
+        "tags of clients kept in memory",
+        "passkeys/responses.py",
+        "        return _reject_tag\n",
+        "        return self.setdefault(_tag, _reject_tag)\n",
+        ("tests/passkeys/test_webauthn_checks.py::test_tags_that_were_rejected_use_no_memory",),
+    ),
+    Mutant(
+        "last required passkey removed",
+        "passkeys/service.py",
+        "    factors.require_removable(user)\n",
+        "",
+        ("tests/mfa/test_factor_policy.py::test_required_passkey_turns_mfa_on_and_last_one_stays",),
+    ),
+    Mutant(
+        "passkey registered while second factors are off",
+        "passkeys/service.py",
+        """    factors.require_available()
+    try:
+""",
+        """    try:
+""",
+        ("tests/mfa/test_factor_policy.py::test_second_factor_off_rejects_passkeys",),
+    ),
+    Mutant(
+        "required passkey leaves MFA off",
+        "mfa/factors.py",
+        "(enable_mfa or mfa_policy.is_required(user))",
+        "enable_mfa",
+        ("tests/mfa/test_factor_policy.py::test_passkey_of_user_who_must_have_a_factor_turns_mfa_on",),
+    ),
+    Mutant(
+        "weak public key accepted",
+        "passkeys/verification.py",
+        """    if not is_usable:
+""",
+        """    if is_usable is None:
+""",
+        ("tests/passkeys/test_webauthn_checks.py::test_registration_with_fault_is_rejected",),
+    ),
+    Mutant(
+        "embedded page accepted",
+        "passkeys/responses.py",
+        """    if fields.get("crossOrigin", False) is not False or "topOrigin" in fields:
+""",
+        """    if "embedded" in fields:
+""",
+        ("tests/passkeys/test_webauthn_checks.py::test_registration_with_fault_is_rejected",),
+    ),
+    Mutant(
+        "password removed without a second passkey",
+        "passkeys/service.py",
+        "return len(usable) > 1 or",
+        "return bool(usable) or",
+        ("tests/passkeys/test_password_removal.py",),
+    ),
+    Mutant(
+        "password set again with a stolen token",
+        "passwords/service.py",
+        "(auth.user.mfa_enabled or not has_password) and not auth.is_fresh",
+        "auth.user.mfa_enabled and not auth.is_fresh",
+        ("tests/passkeys/test_password_removal.py::test_password_is_set_again_only_with_a_fresh_token",),
     ),
 )

@@ -3,6 +3,7 @@ import re
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from tests.openapi.helpers import operations
 
 from flaskauth import __version__
 from flaskauth.core.context import KEY
@@ -64,3 +65,12 @@ def test_docs_assets_are_cacheable_without_source_maps(client: FlaskClient, path
 @pytest.mark.parametrize("path", ["/docs/README.md", "/docs/../routes.py", "/docs/", "/static/init.js"])
 def test_docs_serves_no_other_files(client: FlaskClient, path: str) -> None:
     assert client.get(path).status_code == 404
+
+
+def test_docs_page_has_a_readable_colour_for_each_method(client: FlaskClient) -> None:
+    styles = client.get("/docs/docs.css").text
+    methods = {method for _path, method in operations(client.get("/openapi.json").get_json())}
+
+    assert "patch" in methods
+    for method in methods:
+        assert f".opblock-{method} .opblock-summary-method {{ background: " in styles

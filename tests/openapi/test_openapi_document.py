@@ -9,16 +9,26 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from openapi_spec_validator import OpenAPIV31SpecValidator
+from tests.conftest import MakeApp
 from tests.openapi.helpers import documented_routes, error_codes, json_content, operations, resolve, schema_errors
+from tests.support.users import UserFactory, bearer
 
 from flaskauth import create_app
 from flaskauth.core.context import KEY
 from flaskauth.core.http.request import declared_errors
+from flaskauth.mfa.challenges import SecondFactorRequired
+from flaskauth.mfa.verification import InvalidFactor
 from flaskauth.settings import Settings
 
 WITHOUT_DATABASE = {"/", "/hello", "/health/live", "/.well-known/jwks.json", "/openapi.json"}
 OPERATION_IDS = {
     *("register", "verifyEmail", "resendCode", "login", "reauthenticate", "refreshToken", "logout"),
+    *("requestEmailCode", "signInWithEmailCode", "requestLostFactorCode", "confirmLostFactor"),
+    *("getCancelFactorResetPage", "cancelFactorReset"),
+    *("confirmSecondFactor", "getReauthenticationOptions", "listFactors", "startTotp", "confirmTotp", "renameTotp"),
+    *("getPasskeySignInOptions", "signInWithPasskey", "getPasskeyCreationOptions", "registerPasskey", "renamePasskey"),
+    *("removePasskey", "removePassword", "listRelatedOrigins", "listPasskeyPages", "redirectToChangePassword"),
+    *("removeTotp", "createRecoveryCodes", "setMfa", "forgetRememberedDevices"),
     *("listSessions", "revokeSession", "revokeOtherSessions", "forgotPassword", "resetPassword", "changePassword"),
     *("getProfile", "editProfile", "listActivity", "exportAccount", "changeEmail", "verifyEmailChange"),
     *("getRevertEmailChangePage", "revertEmailChange", "getReportSignInPage", "reportSignIn", "deleteAccount"),
@@ -113,6 +123,13 @@ def test_unknown_error_code_and_field_match_the_schema(document: dict[str, Any])
     assert schema_errors(document, {"$ref": "#/components/schemas/Error"}, body) == []
 
 
+def test_details_of_declared_errors_are_documented(document: dict[str, Any]) -> None:
+    properties = document["components"]["schemas"]["Error"]["properties"]
+
+    assert {*SecondFactorRequired.detail_fields, *InvalidFactor.detail_fields} <= set(properties)
+    assert properties["clock_offset"]["type"] == "integer"
+
+
 def test_every_operation_refers_to_shared_errors(document: dict[str, Any]) -> None:
     for route, operation in operations(document).items():
         errors = {status: response for status, response in operation["responses"].items() if status >= "4"}
@@ -193,3 +210,26 @@ def _integer_formats(part: Any, path: str = "") -> Iterator[tuple[str, str | Non
         [part["type"]] if isinstance(part.get("type"), str) else part.get("type", [])
     ):
         yield path, part.get("format")
+
+
+@pytest.mark.parametrize(("path", "method"), [("/users/factors/recovery-codes", "post"), ("/users/password", "delete")])
+def test_422_of_a_route_without_body_is_documented(document: dict[str, Any], path: str, method: str) -> None:
+    assert error_codes(operations(document)[path, method])[422] == ["validation_failed"]
+
+
+@pytest.mark.parametrize("path", ["/auth/second-factor", "/auth/reauthenticate", "/auth/email-code/verify"])
+def test_examples_of_exclusive_fields_are_valid_requests(make_app: MakeApp, path: str) -> None:
+    app = make_app(EMAIL_SIGN_IN="true")
+    token = UserFactory(app).create_verified().login_ok()["token"]
+    client = app.test_client()
+    document = client.get("/openapi.json").get_json()
+    examples = json_content(operations(document)[path, "post"]["requestBody"])["examples"]
+
+    assert len(examples) > 1
+    for example in examples.values():
+        response = client.post(path, json=example["value"], headers=bearer(token))
+        assert response.status_code in {200, 401}, response.text
+
+
+def test_redirect_to_the_password_page_is_documented(document: dict[str, Any]) -> None:
+    assert "303" in operations(document)["/.well-known/change-password", "get"]["responses"]

@@ -47,6 +47,7 @@ from flaskauth.core.jobs import background
 from flaskauth.mail import outbox
 from flaskauth.mail.models import OutboxMail
 from flaskauth.mail.outbox import Message
+from flaskauth.mfa.models import FactorReset, LoginChallenge, Passkey, RecoveryCode, TotpFactor
 from flaskauth.one_time_codes import links
 from flaskauth.one_time_codes import service as codes
 from flaskauth.one_time_codes.models import EmailLink, OneTimeCode
@@ -55,7 +56,8 @@ from flaskauth.profile import export_schemas
 from flaskauth.profile.export import PAGE_SIZE
 from flaskauth.sessions.models import Device, Session
 
-SECTIONS = ("sessions", "devices", "events", "mails", "email_changes", "codes", "links")
+FACTOR_SECTIONS = ("totp_factors", "passkeys", "recovery_codes", "login_challenges", "factor_resets")
+SECTIONS = ("sessions", "devices", *FACTOR_SECTIONS, "events", "mails", "email_changes", "codes", "links")
 # The columns that the export omits, and why.
 OWNER_COLUMNS = {"user_id", "normalized_email"}
 SECRET_COLUMNS = {"password", "nonce", "digest", "token_digest", "lookup"}
@@ -70,14 +72,29 @@ INTERNAL_COLUMNS = {
     "is_decoy",
     "is_suppressed",
 }
+# Of factors, the export has names and times only.
+FACTOR_COLUMNS = {
+    *("session_id", "encrypted_secret", "last_step", "salt", "token_digest", "credential_version", "amr"),
+    *("device_id", "attempts", "credential_digest", "credential_id", "public_key", "rp_id", "sign_count"),
+    *("aaguid", "transports", "can_sign_in", "backup_eligible", "backed_up"),
+}
 EXPORTED_MODELS: list[tuple[type[Base], Any, set[str]]] = [
-    (User, export_schemas.ExportedUserSchema, {"password"}),
+    (User, export_schemas.ExportedUserSchema, {"password", "webauthn_user_handle", "credential_version"}),
     (Session, export_schemas.ExportedSessionSchema, OWNER_COLUMNS | SECRET_COLUMNS),
     (Device, export_schemas.ExportedDeviceSchema, OWNER_COLUMNS | SECRET_COLUMNS),
     (AuditEvent, export_schemas.ExportedEventSchema, OWNER_COLUMNS | INTEGRITY_COLUMNS),
     (OutboxMail, export_schemas.ExportedMailSchema, ID_COLUMNS | INTERNAL_COLUMNS),
     (EmailChange, export_schemas.ExportedEmailChangeSchema, OWNER_COLUMNS | ID_COLUMNS),
     (OneTimeCode, export_schemas.ExportedCodeSchema, OWNER_COLUMNS | SECRET_COLUMNS | ID_COLUMNS | INTERNAL_COLUMNS),
+    (TotpFactor, export_schemas.ExportedTotpSchema, OWNER_COLUMNS | ID_COLUMNS | FACTOR_COLUMNS),
+    (Passkey, export_schemas.ExportedPasskeySchema, OWNER_COLUMNS | ID_COLUMNS | FACTOR_COLUMNS),
+    (
+        RecoveryCode,
+        export_schemas.ExportedRecoveryCodeSchema,
+        OWNER_COLUMNS | ID_COLUMNS | FACTOR_COLUMNS | SECRET_COLUMNS,
+    ),
+    (LoginChallenge, export_schemas.ExportedLoginChallengeSchema, OWNER_COLUMNS | ID_COLUMNS | FACTOR_COLUMNS),
+    (FactorReset, export_schemas.ExportedFactorResetSchema, OWNER_COLUMNS | ID_COLUMNS | FACTOR_COLUMNS),
     (EmailLink, export_schemas.ExportedLinkSchema, OWNER_COLUMNS | SECRET_COLUMNS | ID_COLUMNS),
 ]
 
@@ -121,6 +138,7 @@ def test_export_contains_all_stored_data(app: Flask, users: UserFactory) -> None
     assert {section: len(body[section]) for section in SECTIONS} == {
         "sessions": 2,
         "devices": 2,
+        **dict.fromkeys(FACTOR_SECTIONS, 0),
         "events": len(query_all(app, select(AuditEvent).filter_by(user_id=user.id))),
         "mails": 4,
         "email_changes": 1,

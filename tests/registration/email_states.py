@@ -35,7 +35,8 @@ STATES = (
     "unverified",
     "respelled",
 )
-RANDOM_IDS = re.compile(r'(?<="verification_id":")[\w-]{22}(?=")|(?<="reset_id":")[\w-]{22}(?=")')
+ID_NAMES = ("verification_id", "reset_id", "sign_in_id")
+RANDOM_IDS = re.compile("|".join(f'(?<="{name}":")[\\w-]{{22}}(?=")' for name in ID_NAMES))
 SECONDS = re.compile(r'(?<="retry_after":)(\d+)')
 
 ScenarioSetup = Callable[[Flask, str], object]
@@ -60,7 +61,7 @@ def _create_other_states() -> None:
         _copy_user(email_in_state("account"), f"{state}@example.com")
     user_admin.disable(parse(email_in_state("disabled")))
     accounts.schedule_deletion(_find_user("pending_deletion").id, clock.now() + timedelta(days=7))
-    accounts.set_password(_find_user("password_cleared").id, None)
+    accounts.clear_password(_find_user("password_cleared").id)
     accounts.edit(_find_user("unverified"), is_verified=False)
     user = _find_user("reserved")
     links.issue(links.REVERT_EMAIL_CHANGE, user.id, email=user.email, normalized_email=user.normalized_email)
@@ -97,7 +98,7 @@ class EmailProbe:
             path, json=request_body, headers={**forwarded_for(self.ip), "X-Request-ID": "the-same"}
         )
         response_body = response.get_json()
-        self.ids |= {name: response_body[name] for name in ("verification_id", "reset_id") if name in response_body}
+        self.ids |= {name: response_body[name] for name in ID_NAMES if name in response_body}
         return response
 
 

@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 from tests.conftest import MakeApp, databases
 from tests.login.helpers import LoginClient
 from tests.registration.email_states import (
+    ID_NAMES,
     PENDING_PASSWORD,
     STATES,
     EmailProbe,
@@ -89,6 +90,10 @@ def reset(identifier: str) -> Step:
     return Step("/auth/reset-password", {"otp": WRONG_CODE, "password": PASSWORD}, identifier)
 
 
+def sign_in_with_code(identifier: str) -> Step:
+    return Step("/auth/email-code/verify", {"otp": WRONG_CODE}, identifier)
+
+
 def exhaust_daily_mails(app: Flask, email: str) -> None:
     """Set the mail counter of the email address to its daily limit."""
     limit, window = mail_limits.EMAIL_LIMIT.limit, mail_limits.EMAIL_LIMIT.window
@@ -106,9 +111,11 @@ def set_100_failures(app: Flask, email: str) -> None:
     LoginClient(app, email.lower()).set_consecutive_failures(100)
 
 
+LOST_FACTOR = Step("/auth/lost-factor/confirm", {"otp": WRONG_CODE}, "reset_id")
 FORGOT_PASSWORD = Step("/auth/forgot-password", {})
+EMAIL_CODE = Step("/auth/email-code", {})
 PASSWORDS = ("eleven blue lanterns", "seventeen red anvils", "nine tall ladders", "forty small bridges")
-VERIFICATION_ID, RESET_ID = "verification_id", "reset_id"
+VERIFICATION_ID, RESET_ID, SIGN_IN_ID = ID_NAMES
 LOGIN_STEPS = [login(), login(PASSWORD), login(at="192.0.2.71"), login(PASSWORD, at="192.0.2.72")]
 
 SCENARIOS = {
@@ -133,6 +140,9 @@ SCENARIOS = {
     "forgot password over the daily mail limit": Scenario([FORGOT_PASSWORD] * 2, 200, exhaust_daily_mails),
     "reset by email": Scenario([FORGOT_PASSWORD, *[reset("email")] * 6], 429),
     "reset by id": Scenario([FORGOT_PASSWORD, *[reset(RESET_ID)] * 6], 429),
+    "confirm a lost factor with the id of a reset": Scenario([FORGOT_PASSWORD, *[LOST_FACTOR] * 6], 401),
+    "sign in with a code by email": Scenario([*[EMAIL_CODE] * 5, *[sign_in_with_code("email")] * 6], 429),
+    "sign in with a code by id": Scenario([EMAIL_CODE, *[sign_in_with_code(SIGN_IN_ID)] * 6], 429),
 }
 
 
@@ -142,6 +152,8 @@ SINGLE_DATABASE_SCENARIOS = {
         "verify by code",
         "resend by id",
         "reset by id",
+        "sign in with a code by id",
+        "confirm a lost factor with the id of a reset",
         "login with the password",
         "login after 100 consecutive failures",
     ),
@@ -212,9 +224,11 @@ def test_every_public_email_or_code_field_has_a_scenario(app: Flask) -> None:
 @ON_SQLITE
 def test_other_public_fields_are_256_bit_secrets(app: Flask) -> None:
     paths = {step.path for scenario in SCENARIOS.values() for step in scenario.steps}
-    names = {name for route in public_routes(app) if route.path not in paths for name in route.field_names}
+    others = [route for route in public_routes(app) if route.path not in paths]
+    names = {name for route in others if "challenge_token" not in route.field_names for name in route.field_names}
 
-    assert names == {"token", "refresh_token"}
+    # A challenge is only given to a client with a right first factor, and a credential is a signature.
+    assert names == {"token", "refresh_token", "credential", "device_token"}
 
 
 def public_routes(app: Flask) -> list[Route]:
@@ -228,6 +242,8 @@ RESPONSE_STEPS: list[Any] = [
     login(PASSWORD + "?"),
     FORGOT_PASSWORD,
     reset("email"),
+    EMAIL_CODE,
+    sign_in_with_code("email"),
 ]
 
 

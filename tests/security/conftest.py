@@ -1,5 +1,6 @@
 """One application on MariaDB per module. Each test starts with empty tables and fresh request limits."""
 
+import gc
 import secrets
 from collections.abc import Iterator
 from contextlib import redirect_stderr
@@ -40,11 +41,14 @@ def shared_app(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> I
         "FLASKAUTH_ENV": "development",
         "FLASKAUTH_INSTANCE_PATH": str(folder),
         "SQLALCHEMY_DATABASE_URI": database_url,
+        "EMAIL_SIGN_IN": "true",
         "TRUSTED_PROXIES": "127.0.0.1",
         "DATABASE_POOL_SIZE": "32",
         "RATE_LIMIT_REGISTER": "10/minute",
     }
     app = create_app(Settings.load(environ, folder / "no.env"))
+    gc.collect()
+    gc.freeze()  # each check collects garbage, which would walk through the objects of all earlier tests
     yield app
     app.extensions[background.KEY].stop()
     with app.app_context():

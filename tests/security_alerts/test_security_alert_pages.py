@@ -45,3 +45,8 @@ def test_link_page_uses_accept_language(client: FlaskClient, path: str, accept_l
     assert ("If this was you" in response.text) == (expected == "en")
     assert response.headers["Vary"] == "Accept-Language"
     assert response.headers["Content-Language"] == expected
+
+
+def test_report_page_fits_every_mail_with_its_link(client: FlaskClient) -> None:
+    """Mails about sign-ins, second factors and codes have the same link."""
+    assert "The mail says what happened in your account." in client.get("/auth/report-sign-in").text

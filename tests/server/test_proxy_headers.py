@@ -1,5 +1,6 @@
 """What proxies, browsers, phones and HTTP libraries add to a request does not change its response."""
 
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import closing
@@ -141,7 +142,12 @@ class Target:
 @pytest.fixture(scope="module")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     port = free_port()
-    settings = {"RATE_LIMIT_FACTOR": "1000", "CORS_ORIGINS": ORIGIN.decode(), "TRUSTED_PROXIES": "127.0.0.1"}
+    settings = {
+        "RATE_LIMIT_FACTOR": "1000",
+        "CORS_ORIGINS": ORIGIN.decode(),
+        "TRUSTED_PROXIES": "127.0.0.1",
+        "EMAIL_SIGN_IN": "true",
+    }
     workspace = Workspace(tmp_path_factory.mktemp("proxies"), settings)
     with (
         workspace.start("flaskauth", "serve", "--port", str(port), "--workers", "1") as server,
@@ -153,7 +159,7 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
         token = http_client.post("/auth/login", {name: GRACE[name] for name in ("email", "password")}).expect()["token"]
         paths = http_client.get("/openapi.json").expect()["paths"]
         operations = {
-            (method.upper(), path.replace("{session_id}", "1").replace("{name}", "x")): (
+            (method.upper(), re.sub(r"{\w+_id}", "1", path).replace("{name}", "x")): (
                 "application/json" in operation.get("requestBody", {}).get("content", {})
             )
             for path, methods in paths.items()

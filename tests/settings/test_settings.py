@@ -339,7 +339,14 @@ def test_production_loopback_public_url_may_be_http(url: str) -> None:
 
 def test_settings_warnings_do_not_prevent_loading() -> None:
     rates = {"RATE_LIMIT_LOGIN_FAILURES": "1000000/hour", "RATE_LIMIT_MAIL": "100000/day"}
-    settings = load(**PRODUCTION, **rates, FLASK_TESTING="1", RATE_LIMIT_FACTOR="2", REFRESH_TOKEN_ROTATION="false")
+    settings = load(
+        **PRODUCTION,
+        **rates,
+        FLASK_TESTING="1",
+        RATE_LIMIT_FACTOR="2",
+        REFRESH_TOKEN_ROTATION="false",
+        SECOND_FACTOR_FROM="2027-01-31",
+    )
 
     assert [warning.partition(":")[0] for warning in settings.warnings()] == [
         "APP_NAME",
@@ -348,7 +355,9 @@ def test_settings_warnings_do_not_prevent_loading() -> None:
         "RATE_LIMIT_FACTOR",
         "REFRESH_TOKEN_ROTATION",
         "MAIL_USE_TLS",
+        "SECOND_FACTOR_FROM",
     ]
+    assert load(**DEVELOPMENT, SECOND_FACTOR="required", SECOND_FACTOR_FROM="2027-01-31").warnings() == []
     assert load(**PRODUCTION, APP_NAME="Acme", MAIL_USE_TLS="1").warnings() == []
     assert load(**DEVELOPMENT).warnings() == []
 

@@ -50,6 +50,8 @@ def test_access_token_has_expected_jwt_claims(app: Flask) -> None:
         "sub": str(tokens["user"]["id"]),
         "client_id": "flaskauth",
         "sid": tokens["refresh_token"].split(".")[0],
+        "amr": ["pwd"],
+        "acr": "aal1",
     }
 
 

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 EXECUTABLE = next(filter(None, map(shutil.which, NAMES)), None)
-TIMEOUT = 60  # seconds for a whole browser
+TIMEOUT = 120  # seconds for a whole browser
 
 
 class JavaScriptError(AssertionError):
@@ -97,6 +97,17 @@ class Page:
 
     def close(self) -> None:
         self._browser.call("Page.close", {}, self._session)
+
+    def add_authenticator(self, **options: Any) -> str:
+        """Add a virtual authenticator that verifies its user and stores passkeys. Return its id."""
+        self._browser.call("WebAuthn.enable", {}, self._session)
+        defaults = {"protocol": "ctap2", "transport": "internal", "automaticPresenceSimulation": True}
+        flags = dict.fromkeys(("hasResidentKey", "hasUserVerification", "isUserVerified"), True)
+        params = {"options": {**defaults, **flags, **options}}
+        authenticator_id: str = self._browser.call("WebAuthn.addVirtualAuthenticator", params, self._session)[
+            "authenticatorId"
+        ]
+        return authenticator_id
 
     def run(self, expression: str) -> Any:
         """Evaluate an expression, await it if it is a promise, and return its value."""

@@ -9,13 +9,14 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from flask import Flask
-from sqlalchemy import Executable, event, select
+from sqlalchemy import Executable, event, select, text
 from werkzeug.test import TestResponse
 
 from flaskauth.audit.models import AuditEvent
 from flaskauth.core.db.session import db, transaction
 from flaskauth.core.http import request_limits
 from flaskauth.core.passwords import hashing
+from flaskauth.mail.models import OutboxMail
 
 T = TypeVar("T")
 
@@ -54,6 +55,15 @@ def query_all(app: Flask, statement: Any) -> Sequence[Any]:
 def execute_statement(app: Flask, statement: Executable) -> None:
     """Execute a statement directly in the database and commit."""
     in_transaction(app, lambda: db.session.execute(statement))
+
+
+@contextmanager
+def reject_mails_to(app: Flask, recipient: str) -> Iterator[None]:
+    """Let transactions fail that store a mail to this recipient, on SQLite."""
+    condition = f"BEFORE INSERT ON {OutboxMail.__tablename__} WHEN NEW.recipient = '{recipient}'"
+    execute_statement(app, text(f"CREATE TRIGGER reject_mail {condition} BEGIN SELECT RAISE(ABORT, 'rejected'); END"))
+    yield
+    execute_statement(app, text("DROP TRIGGER reject_mail"))
 
 
 def in_transaction(app: Flask, work: Callable[[], T]) -> T:

@@ -36,6 +36,13 @@ class Route:
     def fields_of_type(self, *kinds: type[fields.Field[Any]]) -> list[str]:
         return [name for name, field in self._fields.items() if isinstance(field, kinds)]
 
+    def accepts(self, name: str, value: object) -> bool:
+        """Return True if any value of this type is valid for the field."""
+        field = self._fields[name]
+        return isinstance(value, bool if isinstance(field, fields.Boolean) else dict) and isinstance(
+            field, fields.Boolean | fields.Dict
+        )
+
     @property
     def field_names(self) -> list[str]:
         return list(self._fields)
@@ -68,6 +75,6 @@ def routes_with_json_body(app: Flask) -> list[Route]:
 
 def example_value(field: Any) -> Any:
     """Return a valid value of the field."""
-    return field.metadata.get(
-        "example", 1 if isinstance(field, StrictInteger) else "x" * max(1, getattr(field, "least", 1))
-    )
+    by_type = {StrictInteger: 1, fields.Boolean: True, fields.Dict: {}}
+    default = next((value for kind, value in by_type.items() if isinstance(field, kind)), "x")
+    return field.metadata.get("example", default)

@@ -1,7 +1,7 @@
-"""The rows of a registration and its verification, so that a test that only needs a user does not repeat both.
+"""The rows of a new user, so that a test that only needs one does not repeat the registration and its verification.
 
 The first test of each pytest worker registers and verifies over HTTP; the rows are copied into the empty databases of
-later tests, with their times moved to the present.
+later tests, with their times moved to the present. There is one template for each kind of user.
 """
 
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ class UserTemplate:
         return {name: value + age if isinstance(value, datetime) else value for name, value in row.items()}
 
 
-_templates: dict[object, UserTemplate] = {}
+_templates: dict[tuple[object, str], UserTemplate] = {}
 
 
 def mark_default_settings(app: Flask) -> None:
@@ -69,17 +69,17 @@ def is_usable(app: Flask) -> bool:
         return not db.session.scalar(select(or_(*found)))
 
 
-def write(app: Flask) -> bool:
-    """Create the user of the template. Commits. Return False if no user has been created yet in this process."""
-    template = _templates.get(hashes.ARGON2)
+def write(app: Flask, kind: str = "verified") -> bool:
+    """Create a user of this kind. Commits. Return False if no such user has been created yet in this process."""
+    template = _templates.get((hashes.ARGON2, kind))
     if template:
         template.write(app)
     return bool(template)
 
 
-def save(app: Flask) -> None:
+def save(app: Flask, kind: str = "verified") -> None:
     """Use the rows of this database as the template for the current parameters of the password hash."""
-    _templates[hashes.ARGON2] = UserTemplate.read(app)
+    _templates[hashes.ARGON2, kind] = UserTemplate.read(app)
 
 
 def _written_by_users() -> dict[Table, list[ColumnElement[bool]]]:

@@ -41,11 +41,16 @@ class AdminCLI:
     database: str
     folder: Path
 
-    def run(self, *args: str, stdin: bytes = b"") -> CommandResult:
+    def run(self, *args: str, stdin: bytes = b"", group: str = "users", **settings: str) -> CommandResult:
         """Run a command in this process. Errors must be reported without a traceback."""
-        env = {"SQLALCHEMY_DATABASE_URI": self.database, "FLASKAUTH_ENV": "development", "SECRET_KEY": SECRET}
+        env = {
+            "SQLALCHEMY_DATABASE_URI": self.database,
+            "FLASKAUTH_ENV": "development",
+            "SECRET_KEY": SECRET,
+            **settings,
+        }
         with contextlib.chdir(self.folder):
-            result = CliRunner().invoke(main, ["users", *args], input=stdin, env=env)
+            result = CliRunner().invoke(main, [group, *args], input=stdin, env=env)
         log.configure()  # the command configured logging to an output that is closed now
         assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
         assert "Traceback" not in result.output

@@ -6,7 +6,13 @@ from flaskauth.accounts.models import User
 from flaskauth.core.errors import NotFound
 from flaskauth.core.http.request import Blueprint, raises
 from flaskauth.core.http.request_limits import rate_limit
-from flaskauth.sessions.decorators import allow_pending_deletion, auth_required, current_auth, fresh_auth_required
+from flaskauth.sessions.decorators import (
+    allow_enrolment,
+    allow_pending_deletion,
+    auth_required,
+    current_auth,
+    fresh_auth_required,
+)
 
 bp = Blueprint("account_deletion", __name__, tag="Profile", url_prefix="/users/account")
 
@@ -27,6 +33,7 @@ def delete_account(_user: User) -> dict[str, object]:
 @rate_limit()
 @auth_required
 @allow_pending_deletion
+@allow_enrolment
 @raises(NotFound)
 @bp.output(AccountRestoredResponse)
 def restore_account(_user: User) -> dict[str, object]:

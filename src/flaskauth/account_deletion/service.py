@@ -8,8 +8,8 @@ from flaskauth.accounts.models import User
 from flaskauth.core import clock
 from flaskauth.core.errors import NotFound
 from flaskauth.mail.outbox import format_timestamp
+from flaskauth.mfa import pending_resets
 from flaskauth.one_time_codes import service as codes
-from flaskauth.passwords.service import PURPOSE as RESET
 from flaskauth.sessions import service as sessions
 from flaskauth.sessions.decorators import AuthContext, lock_session
 
@@ -18,6 +18,8 @@ DELETION_DELAY = timedelta(days=7)
 
 def request_deletion(auth: AuthContext) -> datetime:
     """Schedule the deletion and return when it is due. Revoke all sessions and pending codes, and notify the user.
+
+    A scheduled factor reset is cancelled.
 
     Raises:
         InvalidToken: the session was revoked during this call.
@@ -53,5 +55,6 @@ def restore(auth: AuthContext) -> None:
 
 def _revoke_access(user: User) -> None:
     sessions.revoke_all_for(user.id)
-    codes.revoke_for_purpose(RESET, user.normalized_email)
+    codes.revoke_account_codes(user.normalized_email)
     accounts.cancel_email_changes(user.id)
+    pending_resets.cancel(user.id)

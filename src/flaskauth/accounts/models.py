@@ -2,22 +2,31 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Boolean, ForeignKey, Index, String
+from sqlalchemy import BigInteger, Boolean, ForeignKey, Index, Integer, String, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from flaskauth.core.db.types import Base, ExactString, FixedBinary, UTCDateTime
 from flaskauth.countries.models import Country
 
 
+def _flag() -> Mapped[bool]:
+    return mapped_column(Boolean(create_constraint=False), default=False, server_default=text("0"))
+
+
 class User(Base):
     """A user with a verified email address. `email` is the verified spelling, `normalized_email` is for comparison.
 
-    A user with `disabled_at` cannot sign in. A user is erased after `deletion_due_at`. Without a password, only a
-    password reset restores access.
+    A user with `disabled_at` cannot sign in, nor before a password reset if `reset_required`. A user is erased after
+    `deletion_due_at`. `credential_version` increases with every change of password, email address or factors, and when
+    the user is disabled: a sign-in that began before is then rejected (ADR 28).
     """
 
     __tablename__ = "users"
-    __table_args__ = (Index(None, "deletion_due_at"), Index(None, "avatar"))
+    __table_args__ = (
+        Index(None, "deletion_due_at"),
+        Index(None, "avatar"),
+        Index(None, "webauthn_user_handle", unique=True),
+    )
 
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     email: Mapped[str] = mapped_column(String(254))
@@ -34,6 +43,11 @@ class User(Base):
     deletion_due_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     updated_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    mfa_enabled: Mapped[bool] = _flag()
+    mfa_required: Mapped[bool] = _flag()
+    webauthn_user_handle: Mapped[bytes | None] = mapped_column(FixedBinary(32))
+    credential_version: Mapped[int] = mapped_column(Integer, default=0, server_default=text("0"))
+    reset_required: Mapped[bool] = _flag()
 
     country: Mapped[Country | None] = relationship(lazy="select")
 

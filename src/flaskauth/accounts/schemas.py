@@ -74,10 +74,9 @@ class NewPasswordField(PasswordField):
 class NameField(StrictString):
     """A name. Names appear in mails, so URLs, tags and line breaks are rejected. `min_length=0` allows an empty one."""
 
-    def __init__(self, example: str, **kwargs: Any) -> None:
-        super().__init__(
-            max_length=100, metadata={"example": example, "description": "Shown in mails and the profile"}, **kwargs
-        )
+    def __init__(self, example: str, *, max_length: int = 100, **kwargs: Any) -> None:
+        metadata = {"example": example, "description": "Shown in mails and the profile"}
+        super().__init__(max_length=max_length, metadata=metadata, **kwargs)
 
     def _deserialize(self, value: object, attr: str | None, data: Any, **kwargs: Any) -> str:
         name = value.strip(email_addresses.WHITE_SPACE) if isinstance(value, str) else value

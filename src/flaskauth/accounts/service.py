@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 
-from sqlalchemy import Select, bindparam, delete, func, select, update
+from sqlalchemy import Select, Update, bindparam, delete, func, select, update
 from sqlalchemy.orm import aliased
 
 from flaskauth.accounts.models import EmailChange, User
@@ -41,32 +41,29 @@ class EmailOwnerRow(NamedTuple):
 
 @dataclass(frozen=True)
 class StoredCredentials:
-    """What a sign-in compares. `user_id` 0 without a password means that no user can sign in."""
+    """What a password is compared with. `user_id` 0 without a password means that no user can sign in."""
 
     user_id: int
     password_hash: str | None
     normalized_email: str
+    credential_version: int
 
 
 CHANGE_RETENTION = timedelta(days=7)
-CAN_LOG_IN = (User.is_verified, User.disabled_at.is_(None))
+CAN_LOG_IN = (User.is_verified, User.disabled_at.is_(None), User.reset_required.is_(False))
 # The columns of a user that responses contain.
 PUBLIC_COLUMNS = (
     *(User.id, User.email, User.first_name, User.last_name, User.avatar, User.country_id, User.is_verified),
     *(User.created_at, User.updated_at, Country.name.label("country_name"), Country.code.label("country_code")),
 )
+NEXT_VERSION = User.credential_version + 1
 COUNTRY_JOIN = Country.id == User.country_id
 
-RECORD_LOGIN = CompiledStatement(
-    update(User)
-    .where(
-        User.id == bindparam("user_id"),
-        User.password_hash == bindparam("verified_hash"),
-        User.normalized_email == bindparam("normalized_email"),
-        *CAN_LOG_IN,
-    )
-    .values(last_login_at=bindparam("now"))
+_UNCHANGED_USER = update(User).where(
+    User.id == bindparam("user_id"), User.credential_version == bindparam("credential_version"), *CAN_LOG_IN
 )
+RECORD_LOGIN = CompiledStatement(_UNCHANGED_USER.values(last_login_at=bindparam("now")))
+LOCK_CREDENTIALS = CompiledStatement(_UNCHANGED_USER.values(id=User.id))
 MAIL_RECIPIENT_QUERY = CompiledStatement(
     select(User.id, User.email, User.locale).where(
         User.normalized_email == bindparam("normalized_email"), User.disabled_at.is_(None)
@@ -84,10 +81,17 @@ EMAIL_OWNER_QUERY = CompiledStatement(
 )
 
 
-def record_login(credentials: StoredCredentials) -> bool:
-    """Record a login if neither the email address nor the password has changed. Return True on success."""
-    parameters = {"verified_hash": credentials.password_hash, "normalized_email": credentials.normalized_email}
-    return RECORD_LOGIN.rowcount(user_id=credentials.user_id, **parameters, now=clock.now()) == 1
+def record_login(user_id: int, credential_version: int) -> bool:
+    """Record a login if the user can sign in and no credential has changed since this version. Return True on success.
+
+    The version decides, not the password: a rehashed password is the same one, and a passkey has none.
+    """
+    return RECORD_LOGIN.rowcount(user_id=user_id, credential_version=credential_version, now=clock.now()) == 1
+
+
+def lock_credentials(user_id: int, credential_version: int) -> bool:
+    """Lock the user's row if the user can sign in and no credential has changed since this version."""
+    return LOCK_CREDENTIALS.rowcount(user_id=user_id, credential_version=credential_version) == 1
 
 
 def public_fields(row: PublicUserRow) -> dict[str, object]:
@@ -129,9 +133,13 @@ def create(**fields: object) -> User:
 
 
 def change_password(credentials: StoredCredentials, password_hash: str) -> bool:
-    """Store a password hash if the verified one has not changed. Return True on success."""
-    unchanged = update(User).where(User.id == credentials.user_id, User.password_hash == credentials.password_hash)
-    return execute_count(unchanged.values(password_hash=password_hash)) == 1
+    """Store a new password if no credential has changed since the current one was verified. Return True on success."""
+    return _update_unchanged(credentials, password_hash=password_hash, credential_version=NEXT_VERSION)
+
+
+def store_rehash(credentials: StoredCredentials, password_hash: str) -> bool:
+    """Store a new hash of the verified password, unless a credential has changed since. Return True on success."""
+    return _update_unchanged(credentials, password_hash=password_hash)
 
 
 def reset_password(user_id: int, normalized_email: str, password_hash: str) -> bool:
@@ -142,7 +150,8 @@ def reset_password(user_id: int, normalized_email: str, password_hash: str) -> b
     unchanged = update(User).where(
         User.id == user_id, User.normalized_email == normalized_email, User.disabled_at.is_(None)
     )
-    return execute_count(unchanged.values(password_hash=password_hash, is_verified=True)) == 1
+    values = {"password_hash": password_hash, "is_verified": True, "reset_required": False}
+    return _change_credential(unchanged, **values)
 
 
 def change_email(user: User, change: EmailChange) -> bool:
@@ -151,12 +160,8 @@ def change_email(user: User, change: EmailChange) -> bool:
     A duplicate email address raises IntegrityError immediately.
     """
     unchanged = update(User).where(User.id == user.id, User.normalized_email == user.normalized_email)
-    return (
-        execute_count(
-            unchanged.values(email=change.email, normalized_email=change.normalized_email, updated_at=clock.now())
-        )
-        == 1
-    )
+    values = {"email": change.email, "normalized_email": change.normalized_email, "updated_at": clock.now()}
+    return _change_credential(unchanged, **values)
 
 
 def restore_email(user_id: int, email: str, normalized_email: str) -> bool:
@@ -165,12 +170,34 @@ def restore_email(user_id: int, email: str, normalized_email: str) -> bool:
     if owner is not None and owner.id != user_id:
         return False
     values = {"email": email, "normalized_email": normalized_email, "updated_at": clock.now()}
-    return execute_count(update(User).where(User.id == user_id).values(**values)) == 1
+    same_user = update(User).where(User.id == user_id)
+    return _change_credential(same_user, **values)
 
 
-def set_password(user_id: int, password_hash: str | None) -> None:
-    """Store a password hash. Without one, only a password reset restores access."""
-    execute_count(update(User).where(User.id == user_id).values(password_hash=password_hash))
+def set_password(user_id: int, password_hash: str) -> None:
+    """Store a new password, which is also what a required reset asks for."""
+    increase_credential_version(user_id, password_hash=password_hash, reset_required=False)
+
+
+def remove_password(user_id: int) -> None:
+    """Remove the password of a user who signs in with passkeys."""
+    increase_credential_version(user_id, password_hash=None)
+
+
+def clear_password(user_id: int) -> None:
+    """Remove the password. Only a password reset restores access: until then, passkeys are rejected too."""
+    increase_credential_version(user_id, password_hash=None, reset_required=True)
+
+
+def disable(user_id: int) -> bool:
+    """Reject every sign-in and password reset of a user. Return True if the user was not disabled before."""
+    enabled = update(User).where(User.id == user_id, User.disabled_at.is_(None))
+    return _change_credential(enabled, disabled_at=clock.now())
+
+
+def increase_credential_version(user_id: int, **values: object) -> None:
+    """Reject the sign-ins that have begun, because a credential changes. Set further columns of the user."""
+    _change_credential(update(User).where(User.id == user_id), **values)
 
 
 def verify_email(user_id: int) -> bool:
@@ -270,3 +297,15 @@ def resolve_country_id(code: str | None, country_id: int | None = None) -> int |
     if country is None:
         raise ValidationFailed({"country": ["Unknown country."]})
     return country.id
+
+
+def _update_unchanged(credentials: StoredCredentials, **values: object) -> bool:
+    unchanged = update(User).where(
+        User.id == credentials.user_id, User.credential_version == credentials.credential_version
+    )
+    return execute_count(unchanged.values(**values)) == 1
+
+
+def _change_credential(users: Update, **values: object) -> bool:
+    """Set columns of a user, and reject the sign-ins that have begun. Return True if the row was found."""
+    return execute_count(users.values(**values, credential_version=NEXT_VERSION)) == 1

@@ -1,9 +1,11 @@
 """Record events in the transaction of the operation, read them, and delete or erase them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from flask import has_request_context
-from sqlalchemy import select, update
+from sqlalchemy import not_, select, update
 
 from flaskauth.audit import integrity, sealing
 from flaskauth.audit.models import AuditEvent
@@ -20,13 +22,35 @@ EVENTS = {
     "registration_existing_email": "a registration was requested with the email address of an existing account",
     "account_created": "an email address was verified and the account was created",
     "invalid_code": "a code was wrong (authn_login_fail)",
-    "sign_in": "a user signed in with a password (authn_login_success)",
+    "sign_in": "a user signed in (authn_login_success)",
+    "second_factor_required": "the first factor of a sign-in was right, and a second one was requested",
+    "second_factor_failed": "a second factor was wrong (authn_login_fail)",
+    "totp_enrolled": "a user added an authenticator app",
+    "totp_renamed": "a user renamed an authenticator app",
+    "totp_removed": "a user removed an authenticator app",
+    "totp_undecryptable": "the secret of an authenticator app cannot be decrypted with SECRET_KEY or a fallback",
+    "mfa_changed": "a second factor is required at sign-ins from now on, or no longer",
+    "recovery_codes_created": "new recovery codes replaced the previous ones",
+    "recovery_code_used": "a recovery code was used for a sign-in or a reauthentication",
+    "device_remembered": "a user let a device replace the second factor for some time",
+    "remembered_devices_cleared": "a user required a second factor on all devices again",
     "sign_in_failed": "a sign-in was rejected (authn_login_fail)",
     "sign_in_rate_exceeded": "the rate of failed sign-ins of all users is far above normal",
-    "reauthenticated": "a signed-in user entered the password again",
+    "sign_in_code_requested": "a sign-in code was requested, for a registered or an unregistered email address",
+    "reauthenticated": "a signed-in user proved the password, the second factor or both again",
+    "passkey_registered": "a signed-in user added a passkey or a security key (user_updated)",
+    "passkey_renamed": "a signed-in user renamed a passkey or a security key",
+    "passkey_removed": "a signed-in user removed a passkey or a security key (user_updated)",
+    "passkey_counter_regressed": "a passkey was rejected because its counter did not increase: it may be a copy",
+    "password_removed": "a signed-in user removed the password, to sign in with passkeys only (authn_password_change)",
     "reset_requested": "a password reset was requested, for a registered or an unregistered email address",
     "password_reset": "a new password was set with a code from a mail (authn_password_change)",
     "password_changed": "a signed-in user changed the password (authn_password_change)",
+    "factor_reset_requested": "a user who has lost the second factors scheduled their removal",
+    "factor_reset_cancelled": "a scheduled removal of second factors was cancelled",
+    "factor_reset_done": "the second factors of a user were removed, after the delay or by an operator",
+    "mfa_requirement_changed": "an operator required a second factor of a user, or no longer (user_updated)",
+    "factors_restored": "a link from a mail undid the changes of second factors",
     "email_change_requested": "a signed-in user requested an email change",
     "email_changed": "a new email address was verified with a code from a mail",
     "email_change_reverted": "an email change was reverted with a link from a mail",
@@ -57,6 +81,13 @@ EVENTS = {
 }
 
 log = get_logger(__name__)
+
+
+class DistinctEvent(NamedTuple):
+    """The session and the details that one or more events have."""
+
+    session_id: int | None
+    details: dict[str, Any]
 
 
 def record(
@@ -90,6 +121,31 @@ def events_for_user(user_id: int, before: int | None, limit: int) -> Sequence[Au
     """Return the newest events of a user, optionally only those with an id below `before`."""
     newest = select(AuditEvent).where(AuditEvent.user_id == user_id).order_by(AuditEvent.id.desc()).limit(limit)
     return db.session.scalars(newest.where(AuditEvent.id < before) if before is not None else newest).all()
+
+
+def find_distinct(
+    user_id: int, names: Collection[str], since: datetime, excluded: Iterable[tuple[datetime, datetime]] = ()
+) -> list[DistinctEvent]:
+    """Return the events with these names since a time, outside of the excluded periods.
+
+    Of events with the same session and details, one is returned: a client can cause thousands of them.
+    """
+    columns = select(AuditEvent.session_id, AuditEvent.details).distinct()
+    events = columns.where(AuditEvent.user_id == user_id, AuditEvent.name.in_(names), AuditEvent.at >= since)
+    for period in excluded:
+        events = events.where(not_(AuditEvent.at.between(*period)))
+    return [DistinctEvent(*row) for row in db.session.execute(events)]
+
+
+def has_event(user_id: int, name: str, since: datetime) -> bool:
+    """Return True if the event was recorded for the user since a time."""
+    return first_time(user_id, name, since) is not None
+
+
+def first_time(user_id: int, name: str, since: datetime) -> datetime | None:
+    """Return when the event was first recorded for the user since a time, or None."""
+    times = select(AuditEvent.at).where(AuditEvent.user_id == user_id, AuditEvent.name == name, AuditEvent.at >= since)
+    return db.session.scalar(times.order_by(AuditEvent.at).limit(1))
 
 
 def erase_personal_data(user_id: int) -> None:

@@ -5,7 +5,7 @@ import logging
 import click
 
 from flaskauth.app import create_base_app
-from flaskauth.cli import audit, db, installation, mail, output, passwords, templates, users
+from flaskauth.cli import audit, db, factors, installation, mail, output, passwords, templates, users
 from flaskauth.core import clock
 from flaskauth.core.clock import to_rfc3339
 from flaskauth.core.db.session import transaction
@@ -36,6 +36,7 @@ def main() -> None:
 
 
 main.add_command(passwords.passwords)
+main.add_command(factors.factors)
 
 
 @main.command()

@@ -22,11 +22,13 @@ from flaskauth.core.clock import to_rfc3339
 from flaskauth.core.db.session import transaction
 from flaskauth.core.email_addresses import EmailAddress, InvalidEmail
 from flaskauth.core.errors import ValidationFailed
+from flaskauth.mfa.factors import FactorOverview
+from flaskauth.mfa.models import Passkey, TotpFactor
 from flaskauth.passwords import service as passwords
 from flaskauth.registration import service as registration
 from flaskauth.registration.schemas import RegisterRequest
 from flaskauth.registration.service import EmailTaken
-from flaskauth.user_admin import service
+from flaskauth.user_admin import second_factors, service
 from flaskauth.user_admin.service import UserNotFound, UserSummary
 
 T = TypeVar("T")
@@ -44,6 +46,15 @@ DETAILS = {
 }
 
 
+FACTOR_STATE = {
+    "mfa_enabled": "MFA",
+    "required": "Required",
+    "recovery_codes_left": "Recovery codes left",
+    "remembered_devices": "Remembered devices",
+    "reset_due_at": "Factor reset due",
+}
+
+
 class EmailType(click.ParamType[EmailAddress]):
     """An email address."""
 
@@ -54,6 +65,12 @@ class EmailType(click.ParamType[EmailAddress]):
             return email_addresses.parse(value)
         except InvalidEmail:
             self.fail("Not a valid email address.", param, ctx)
+
+
+def _require_text(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
+    if not value.strip():
+        raise click.BadParameter("Must not be empty.")
+    return value.strip()
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
@@ -177,6 +194,80 @@ def enable(email: EmailAddress) -> None:
     click.echo("The user can sign in again." if was_disabled else "The user was not disabled.")
 
 
+@users.command()
+@email_argument
+@json_option
+def factors(email: EmailAddress, as_json: bool) -> None:
+    """Show the second factors of a user, without secrets."""
+    overview = _run_for_user(lambda: _summarize_factors(*second_factors.get_overview(email)))
+    if as_json:
+        output.print_json(overview)
+        return
+    rows = [
+        (kind, factor["name"], factor["created_at"], _format(factor["last_used_at"]))
+        for kind, factor in (
+            *(("authenticator app", totp) for totp in overview["totp"]),
+            *(("passkey" if key["can_sign_in"] else "security key", key) for key in overview["passkeys"]),
+        )
+    ]
+    output.print_table(("Kind", "Name", "Added", "Last used"), rows)
+    output.print_table(("Field", "Value"), [(label, _format(overview[name])) for name, label in FACTOR_STATE.items()])
+
+
+@users.command("reset-factors")
+@click.argument("email", metavar="[EMAIL]", type=EmailType(), required=False)
+@click.option("--undecryptable", is_flag=True, help="All users with secrets that no SECRET_KEY decrypts.")
+@click.option("--reason", required=True, callback=_require_text, help="Reason, for the audit log.")
+@json_option
+def reset_factors(email: EmailAddress | None, undecryptable: bool, reason: str, as_json: bool) -> None:
+    """Remove all second factors, and require a password reset.
+
+    All sessions are revoked, and a mail notifies the user. No link restores the factors.
+    """
+    if (email is None) != undecryptable:
+        raise click.UsageError("Give an email address, or --undecryptable.")
+    if email:
+        count = int(_run_for_user(lambda: second_factors.reset(email, reason)))
+    else:
+        with output.load_app(logging.WARNING).app_context():
+            try:
+                count = second_factors.reset_undecryptable(reason)
+            except ExceptionGroup as failures:  # all other users are done
+                raise failures.exceptions[0] from None
+    _print_result({"users": count}, f"Users whose second factors were removed: {count}.", as_json=as_json)
+
+
+@users.command("require-mfa")
+@email_argument
+@click.argument("state", type=click.Choice(["on", "off"]))
+@json_option
+def require_mfa(email: EmailAddress, state: str, as_json: bool) -> None:
+    """Require a second factor of a user, or no longer."""
+    changed = _run_for_user(lambda: second_factors.require(email, required=state == "on"))
+    text = "A second factor is required." if state == "on" else "A second factor is required by SECOND_FACTOR only."
+    _print_result({"changed": changed}, text, as_json=as_json)
+
+
+def _summarize_factors(overview: FactorOverview, reset_due_at: datetime | None) -> dict[str, Any]:
+    def to_dict(factor: TotpFactor | Passkey) -> dict[str, object]:
+        times = {"created_at": factor.created_at, "last_used_at": factor.last_used_at}
+        return {"id": factor.id, "name": factor.name, **{name: _to_text(time) for name, time in times.items()}}
+
+    return {
+        "totp": [to_dict(totp) for totp in overview.totp],
+        "passkeys": [{**to_dict(passkey), "can_sign_in": passkey.can_sign_in} for passkey in overview.passkeys],
+        "mfa_enabled": overview.mfa_enabled,
+        "required": overview.required,
+        "recovery_codes_left": overview.recovery_codes_left,
+        "remembered_devices": overview.remembered_devices,
+        "reset_due_at": _to_text(reset_due_at),
+    }
+
+
+def _to_text(time: datetime | None) -> str | None:
+    return to_rfc3339(time) if time else None
+
+
 def _schedule_deletion(email: EmailAddress) -> str:
     user = accounts.lock_user(service.find(email).id)
     if user is None:
@@ -200,7 +291,7 @@ def _to_dict(user: User) -> dict[str, object]:
         "first_name": user.first_name,
         "last_name": user.last_name,
         "is_verified": user.is_verified,
-        **{name: to_rfc3339(time) if time else None for name, time in times.items()},
+        **{name: _to_text(time) for name, time in times.items()},
     }
 
 

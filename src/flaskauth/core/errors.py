@@ -5,7 +5,11 @@ from typing import ClassVar
 
 
 class APIError(Exception):
-    """An error response. The transaction of the request commits; any other exception rolls it back."""
+    """An error response. The transaction of the request commits; any other exception rolls it back.
+
+    The OpenAPI document describes the details of a subclass by its attributes `detail_fields` (marshmallow fields by
+    name) and `example`.
+    """
 
     status: ClassVar[int] = 400
     message: ClassVar[str] = "The request is invalid."

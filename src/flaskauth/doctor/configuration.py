@@ -20,6 +20,7 @@ ADVICE = {
     "RATE_LIMIT_FACTOR": "Set it to 1 after the load test.",
     "RATE_LIMIT_LOGIN_FAILURES": "Lower it. If all clients seem to have one address, set TRUSTED_PROXIES.",
     "RATE_LIMIT_MAIL": "Lower it. If all clients seem to have one address, set TRUSTED_PROXIES.",
+    "SECOND_FACTOR_FROM": "Set SECOND_FACTOR=required, or remove the date.",
     "SECRET_KEY": "Set a new one: python -c 'import secrets; print(secrets.token_urlsafe(48))'."
     " If the database is in use, keep the old one in SECRET_KEY_FALLBACKS."
     " If it may be known to others, run flaskauth keys reset instead.",
@@ -27,9 +28,12 @@ ADVICE = {
 
 
 def load_settings() -> tuple[Settings, list[str]]:
-    """Return the settings that a server would load, and their errors. A generated secret is not stored."""
+    """Return the settings that a server would load, and their errors. A generated secret is not stored.
+
+    Invalid settings have their defaults. An invalid SECRET_KEY stays empty.
+    """
     settings, errors = Settings.load_with_errors()
-    if errors or settings.secret_key.get_secret_value():
+    if settings.secret_key.get_secret_value() or "SECRET_KEY" in unusable_settings(errors):
         return settings, errors
     path = secret_files.stored_secret(settings)
     secret = path.read_text(encoding="utf-8") if path.exists() else crypto.base64url_encode(crypto.random_bytes(48))
@@ -43,9 +47,11 @@ def unusable_settings(errors: list[str]) -> set[str]:
 
 
 def check_values(settings: Settings, errors: list[str]) -> Iterator[Finding]:
-    """Report every error, then every warning that is not also an error."""
-    findings = [*(failed(error, _advice(error)) for error in errors)]
-    findings += [warning(message, _advice(message)) for message in settings.warnings() if message not in errors]
+    """Report every error, then the warnings about the other settings."""
+    findings = [failed(error, _advice(error)) for error in errors]
+    invalid = unusable_settings(errors)
+    warnings = [message for message in settings.warnings() if not unusable_settings([message]) & invalid]
+    findings += [warning(message, _advice(message)) for message in warnings]
     for finding in findings or [ok(f"valid: {settings.flaskauth_env}, {_source()}")]:
         yield replace(finding, check="settings")
 

@@ -1,6 +1,8 @@
 """Check signing keys, queued mail and the schedule of periodic jobs."""
 
+from collections.abc import Callable
 from datetime import timedelta
+from functools import wraps
 
 from sqlalchemy import Connection, func, select
 
@@ -11,6 +13,8 @@ from flaskauth.core.jobs.background import HEARTBEAT, HEARTBEAT_INTERVAL, Schedu
 from flaskauth.doctor.findings import Finding, failed, failed_in_production, ok, pluralize, skipped, warning
 from flaskauth.health import MAX_MAIL_DELAY, mail_delay
 from flaskauth.mail.models import FAILED, QUEUED, OutboxMail
+from flaskauth.mfa import factors, totp
+from flaskauth.mfa.models import Passkey
 from flaskauth.signing_keys.keyring import ENCRYPTION_LABEL
 from flaskauth.signing_keys.models import SigningKey
 from flaskauth.signing_keys.service import ROTATION_INTERVAL
@@ -22,9 +26,18 @@ CELERY_ADVICE = "Start a worker and a beat: celery -A flaskauth.celery worker --
 SERVER_ADVICE = "Start the server, which runs the periodic jobs: flaskauth serve"
 
 
+def _with_secret(check: Callable[[Connection], Finding]) -> Callable[[Connection], Finding]:
+    """Return a check that is skipped if SECRET_KEY is invalid."""
+
+    @wraps(check)
+    def check_with_secret(connection: Connection) -> Finding:
+        return check(connection) if settings().secret_key.get_secret_value() else skipped("SECRET_KEY is invalid")
+
+    return check_with_secret
+
+
+@_with_secret
 def _check_signing_keys(connection: Connection) -> Finding:
-    if not settings().secret_key.get_secret_value():
-        return skipped("SECRET_KEY is invalid")
     locked = [kid for kid, encrypted in _encrypted_keys(connection) if _is_current_secret(kid, encrypted) is None]
     if locked:
         return failed(
@@ -48,16 +61,44 @@ def _check_key_age(connection: Connection) -> Finding:
     return ok(f"the newest key has been signing for {max(0, age.days)} days")
 
 
+@_with_secret
 def _check_fallbacks(connection: Connection) -> Finding:
     """Check whether a fallback secret is still needed. The database does not show which refresh tokens need it."""
     if not settings().secret_key_fallbacks:
         return ok("SECRET_KEY_FALLBACKS is not set")
     dependent = [kid for kid, encrypted in _encrypted_keys(connection) if _is_current_secret(kid, encrypted) is False]
-    if dependent:
-        count = pluralize(len(dependent), "signing key", "signing keys")
+    apps, _undecryptable = totp.count_outdated(connection)
+    if dependent or apps:
+        keys = pluralize(len(dependent), "signing key", "signing keys")
+        count = f"{keys} and {pluralize(apps, 'authenticator app', 'authenticator apps')}" if apps else keys
         return ok(f"still needed by {count}, until a periodic job re-encrypts them")
     days = timedelta(minutes=settings().refresh_token_duration).days
     return ok(f"no signing key needs a fallback; {days} days after the change no session does, and you can remove them")
+
+
+@_with_secret
+def _check_totp_secrets(connection: Connection) -> Finding:
+    _outdated, undecryptable = totp.count_outdated(connection)
+    if undecryptable:
+        return warning(
+            f"{pluralize(undecryptable, 'authenticator app', 'authenticator apps')} cannot be decrypted",
+            "Add the old secret to SECRET_KEY_FALLBACKS. If it is lost, the users sign in with recovery codes.",
+        )
+    return ok("all authenticator apps can be decrypted")
+
+
+def _check_factor_policy(connection: Connection) -> Finding:
+    """Check that no user has a factor that SECOND_FACTOR=off ignores."""
+    if settings().second_factor != "off":
+        return ok(f"SECOND_FACTOR is {settings().second_factor}")
+    if count := factors.count_users(connection):
+        return failed(
+            f"SECOND_FACTOR is off, but {pluralize(count, 'user has', 'users have')} second factors;"
+            " a server does not start",
+            "Set it to optional, or remove the factors of the users in flaskauth factors list:"
+            " flaskauth users reset-factors.",
+        )
+    return ok("SECOND_FACTOR is off, and no user has a second factor")
 
 
 def _encrypted_keys(connection: Connection) -> list[tuple[str, bytes]]:
@@ -71,6 +112,17 @@ def _is_current_secret(kid: str, encrypted: bytes) -> bool | None:
         return crypto.decrypt(ENCRYPTION_LABEL, encrypted, kid.encode())[1]
     except DecryptionError:
         return None
+
+
+def _check_passkeys(connection: Connection) -> Finding:
+    """Count the passkeys of another RP ID, which no browser offers for this one."""
+    other = select(func.count()).where(Passkey.rp_id != settings().rp_id, Passkey.removed_at.is_(None))
+    if count := connection.scalar(other):
+        return warning(
+            f"{pluralize(count, 'passkey belongs', 'passkeys belong')} to another RP ID than {settings().rp_id}",
+            "Set WEBAUTHN_RP_ID to the domain that they were registered for; users cannot use them otherwise.",
+        )
+    return ok(f"no passkey belongs to another RP ID than {settings().rp_id}")
 
 
 def _check_outbox(connection: Connection) -> Finding:
@@ -109,6 +161,9 @@ def _check_schedule(connection: Connection) -> Finding:
 CHECKS = {
     "signing-keys": _check_signing_keys,
     "secret-fallbacks": _check_fallbacks,
+    "factor-policy": _check_factor_policy,
+    "totp-secrets": _check_totp_secrets,
+    "passkeys": _check_passkeys,
     "outbox": _check_outbox,
     "failed-mail": _check_failed_mail,
     "schedule": _check_schedule,

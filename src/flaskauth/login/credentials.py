@@ -3,12 +3,11 @@
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import and_, bindparam, func, select
+from sqlalchemy import ColumnElement, and_, bindparam, func, select
 
 from flaskauth.accounts import service as accounts
 from flaskauth.accounts.models import User
 from flaskauth.core.db.compiled import ONE_ROW, CompiledStatement
-from flaskauth.core.email_addresses import EmailAddress
 from flaskauth.core.http.request import client_network
 from flaskauth.countries.models import Country
 from flaskauth.sessions import devices
@@ -29,6 +28,9 @@ class CredentialsRow(NamedTuple):
     country_name: str | None
     country_code: str | None
     password_hash: str | None
+    credential_version: int
+    mfa_enabled: bool
+    mfa_required: bool
     last_login_at: datetime | None
     locale: str
     normalized_email: str
@@ -40,19 +42,31 @@ class CredentialsRow(NamedTuple):
         return devices.DeviceMatch(self.device_id, self.is_network_recognised).is_recognised
 
 
-# For an unknown email address, the recognition of the client reads the same indexes with the user id 0.
-_CAN_LOG_IN = and_(User.normalized_email == bindparam("normalized_email"), *accounts.CAN_LOG_IN)
-CREDENTIALS_QUERY = CompiledStatement(
-    select(
-        *accounts.PUBLIC_COLUMNS,
-        *(User.password_hash, User.last_login_at, User.locale, User.normalized_email),
-        *devices.match_columns(func.coalesce(User.id, 0)),
-    ).select_from(ONE_ROW.outerjoin(User, _CAN_LOG_IN).outerjoin(Country, accounts.COUNTRY_JOIN)),
-    CredentialsRow,
-)
+def _build_query(is_user: ColumnElement[bool]) -> CompiledStatement[CredentialsRow]:
+    """Return the query for one user. Without one, the recognition of the client reads the same indexes with id 0."""
+    user = ONE_ROW.outerjoin(User, and_(is_user, *accounts.CAN_LOG_IN)).outerjoin(Country, accounts.COUNTRY_JOIN)
+    return CompiledStatement(
+        select(
+            *accounts.PUBLIC_COLUMNS,
+            *(User.password_hash, User.credential_version, User.mfa_enabled, User.mfa_required),
+            *(User.last_login_at, User.locale, User.normalized_email),
+            *devices.match_columns(func.coalesce(User.id, 0)),
+        ).select_from(user),
+        CredentialsRow,
+    )
 
 
-def load_credentials(email: EmailAddress, device_token: str | None) -> CredentialsRow:
+CREDENTIALS_QUERY = _build_query(User.normalized_email == bindparam("normalized_email"))
+CREDENTIALS_BY_ID_QUERY = _build_query(User.id == bindparam("user_id"))
+
+
+def load_credentials(normalized_email: str, device_token: str | None) -> CredentialsRow:
     """Return the user of an email address who can sign in, and how the client is recognised."""
     parameters = devices.match_parameters(client_network(), device_token)
-    return CREDENTIALS_QUERY.one(normalized_email=email.normalized, **parameters)
+    return CREDENTIALS_QUERY.one(normalized_email=normalized_email, **parameters)
+
+
+def load_credentials_by_id(user_id: int, device_token: str | None) -> CredentialsRow:
+    """Return a user who can sign in, and how the client is recognised. The columns are None if the user cannot."""
+    parameters = devices.match_parameters(client_network(), device_token)
+    return CREDENTIALS_BY_ID_QUERY.one(user_id=user_id, **parameters)

@@ -52,15 +52,22 @@ def format_code(code: str) -> str:
     return f"{code[:4]}-{code[4:]}"
 
 
-def normalize_code(text: str) -> str:
-    """Return the code in upper case, or "" if the text is no code.
+def normalize_code(text: str, length: int = LENGTH) -> str:
+    """Return the code in upper case, or "" if the text is no code of this length.
 
-    White space, dashes and invisible format characters are ignored: keyboards and copied text contain other ones than
-    the mail. Compatibility characters, such as full-width letters, count as the plain ones.
+    Compatibility characters, such as full-width letters, count as the plain ones.
     """
-    stripped = "".join(filter(_is_significant, unicodedata.normalize("NFKC", text)))
+    stripped = remove_separators(unicodedata.normalize("NFKC", text))
     code = stripped.upper() if stripped.isascii() else ""
-    return code if len(code) == LENGTH and set(code) <= set(ALPHABET) else ""
+    return code if len(code) == length and set(code) <= set(ALPHABET) else ""
+
+
+def remove_separators(text: str) -> str:
+    """Return the text without white space, dashes and invisible format characters.
+
+    Keyboards and copied text contain other ones than the mail or the app that showed the code.
+    """
+    return "".join(filter(_is_significant, text))
 
 
 def _is_significant(character: str) -> bool:

@@ -1,14 +1,14 @@
-"""Mailed links that revert an email change or report a sign-in: valid for 7 days, single-use.
+"""Mailed links that revert an email change, report a sign-in or cancel a factor reset: valid for 7 days, single-use.
 
-Both restore the email address that they were mailed to. Of two addresses, the one with the older link is restored, so
-a link to an attacker's address cannot undo a link to the owner's (ADR 17).
+The first two restore the email address that they were mailed to. Of two addresses, the one with the older link is
+restored, so a link to an attacker's address cannot undo a link to the owner's (ADR 17).
 
 The token is in the URL fragment, which servers, logs and mail scanners do not see. Only a POST consumes it.
 """
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from sqlalchemy import Select, bindparam, delete, func, select, update
 
@@ -21,8 +21,22 @@ from flaskauth.one_time_codes.models import EmailLink
 
 REVERT_EMAIL_CHANGE = "revert-email-change"
 REPORT_SIGN_IN = "report-sign-in"
+CANCEL_FACTOR_RESET = "lost-factor/cancel"
 LIFETIME = timedelta(days=7)
 RETENTION = timedelta(days=7)
+
+
+class LinkOwner(Protocol):
+    """A user, or a row of one."""
+
+    @property
+    def id(self) -> int: ...
+
+    @property
+    def email(self) -> str: ...
+
+    @property
+    def normalized_email(self) -> str: ...
 
 
 class CreatedAtRow(NamedTuple):
@@ -72,6 +86,13 @@ def issue(
     row.digest = _digest(_candidate_tokens(row)[0])
     insert_row(row)
     return row
+
+
+def issue_report(user: LinkOwner, session_id: int | None = None) -> EmailLink:
+    """Insert and return a link that reports a session of the user, or what happened since the link was mailed."""
+    return issue(
+        REPORT_SIGN_IN, user.id, email=user.email, normalized_email=user.normalized_email, session_id=session_id
+    )
 
 
 def consume(purpose: str, token: str) -> EmailLink | None:

@@ -1,9 +1,13 @@
 """Request fields for codes and their ids."""
 
+from collections.abc import Mapping
 from typing import Any
+
+from marshmallow import ValidationError
 
 from flaskauth.core import crypto
 from flaskauth.core.http.schemas import StrictString
+from flaskauth.core.translations import Text
 
 MAX_ID_LENGTH = 64  # characters
 ID_BYTES = 16
@@ -29,3 +33,9 @@ class VerificationIdField(StrictString):
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         raw = crypto.base64url_decode(super()._deserialize(value, attr, data, **kwargs))
         return raw if len(raw) == ID_BYTES else b""
+
+
+def require_id_or_email(data: Mapping[str, object], id_field: str) -> None:
+    """Reject a request that has both or neither of an id and an email address."""
+    if (id_field in data) == ("email" in data):
+        raise ValidationError(Text("Send {field} or email.", field=id_field), id_field)

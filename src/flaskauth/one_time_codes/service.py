@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, delete, select, update
+from sqlalchemy import ColumnElement, ScalarSelect, Select, and_, bindparam, delete, select, update
 
 from flaskauth.core import clock, crypto
 from flaskauth.core.db.compiled import CompiledStatement, insert_row
@@ -17,6 +17,7 @@ CODE_LIFETIME = timedelta(minutes=10)  # NIST SP 800-63B-4 section 3.1.3.2
 REUSE_THRESHOLD = timedelta(minutes=3)
 FIRST_RESEND_DELAY = timedelta(seconds=60)
 RETENTION = timedelta(days=7)
+RESET, SIGN_IN, LOST_FACTOR = ACCOUNT_PURPOSES = ("reset", "sign_in", "lost_factor")  # codes for an existing account
 
 CODE_QUERY = CompiledStatement(
     select(*OneTimeCode.__table__.columns).where(OneTimeCode.id == bindparam("code_id")), OneTimeCode
@@ -147,10 +148,20 @@ def minutes_left(row: OneTimeCode) -> str:
     return str(round((row.code_expires_at - clock.now()) / timedelta(minutes=1)))
 
 
-def revoke_for_purpose(purpose: str, normalized_email: str) -> None:
+def revoke_for_purpose(purpose: str, normalized_email: str | ScalarSelect[str]) -> None:
     """Revoke the codes of an email address for one purpose. They become decoys, so clients notice no difference."""
     unused = update(OneTimeCode).where(OneTimeCode.purpose == purpose, OneTimeCode.normalized_email == normalized_email)
     execute_count(unused.where(OneTimeCode.used_at.is_(None)).values(is_decoy=True))
+
+
+def revoke_account_codes(normalized_email: str) -> None:
+    """Revoke the codes for the account of an email address. They become decoys."""
+    unused = update(OneTimeCode).where(
+        OneTimeCode.purpose.in_(ACCOUNT_PURPOSES),
+        OneTimeCode.normalized_email == normalized_email,
+        OneTimeCode.used_at.is_(None),
+    )
+    execute_count(unused.values(is_decoy=True))
 
 
 def revoke_for_email(normalized_email: str) -> None:

@@ -2,15 +2,18 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import reduce
 from itertools import groupby
-from operator import attrgetter
+from operator import attrgetter, or_
 from typing import Any
 
+from marshmallow import Schema
 from werkzeug.http import HTTP_STATUS_CODES
 
 from flaskauth.core import errors
 from flaskauth.core.errors import APIError, RetryableError, ValidationFailed
 from flaskauth.core.http import request as http_request
+from flaskauth.core.http.schemas import ErrorSchema
 
 JSONObject = dict[str, Any]
 ErrorClass = type[APIError]
@@ -41,6 +44,13 @@ def collect_errors(view: Callable[..., object], path: str, operation: JSONObject
             **http_request.declared_errors(view),
         }.values()
     )
+
+
+def error_schema(views: Iterable[Callable[..., object]]) -> type[Schema]:
+    """Return the schema of an error response, with the `detail_fields` of the errors that these views declare."""
+    declared = (error_class for view in views for error_class in http_request.declared_errors(view).values())
+    detail_fields = (getattr(error_class, "detail_fields", {}) for error_class in declared)
+    return ErrorSchema.from_dict(reduce(or_, detail_fields, {}))
 
 
 def build_references(error_classes: Iterable[ErrorClass]) -> dict[str, JSONObject]:

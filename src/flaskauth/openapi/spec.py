@@ -15,7 +15,7 @@ from flask import current_app
 from werkzeug.routing import Rule
 
 from flaskauth.core.http.request import get_view
-from flaskauth.core.http.schemas import ErrorSchema, RequestSchema, fields
+from flaskauth.core.http.schemas import RequestSchema, fields
 from flaskauth.openapi import error_responses
 from flaskauth.settings import Settings, is_loopback
 from flaskauth.version import __version__
@@ -41,9 +41,10 @@ programs, and a `message` for users, which follows `Accept-Language` and may cha
 codes: treat an unknown one like its status. `request_id` identifies the request in the logs."""
 TAG_DESCRIPTIONS = {
     "Registration": "Register an account and verify its email address.",
-    "Sign-in": "Sign in, and confirm the password before a sensitive operation.",
+    "Sign-in": "Sign in, and confirm the factors before a sensitive operation.",
     "Sessions": "Refresh access tokens, sign out, list and revoke sessions.",
     "Passwords": "Reset a forgotten password, and change a known one.",
+    "Second factors": "Add and remove authenticator apps, passkeys and security keys, and recover lost ones.",
     "Profile": "Read, change and export the data of the current user, list the events, and delete the account.",
     "Account": "Change the email address, revert the change, and report a sign-in.",
     "Avatars": "Upload, remove and get avatars.",
@@ -52,6 +53,8 @@ TAG_DESCRIPTIONS = {
 }
 PARAMETER_DESCRIPTIONS = {
     "session_id": "The `id` of a session in `GET /auth/sessions`",
+    "passkey_id": "The `id` of a passkey in `GET /users/factors`",
+    "factor_id": "The `id` of a factor in `GET /users/factors`",
     "name": "The last part of the `avatar` URL of a user",
 }
 
@@ -104,7 +107,7 @@ class SchemaPlugin(BasePlugin):
         for plugin in spec.plugins:
             if isinstance(plugin, MarshmallowPlugin) and plugin.converter:
                 plugin.converter.add_attribute_function(_constant_attributes)  # type: ignore[no-untyped-call]
-        spec.components.schema("Error", schema=ErrorSchema)
+        spec.components.schema("Error", schema=error_responses.error_schema(current_app.view_functions.values()))
 
     def schema_helper(self, name: str, definition: JSONObject, **kwargs: Any) -> JSONObject:
         """Return the names of the fields that are always present. Allow unknown fields in a response.

@@ -2,22 +2,17 @@
 
 from collections.abc import Mapping
 
-from marshmallow import ValidationError
-
 from flaskauth.accounts.schemas import EmailField, NewPasswordField, PasswordField
 from flaskauth.core.http.schemas import RequestSchema, ResponseSchema, message_field, validates_schema
-from flaskauth.login.schemas import device_token_field
-from flaskauth.one_time_codes.schemas import CodeField, VerificationIdField
-from flaskauth.passwords.service import ForgotPasswordData, PasswordResetData
+from flaskauth.login.schemas import MailCodeRequest
+from flaskauth.one_time_codes.schemas import CodeField, VerificationIdField, require_id_or_email
+from flaskauth.passwords.service import PasswordResetData
 
 RESET_ID_DESCRIPTION = "Identifies this password reset"
 
 
-class ForgotPasswordRequest(RequestSchema):
-    factory = ForgotPasswordData
-
-    email = EmailField(required=True)
-    device_token = device_token_field()
+class ForgotPasswordRequest(MailCodeRequest):
+    pass
 
 
 class ForgotPasswordResponse(ResponseSchema):
@@ -35,14 +30,17 @@ class ResetPasswordRequest(RequestSchema):
 
     @validates_schema
     def validate_one_identifier(self, data: Mapping[str, object], **_kwargs: object) -> None:
-        if ("reset_id" in data) == ("email" in data):
-            raise ValidationError("Send reset_id or email.", "reset_id")
+        require_id_or_email(data, "reset_id")
 
 
 class ChangePasswordRequest(RequestSchema):
-    current_password = PasswordField(required=True)
+    current_password = PasswordField()  # required if the user has a password
     password = NewPasswordField(required=True)
 
 
 class PasswordChangedResponse(ResponseSchema):
     message = message_field("Your password was changed")
+
+
+class PasswordRemovedResponse(ResponseSchema):
+    message = message_field("Your password was removed")

@@ -7,40 +7,35 @@ from flaskauth.accounts import password_policy
 from flaskauth.accounts import service as accounts
 from flaskauth.accounts.models import User
 from flaskauth.accounts.password_policy import WeakPassword
-from flaskauth.core import clock
+from flaskauth.accounts.service import StoredCredentials
 from flaskauth.core.email_addresses import EmailAddress
-from flaskauth.core.errors import APIError
+from flaskauth.core.errors import APIError, ValidationFailed
 from flaskauth.core.http.request import client_network
 from flaskauth.core.passwords import hashes, hashing
+from flaskauth.core.translations import Text
+from flaskauth.login import mailed_codes, throttling
 from flaskauth.login import service as login
-from flaskauth.login import throttling
+from flaskauth.login.mailed_codes import InvalidMailedCode, MailedCodeRequest
 from flaskauth.login.service import InvalidCredentials
-from flaskauth.mail.models import DISCARDED, QUEUED, SUPPRESSED
-from flaskauth.one_time_codes import links, verification
+from flaskauth.mfa import pending_resets
+from flaskauth.one_time_codes import links
 from flaskauth.one_time_codes import service as codes
-from flaskauth.one_time_codes.service import CodeRequest
-from flaskauth.one_time_codes.verification import InvalidCode, SubmittedCode, VerifiedCode
-from flaskauth.sessions import devices
+from flaskauth.one_time_codes.service import RESET
+from flaskauth.one_time_codes.verification import InvalidCode
+from flaskauth.passkeys import service as passkeys
 from flaskauth.sessions import service as sessions
-from flaskauth.sessions.decorators import AuthContext, lock_session
+from flaskauth.sessions.decorators import AuthContext, ReauthenticationRequired, lock_session
 from flaskauth.sessions.models import Session
+from flaskauth.signing_keys import amr
 
-PURPOSE = "reset"
-
-
-class InvalidResetCode(InvalidCode):
-    """401 `invalid_code`: the same for a code that is wrong, used, expired or was never mailed."""
-
-    code = "invalid_code"
-    message = "The code is wrong, used or expired. Use the code of the newest mail or request a new one."
+NO_SUBSTITUTE = "Add a second passkey first, or recovery codes if your passkey is synced."
 
 
-@dataclass(frozen=True)
-class ForgotPasswordData:
-    """The email address to send a reset code to, and the device token of an earlier sign-in."""
+class PasskeyRequired(ReauthenticationRequired):
+    """403 `reauthentication_required`: the session has not proven a passkey."""
 
-    email: EmailAddress
-    device_token: str | None = None
+    code = "reauthentication_required"
+    message = "Please confirm your identity with a passkey first: POST /auth/reauthenticate."
 
 
 @dataclass(frozen=True)
@@ -53,23 +48,12 @@ class PasswordResetData:
     email: EmailAddress | None = None
 
 
-def request_reset(form: ForgotPasswordData) -> bytes:
-    """Mail a reset code to the owner of an email address. Return the id of the reset.
-
-    The device token of an earlier sign-in raises the mail limits, which other clients may have exhausted.
-    Without an owner, the code is a decoy and the mail is stored but not sent, so both cases do the same work.
-    """
-    email, network = form.email, client_network()
-    owner = accounts.get_mail_recipient(email.normalized)
-    user_id = owner.id if owner else 0
-    is_suppressed = not devices.reserve_mail(email.normalized, user_id, network, form.device_token)
-    request = CodeRequest(PURPOSE, email.normalized, network, expires_at=clock.now() + codes.CODE_LIFETIME)
-    code = codes.issue(request, is_decoy=owner is None, is_suppressed=is_suppressed)
-    state = SUPPRESSED if is_suppressed else QUEUED if owner else DISCARDED
-    recipient = owner or mail.EmailRecipient(email.original)
-    mail.notify("passwords/reset_code", recipient, code=code, state=state)
-    audit.record("reset_requested", user_id=user_id or None)
-    return code.id
+def request_reset(request: MailedCodeRequest) -> bytes:
+    """Mail a reset code to the owner of an email address. Return the id of the reset."""
+    mailed = mailed_codes.issue(RESET, request)
+    mail.notify("passwords/reset_code", mailed.recipient, code=mailed.code, state=mailed.state)
+    audit.record("reset_requested", user_id=mailed.user_id or None)
+    return mailed.code.id
 
 
 @hashing.reserves_hash_slot
@@ -79,29 +63,74 @@ def reset_password(form: PasswordResetData) -> None:
     The previous password is accepted: to reject it would reveal it to an attacker who can read the user's mail.
 
     Raises:
-        InvalidResetCode, TooManyRequests, WeakPassword, Overloaded
+        InvalidMailedCode, TooManyRequests, WeakPassword, Overloaded
     """
     try:
         user = _apply_reset(form)
     except InvalidCode:
-        audit.record("invalid_code", purpose=PURPOSE)
-        raise InvalidResetCode from None
-    throttling.reset(user.normalized_email, client_network())
+        audit.record("invalid_code", purpose=RESET)
+        raise InvalidMailedCode from None
+    throttling.reset(user.normalized_email, user.id, client_network())
     audit.record("password_reset", user_id=user.id)
     links.revoke_superseded(user.id, user.normalized_email)
     _revoke_access_and_notify(user)
 
 
 @hashing.reserves_hash_slot
-def change_password(auth: AuthContext, current_password: str, password: str) -> None:
+def change_password(auth: AuthContext, current_password: str | None, password: str) -> None:
     """Replace the current password of the user, revoke the other sessions, and notify the user.
 
-    The same password is rejected, because after a change the user expects the previous one to be invalid.
+    The same password is rejected, because after a change the user expects the previous one to be invalid. A user who
+    has no password needs a fresh token instead.
 
     Raises:
         InvalidCredentials, TooManyRequests, WeakPassword, Overloaded
+        ValidationFailed: the current password is missing.
+        ReauthenticationRequired: MFA is on or the user has no password, and the token is not fresh.
         InvalidToken: the session was revoked during this call.
     """
+    has_password = auth.user.password_hash is not None
+    if (auth.user.mfa_enabled or not has_password) and not auth.is_fresh:
+        raise ReauthenticationRequired
+    if not has_password:
+        _set_first_password(auth, password)
+    elif current_password is None:
+        raise ValidationFailed({"current_password": [Text("{field} is required!", field="current_password")]})
+    else:
+        _replace_password(auth, current_password, password)
+
+
+def remove_password(auth: AuthContext) -> None:
+    """Remove the password of a user who has proven a passkey and has a second way to sign in. Notify the user.
+
+    The other sessions and pending reset codes are revoked. A password reset sets a password again.
+
+    Raises:
+        PasskeyRequired
+        ValidationFailed: the user has no password, or too few passkeys.
+        InvalidToken: the session was revoked during this call.
+    """
+    user = lock_session(auth)
+    if not amr.has_passkey(auth.session.amr):
+        raise PasskeyRequired
+    if user.password_hash is None:
+        raise ValidationFailed({"body": ["Your account has no password."]})
+    if not passkeys.can_replace_password(user.id):
+        raise ValidationFailed({"body": [NO_SUBSTITUTE]})
+    accounts.remove_password(user.id)
+    audit.record("password_removed", user_id=user.id, session_id=auth.session.id)
+    codes.revoke_for_purpose(RESET, user.normalized_email)
+    sessions.revoke_all_for(user.id, auth.session)
+    mail.notify("passwords/password_removed", user, link_id=links.issue_report(user, auth.session.id).id)
+
+
+def _set_first_password(auth: AuthContext, password: str) -> None:
+    credentials = StoredCredentials(auth.user.id, None, auth.user.normalized_email, auth.user.credential_version)
+    password_hash = _validate_and_hash(password, auth.user)
+    _store_password(auth, credentials, password_hash)
+
+
+def _replace_password(auth: AuthContext, current_password: str, password: str) -> None:
     verified = login.check_own_password(auth, current_password)
     try:
         _require_different(password, current_password)
@@ -110,8 +139,12 @@ def change_password(auth: AuthContext, current_password: str, password: str) -> 
         verified.refund()
         raise
     verified.refund()
+    _store_password(auth, verified.credentials, password_hash)
+
+
+def _store_password(auth: AuthContext, credentials: StoredCredentials, password_hash: str) -> None:
     user = lock_session(auth)
-    if not accounts.change_password(verified.credentials, password_hash):
+    if not accounts.change_password(credentials, password_hash):
         raise InvalidCredentials  # a concurrent request changed the password first
     audit.record("password_changed", user_id=user.id, session_id=auth.session.id)
     _revoke_access_and_notify(user, except_session=auth.session)
@@ -136,7 +169,7 @@ def _apply_reset(form: PasswordResetData) -> User:
 
     A weak password consumes neither the code nor an attempt.
     """
-    verified = _verify_code(form)
+    verified = mailed_codes.verify(RESET, form.otp, form.reset_id, form.email)
     user = accounts.find_by_email(verified.normalized_email)
     if user is None:
         raise InvalidCode
@@ -151,15 +184,6 @@ def _apply_reset(form: PasswordResetData) -> User:
     if not accounts.reset_password(user_id, verified.normalized_email, password_hash):
         raise InvalidCode
     return user
-
-
-def _verify_code(form: PasswordResetData) -> VerifiedCode:
-    submitted = SubmittedCode(PURPOSE, form.otp, client_network())
-    if form.reset_id is not None:
-        return verification.verify_by_id(submitted, form.reset_id)
-    assert form.email
-    # All resets of an email address are for one account, so several pending ones are not ambiguous.
-    return verification.verify_by_email(submitted, form.email.normalized)
 
 
 def _validate_and_hash(password: str, user: User) -> str:
@@ -180,8 +204,9 @@ def _require_different(password: str, current_password: str) -> None:
 
 
 def _revoke_access_and_notify(user: User, except_session: Session | None = None) -> None:
-    """Revoke reset codes, pending email changes, sessions and devices, and notify the user of the new password."""
-    codes.revoke_for_purpose(PURPOSE, user.normalized_email)
+    """Revoke codes, pending email changes, a scheduled factor reset, sessions and devices, and notify the user."""
+    codes.revoke_account_codes(user.normalized_email)
     accounts.cancel_email_changes(user.id)
+    pending_resets.cancel(user.id)
     sessions.revoke_all_for(user.id, except_session)
     mail.notify("passwords/password_changed", user)

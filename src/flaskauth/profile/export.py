@@ -24,6 +24,7 @@ from flaskauth.core.errors import TooManyRequests
 from flaskauth.core.http.schemas import Schema
 from flaskauth.mail.models import OutboxMail
 from flaskauth.mail.service import MailFilter
+from flaskauth.mfa.models import FactorReset, LoginChallenge, Passkey, RecoveryCode, TotpFactor
 from flaskauth.one_time_codes import links
 from flaskauth.one_time_codes import service as codes
 from flaskauth.one_time_codes.models import EmailLink, OneTimeCode
@@ -71,6 +72,7 @@ def _sections(user: User) -> list[ExportSection]:
     return [
         ExportSection("sessions", Session.id, Session.user_id == user.id, export_schemas.ExportedSessionSchema()),
         ExportSection("devices", Device.id, Device.user_id == user.id, export_schemas.ExportedDeviceSchema()),
+        *_factor_sections(user),
         ExportSection("events", AuditEvent.id, AuditEvent.user_id == user.id, export_schemas.ExportedEventSchema()),
         ExportSection(
             "mails", OutboxMail.id, _mails_of_user(user, since, codes_of_user), export_schemas.ExportedMailSchema()
@@ -80,6 +82,33 @@ def _sections(user: User) -> list[ExportSection]:
         ),
         ExportSection("codes", OneTimeCode.id, codes_of_user, export_schemas.ExportedCodeSchema()),
         ExportSection("links", EmailLink.id, EmailLink.user_id == user.id, export_schemas.ExportedLinkSchema()),
+    ]
+
+
+def _factor_sections(user: User) -> list[ExportSection]:
+    return [
+        ExportSection(
+            "totp_factors", TotpFactor.id, TotpFactor.user_id == user.id, export_schemas.ExportedTotpSchema()
+        ),
+        ExportSection("passkeys", Passkey.id, Passkey.user_id == user.id, export_schemas.ExportedPasskeySchema()),
+        ExportSection(
+            "recovery_codes",
+            RecoveryCode.id,
+            RecoveryCode.user_id == user.id,
+            export_schemas.ExportedRecoveryCodeSchema(),
+        ),
+        ExportSection(
+            "login_challenges",
+            LoginChallenge.id,
+            LoginChallenge.user_id == user.id,
+            export_schemas.ExportedLoginChallengeSchema(),
+        ),
+        ExportSection(
+            "factor_resets",
+            FactorReset.user_id,
+            FactorReset.user_id == user.id,
+            export_schemas.ExportedFactorResetSchema(),
+        ),
     ]
 
 

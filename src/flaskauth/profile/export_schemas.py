@@ -13,6 +13,9 @@ class ExportedUserSchema(UserSchema):
     last_login_at = UTCTimestamp(required=True, allow_none=True)
     disabled_at = UTCTimestamp(required=True, allow_none=True)
     deletion_due_at = UTCTimestamp(required=True, allow_none=True)
+    mfa_enabled = fields.Boolean(required=True)
+    mfa_required = fields.Boolean(required=True)
+    reset_required = fields.Boolean(required=True)
 
 
 class ExportedSessionSchema(Schema):
@@ -30,12 +33,49 @@ class ExportedSessionSchema(Schema):
         required=True, metadata={"description": "Number of refresh tokens issued in this session"}
     )
     rotated_at = UTCTimestamp(required=True, allow_none=True)
+    amr = fields.String(required=True, metadata={"description": "Authentication methods (RFC 8176)"})
 
 
 class ExportedDeviceSchema(Schema):
     id = fields.Integer(required=True)
     created_at = UTCTimestamp(required=True)
     last_used_at = UTCTimestamp(required=True)
+    remembered_until = UTCTimestamp(required=True, allow_none=True)
+
+
+class ExportedTotpSchema(Schema):
+    name = fields.String(required=True)
+    created_at = UTCTimestamp(required=True)
+    expires_at = UTCTimestamp(required=True, allow_none=True)
+    confirmed_at = UTCTimestamp(required=True, allow_none=True)
+    last_used_at = UTCTimestamp(required=True, allow_none=True)
+    removed_at = UTCTimestamp(required=True, allow_none=True)
+
+
+class ExportedPasskeySchema(Schema):
+    name = fields.String(required=True)
+    created_at = UTCTimestamp(required=True)
+    last_used_at = UTCTimestamp(required=True, allow_none=True)
+    removed_at = UTCTimestamp(required=True, allow_none=True)
+
+
+class ExportedRecoveryCodeSchema(Schema):
+    created_at = UTCTimestamp(required=True)
+    used_at = UTCTimestamp(required=True, allow_none=True)
+    removed_at = UTCTimestamp(required=True, allow_none=True)
+
+
+class ExportedLoginChallengeSchema(Schema):
+    network = fields.String(required=True)
+    created_at = UTCTimestamp(required=True)
+    expires_at = UTCTimestamp(required=True)
+    used_at = UTCTimestamp(required=True, allow_none=True)
+
+
+class ExportedFactorResetSchema(Schema):
+    network = fields.String(required=True)
+    requested_at = UTCTimestamp(required=True)
+    due_at = UTCTimestamp(required=True, allow_none=True)
 
 
 class ExportedEventSchema(EventSchema):
@@ -85,6 +125,11 @@ class AccountExportResponse(ResponseSchema):
     profile = fields.Nested(ExportedUserSchema, required=True)
     sessions = fields.List(fields.Nested(ExportedSessionSchema), required=True)
     devices = fields.List(fields.Nested(ExportedDeviceSchema), required=True)
+    totp_factors = fields.List(fields.Nested(ExportedTotpSchema), required=True)
+    passkeys = fields.List(fields.Nested(ExportedPasskeySchema), required=True)
+    recovery_codes = fields.List(fields.Nested(ExportedRecoveryCodeSchema), required=True)
+    login_challenges = fields.List(fields.Nested(ExportedLoginChallengeSchema), required=True)
+    factor_resets = fields.List(fields.Nested(ExportedFactorResetSchema), required=True)
     events = fields.List(fields.Nested(ExportedEventSchema), required=True)
     mails = fields.List(fields.Nested(ExportedMailSchema), required=True)
     email_changes = fields.List(fields.Nested(ExportedEmailChangeSchema), required=True)

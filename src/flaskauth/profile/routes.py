@@ -31,7 +31,6 @@ bp = Blueprint("profile", __name__, tag="Profile", url_prefix="/users")
 
 @bp.get("/profile")
 @auth_required_readonly
-@allow_pending_deletion
 @bp.output(ProfileResponse)
 def get_profile(user: SessionUserRow) -> dict[str, object]:
     """Get the current user's profile.

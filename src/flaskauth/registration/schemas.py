@@ -8,7 +8,7 @@ from flaskauth.accounts.schemas import EmailField, LocaleField, NameField, NewPa
 from flaskauth.core.http.request import preferred_language
 from flaskauth.core.http.schemas import RequestSchema, ResponseSchema, fields, message_field, validates_schema
 from flaskauth.mail.templates import languages
-from flaskauth.one_time_codes.schemas import CodeField, VerificationIdField
+from flaskauth.one_time_codes.schemas import CodeField, VerificationIdField, require_id_or_email
 from flaskauth.registration.service import RegistrationData, ResendData, VerificationData
 
 VERIFICATION_ID_DESCRIPTION = "Identifies this pending registration"
@@ -55,8 +55,7 @@ class ResendRequest(RequestSchema):
 
     @validates_schema
     def validate_one_identifier(self, data: Mapping[str, object], **_kwargs: object) -> None:
-        if ("verification_id" in data) == ("email" in data):
-            raise ValidationError("Send verification_id or email.", "verification_id")
+        require_id_or_email(data, "verification_id")
 
 
 class ResendResponse(ResponseSchema):

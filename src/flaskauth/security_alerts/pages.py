@@ -42,10 +42,19 @@ TEXTS = {
     links.REPORT_SIGN_IN: {
         "title": Text("Was this you?"),
         "question": Text(
-            "Someone signed in to your account from a new device. If this wasn't you, tell us. All devices are then"
-            " signed out, later changes to your email address are undone, and you set a new password."
+            "The mail says what happened in your account. If this wasn't you, tell us. All devices are then signed out,"
+            " later changes to your email address and second factors are undone, and you set a new password."
         ),
         "confirm": Text("This wasn't me"),
+    },
+    links.CANCEL_FACTOR_RESET: {
+        "title": Text("Keep your second factors"),
+        "question": Text(
+            "Someone who knows your password asked to remove the second factors of your account. If this wasn't you,"
+            " keep them."
+        ),
+        "confirm": Text("Keep my second factors"),
+        "success_text": Text("Your second factors are kept. Now sign in and change your password: someone knows it."),
     },
 }
 

@@ -8,7 +8,7 @@ from flaskauth.core.http.request import Blueprint, public, raises
 from flaskauth.core.http.request_limits import rate_limit
 from flaskauth.one_time_codes import links
 from flaskauth.security_alerts import pages, service
-from flaskauth.security_alerts.schemas import AccountSecuredResponse, TokenRequest
+from flaskauth.security_alerts.schemas import AccountSecuredResponse, FactorResetCancelledResponse, TokenRequest
 from flaskauth.security_alerts.service import LinkExpired
 
 PAGE_RESPONSE: dict[int | str, Any] = {
@@ -67,4 +67,30 @@ def report_sign_in(form: dict[str, str]) -> dict[str, object]:
     All sessions are revoked, and a new password must be set.
     """
     service.report_sign_in(form["token"])
+    return {}
+
+
+@bp.get("/lost-factor/cancel")
+@public
+@bp.doc(responses=PAGE_RESPONSE)
+def get_cancel_factor_reset_page() -> Response:
+    """Show the page that cancels the removal of second factors.
+
+    The token is in the URL fragment, so servers do not log it.
+    """
+    return pages.render_page(links.CANCEL_FACTOR_RESET)
+
+
+@bp.post("/lost-factor/cancel")
+@public
+@rate_limit()
+@raises(LinkExpired)
+@bp.input(TokenRequest, arg_name="form")
+@bp.output(FactorResetCancelledResponse)
+def cancel_factor_reset(form: dict[str, str]) -> dict[str, object]:
+    """Cancel the removal of your second factors.
+
+    Then change your password: the removal was requested by someone who knows it.
+    """
+    service.cancel_factor_reset(form["token"])
     return {}

@@ -15,3 +15,7 @@ class TokenRequest(RequestSchema):
 
 class AccountSecuredResponse(ResponseSchema):
     message = message_field("Your account is secured. Set a new password now: POST /auth/forgot-password")
+
+
+class FactorResetCancelledResponse(ResponseSchema):
+    message = message_field("Your second factors are kept. Change your password now: POST /auth/change-password")

@@ -18,6 +18,7 @@ from sqlalchemy.orm import joinedload
 from sqlalchemy.sql.base import ExecutableOption
 from werkzeug.local import LocalProxy
 
+from flaskauth.accounts import mfa_policy
 from flaskauth.accounts import service as accounts
 from flaskauth.accounts.models import User
 from flaskauth.core import context
@@ -27,7 +28,7 @@ from flaskauth.core.errors import APIError, Forbidden, Unauthorized
 from flaskauth.core.http.request import Environ, RouteView, raises
 from flaskauth.countries.models import Country
 from flaskauth.sessions.models import Session, is_active
-from flaskauth.signing_keys import access_tokens
+from flaskauth.signing_keys import access_tokens, amr
 from flaskauth.signing_keys.access_tokens import AccessTokenClaims, InvalidToken
 
 P = ParamSpec("P")
@@ -49,7 +50,7 @@ class ReauthenticationRequired(Forbidden):
     """403 `reauthentication_required`: the access token is not fresh."""
 
     code = "reauthentication_required"
-    message = "Please confirm your password first: POST /auth/reauthenticate."
+    message = "Please confirm your identity first: POST /auth/reauthenticate."
 
 
 class AccountPendingDeletion(Forbidden):
@@ -59,6 +60,15 @@ class AccountPendingDeletion(Forbidden):
     message = "This account is scheduled for deletion. Restore it first: POST /users/account/restore."
 
 
+class MfaEnrolmentRequired(Forbidden):
+    """403 `mfa_enrolment_required`: the user must add a second factor first, or prove the one that exists."""
+
+    code = "mfa_enrolment_required"
+    message = (
+        "A second factor is required. Add one: POST /users/factors/totp. If you have one: POST /auth/reauthenticate."
+    )
+
+
 class SessionUserRow(NamedTuple):
     """A session and its state, and the user's `accounts.PUBLIC_COLUMNS`."""
 
@@ -66,7 +76,6 @@ class SessionUserRow(NamedTuple):
     revoked_at: datetime | None
     idle_expires_at: datetime
     expires_at: datetime
-    deletion_due_at: datetime | None
     id: int
     email: str
     first_name: str
@@ -86,7 +95,7 @@ def _build_query(size: int) -> CompiledStatement[SessionUserRow]:
     return CompiledStatement(
         select(
             Session.id.label("session_id"),
-            *(Session.revoked_at, Session.idle_expires_at, Session.expires_at, User.deletion_due_at),
+            *(Session.revoked_at, Session.idle_expires_at, Session.expires_at),
             *accounts.PUBLIC_COLUMNS,
         )
         .join(User, User.id == Session.user_id)
@@ -104,6 +113,12 @@ class AuthContext:
     user: User
     session: Session
     claims: AccessTokenClaims
+    must_enrol: bool  # the user may only add a second factor
+
+    @property
+    def is_fresh(self) -> bool:
+        """With MFA on, a password alone is not enough, even if it was verified before MFA was turned on."""
+        return self.claims.is_fresh and (not self.user.mfa_enabled or amr.has_second_factor(self.session.amr))
 
 
 @overload
@@ -118,7 +133,7 @@ def auth_required(view: Callable[..., object]) -> Callable[..., object]:
 def auth_required_readonly(view: Callable[Concatenate[SessionUserRow, P], T]) -> Callable[P, T]:
     """Like `auth_required`, for views that only read the user's public fields: one query and no transaction.
 
-    The view's first argument is a SessionUserRow.
+    The view's first argument is a SessionUserRow. Users who may do nothing else can read these fields, too.
     """
 
     @wraps(view)
@@ -126,10 +141,9 @@ def auth_required_readonly(view: Callable[Concatenate[SessionUserRow, P], T]) ->
         [row] = load_public_users([request.environ])
         if isinstance(row, APIError):
             raise row
-        _reject_pending_deletion(view, row.deletion_due_at)
         return view(row, *args, **kwargs)
 
-    return _mark_guarded(wrapper)
+    return _mark_guarded(allow_enrolment(allow_pending_deletion(wrapper)))
 
 
 def load_public_users(environs: Sequence[Environ]) -> list[SessionUserRow | APIError]:
@@ -181,11 +195,11 @@ def auth_optional(view: Callable[..., object]) -> Callable[..., object]:
 
 
 def fresh_auth_required(view: Callable[Concatenate[User, P], T]) -> Callable[P, T]:
-    """Like `auth_required`, and require that the password was verified in the last 10 minutes (ASVS 7.5.1)."""
+    """Like `auth_required`, and require that all factors were proven in the last 10 minutes (ASVS 7.5.1)."""
 
     def require_fresh() -> User:
         auth = _authenticate(view)
-        if not auth.claims.is_fresh:
+        if not auth.is_fresh:
             raise ReauthenticationRequired
         return auth.user
 
@@ -198,6 +212,12 @@ def allow_pending_deletion(view: Callable[P, T]) -> Callable[P, T]:
     return view
 
 
+def allow_enrolment(view: Callable[P, T]) -> Callable[P, T]:
+    """Allow users who must add a second factor first. Apply it before (below) the authenticating decorator."""
+    view.allows_enrolment = True  # type: ignore[attr-defined]
+    return view
+
+
 def token_optional(view: Callable[P, T]) -> Callable[P, T]:
     """Reject an invalid access token, and let the view check whether one is present. Its session may have ended."""
 
@@ -207,7 +227,7 @@ def token_optional(view: Callable[P, T]) -> Callable[P, T]:
             bearer_claims()  # raises InvalidToken
         return view(*args, **kwargs)
 
-    return _mark_guarded(allow_pending_deletion(wrapper), access="optional")
+    return _mark_guarded(allow_enrolment(allow_pending_deletion(wrapper)), access="optional")
 
 
 def _find_current_user() -> User | None:
@@ -216,7 +236,7 @@ def _find_current_user() -> User | None:
         return None
     try:
         return _authenticate(current_app.view_functions.get(request.endpoint or "")).user
-    except (Unauthorized, AccountPendingDeletion):
+    except (Unauthorized, AccountPendingDeletion, MfaEnrolmentRequired):
         return None
 
 
@@ -280,15 +300,13 @@ def bearer_token(environ: Environ) -> str:
 
 
 def _authenticate(view: Callable[..., object] | None) -> AuthContext:
-    """Return the authentication of the request. Reject an account pending deletion unless the view allows it."""
+    """Return the authentication of the request. Reject a user whose state the view does not allow."""
     auth = current_auth()
-    _reject_pending_deletion(view, auth.user.deletion_due_at)
-    return auth
-
-
-def _reject_pending_deletion(view: Callable[..., object] | None, deletion_due_at: datetime | None) -> None:
-    if deletion_due_at is not None and not getattr(view, "allows_pending_deletion", False):
+    if auth.user.deletion_due_at is not None and not getattr(view, "allows_pending_deletion", False):
         raise AccountPendingDeletion
+    if auth.must_enrol and not getattr(view, "allows_enrolment", False):
+        raise MfaEnrolmentRequired
+    return auth
 
 
 def _mounted_auth() -> AuthContext:
@@ -317,7 +335,7 @@ def _load_auth(claims: AccessTokenClaims, *loading: ExecutableOption) -> AuthCon
     row = db.session.execute(statement.options(*loading)).first()
     if row is None or row.User.id != claims.user_id or not row.Session.is_active:
         raise InvalidToken
-    return AuthContext(row.User, row.Session, claims)
+    return AuthContext(row.User, row.Session, claims, must_enrol=mfa_policy.must_enrol(row.User))
 
 
 def _pass_user(
@@ -376,5 +394,7 @@ def _mark_guarded(view: Callable[P, T], access: str = "guarded") -> Callable[P, 
     guarded = raises(InvalidToken)(view)
     if not getattr(view, "allows_pending_deletion", False):
         guarded = raises(AccountPendingDeletion)(guarded)
+    if not getattr(view, "allows_enrolment", False):
+        guarded = raises(MfaEnrolmentRequired)(guarded)
     cast("RouteView", guarded).access = access
     return guarded

@@ -1,16 +1,18 @@
 """Recognised devices and networks: they let the user sign in while unrecognised clients are locked out."""
 
-from datetime import timedelta
+from collections.abc import Collection
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Label, bindparam, delete, exists, select, update
+from sqlalchemy import ColumnElement, Label, and_, bindparam, delete, exists, func, or_, select, update
 
 from flaskauth.core import clock, crypto
 from flaskauth.core.db.compiled import CompiledStatement, IdRow, insert_row
-from flaskauth.core.db.session import delete_batch, execute_count
+from flaskauth.core.db.session import db, delete_batch, execute_count
 from flaskauth.core.ids import new_id
 from flaskauth.mail import rate_limits as mail_limits
 from flaskauth.sessions.models import Device, Session
+from flaskauth.signing_keys import amr
 
 DEVICE_RECOGNITION_PERIOD = timedelta(days=180)
 NETWORK_RECOGNITION_PERIOD = timedelta(days=30)
@@ -79,6 +81,23 @@ def is_network_recognised(user_id: int, network: str) -> bool:
     return match(user_id, network, None).is_network_recognised
 
 
+def forget_networks(user_id: int, session_ids: Collection[int], since: datetime) -> None:
+    """Stop recognising the networks of sessions that may not be the user's, and of all sessions since a time."""
+    distrusted = or_(Session.id.in_(session_ids), Session.created_at >= since)
+    execute_count(update(Session).where(Session.user_id == user_id, distrusted).values(network=""))
+
+
+def has_proven_factor(user_id: int, device_id: int | None, network: str) -> bool:
+    """Return True if the user has proven a second factor on this device, or from this network within 30 days.
+
+    A session on the device counts for 30 days after its end: then its row is deleted.
+    """
+    is_recent = Session.created_at > clock.now() - NETWORK_RECOGNITION_PERIOD
+    is_same_client = or_(Session.device_id == (device_id or 0), and_(Session.network == network, is_recent))
+    methods = db.session.scalars(select(Session.amr).where(Session.user_id == user_id, is_same_client))
+    return any(amr.has_second_factor(session_amr) for session_amr in methods)
+
+
 def reserve_mail(normalized_email: str, user_id: int, network: str, device_token: str | None = None) -> bool:
     """Count a mail against the rate limits of an email address. Return True if it may be sent.
 
@@ -109,6 +128,34 @@ def upsert(
 def delete_for_user(user_id: int, except_device_id: int | None = None) -> None:
     """Delete the devices of a user, except one if given."""
     execute_count(delete(Device).where(Device.user_id == user_id, Device.id != (except_device_id or 0)))
+
+
+def is_remembered(device_id: int | None) -> bool:
+    """Return True if a sign-in with a password from this device requires no second factor now."""
+    remembered = select(Device.id).where(Device.id == device_id, Device.remembered_until > clock.now())
+    return device_id is not None and db.session.scalar(remembered) is not None
+
+
+def remember(device_id: int, until: datetime) -> None:
+    """Store until when a sign-in with a password from this device requires no second factor."""
+    execute_count(update(Device).where(Device.id == device_id).values(remembered_until=until))
+
+
+def forget(device_id: int | None) -> None:
+    """Require a second factor on a device again."""
+    execute_count(update(Device).where(Device.id == device_id).values(remembered_until=None))
+
+
+def count_remembered(user_id: int) -> int:
+    """Return the number of remembered devices of a user."""
+    remembered = select(func.count()).where(Device.user_id == user_id, Device.remembered_until > clock.now())
+    return db.session.scalar(remembered) or 0
+
+
+def clear_remembered(user_id: int) -> int:
+    """Require a second factor on all devices of a user again. Return their number."""
+    remembered = update(Device).where(Device.user_id == user_id, Device.remembered_until > clock.now())
+    return execute_count(remembered.values(remembered_until=None))
 
 
 def purge() -> int:

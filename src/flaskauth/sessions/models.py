@@ -15,7 +15,10 @@ def is_active(revoked_at: datetime | None, idle_expires_at: datetime, expires_at
 
 
 class Session(Base):
-    """A session. Its refresh tokens are derived from `nonce` and `generation`; none is stored."""
+    """A session. Its refresh tokens are derived from `nonce` and `generation`; none is stored.
+
+    `amr` are the authentication methods of the sign-in, or of the last reauthentication (RFC 8176).
+    """
 
     __tablename__ = "sessions"
     __table_args__ = (
@@ -38,6 +41,7 @@ class Session(Base):
     idle_expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
     expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
     revoked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    amr: Mapped[str] = mapped_column(String(64), server_default="pwd")
 
     @property
     def expired_at(self) -> datetime:
@@ -50,7 +54,10 @@ class Session(Base):
 
 
 class Device(Base):
-    """A device that a user signed in from. It holds a token, of which only the digest is stored."""
+    """A device that a user signed in from. It holds a token, of which only the digest is stored.
+
+    Until `remembered_until`, a sign-in from it with a password requires no second factor.
+    """
 
     __tablename__ = "devices"
     __table_args__ = (Index(None, "user_id", "last_used_at"), Index(None, "last_used_at"))
@@ -60,3 +67,4 @@ class Device(Base):
     token_digest: Mapped[bytes] = mapped_column(FixedBinary(32), unique=True)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     last_used_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    remembered_until: Mapped[datetime | None] = mapped_column(UTCDateTime)

@@ -21,6 +21,7 @@ from flaskauth.core.http.request_limits import count_request, rate_limit
 from flaskauth.sessions import refresh_tokens, service
 from flaskauth.sessions.decorators import (
     TokenRequired,
+    allow_enrolment,
     auth_required,
     bearer_claims,
     current_auth,
@@ -118,6 +119,7 @@ def logout(form: dict[str, str]) -> dict[str, object]:
 @bp.get("/sessions")
 @rate_limit()
 @auth_required
+@allow_enrolment
 @bp.output(SessionsResponse)
 def list_sessions(user: User) -> dict[str, object]:
     """List the active sessions of the current user.
@@ -131,12 +133,13 @@ def list_sessions(user: User) -> dict[str, object]:
 @bp.delete("/sessions/<int:session_id>")
 @rate_limit()
 @fresh_auth_required
+@allow_enrolment
 @raises(NotFound)
 @bp.output(LogoutResponse)
 def revoke_session(_user: User, session_id: int) -> dict[str, object]:
     """Revoke one session of the current user.
 
-    Its refresh token and its access tokens are rejected immediately.
+    Its refresh token and its access tokens are rejected immediately. Its device no longer replaces the second factor.
     """
     service.revoke_own(lock_session(current_auth()).id, session_id)
     return {}
@@ -145,11 +148,12 @@ def revoke_session(_user: User, session_id: int) -> dict[str, object]:
 @bp.delete("/sessions")
 @rate_limit()
 @fresh_auth_required
+@allow_enrolment
 @bp.output(LogoutResponse)
 def revoke_other_sessions(_user: User) -> dict[str, object]:
     """Revoke all other sessions of the current user.
 
-    Other devices are no longer recognised.
+    Other devices are no longer recognised, and no device replaces the second factor.
     """
     auth = current_auth()
     service.revoke_others(lock_session(auth).id, current_session=auth.session)

@@ -16,7 +16,7 @@ from flaskauth.core.db.compiled import CompiledStatement, IdRow, insert_row, lis
 from flaskauth.core.db.session import db, delete_batch, execute_count
 from flaskauth.core.errors import NotFound, Unauthorized
 from flaskauth.core.http.request import client_ip, client_network, user_agent
-from flaskauth.core.ids import MAX_SAFE_INTEGER, new_id
+from flaskauth.core.ids import new_id
 from flaskauth.rate_limits import service as rate_limits
 from flaskauth.rate_limits.service import RateLimit
 from flaskauth.sessions import devices, refresh_tokens
@@ -25,6 +25,7 @@ from flaskauth.sessions.models import Device, Session, is_active
 from flaskauth.sessions.refresh_tokens import ParsedRefreshToken
 from flaskauth.signing_keys import access_tokens
 from flaskauth.signing_keys import service as signing_keys
+from flaskauth.signing_keys.amr import PASSWORD
 
 MAX_SESSIONS = 20
 LATE_REPLAY_LIMIT = RateLimit(10, timedelta(days=1))
@@ -42,6 +43,7 @@ class SessionRow(NamedTuple):
     idle_expires_at: datetime
     expires_at: datetime
     revoked_at: datetime | None
+    amr: str
 
     def is_current(self, generation: int) -> bool:
         """Return True if this generation may be used, as far as the row shows. The UPDATE decides."""
@@ -127,8 +129,13 @@ def get_history(user_id: int) -> HistoryRow:
     return HISTORY_QUERY.one(user_id=user_id, network=client_network(), user_agent=user_agent(), now=clock.now())
 
 
-def start(user_id: int, device_id: int, *, has_maximum: bool = True) -> TokenPair:
-    """Insert a session and return its first tokens. If the user may have 20 already, revoke the oldest ones."""
+def start(
+    user_id: int, device_id: int, amr: str = PASSWORD, *, is_fresh: bool = True, has_maximum: bool = True
+) -> TokenPair:
+    """Insert a session and return its first tokens. If the user may have 20 already, revoke the oldest ones.
+
+    In the server only `login.complete_login` calls this function, after it has required a second factor.
+    """
     now = clock.now()
     if has_maximum:
         _evict_oldest(user_id)
@@ -145,9 +152,10 @@ def start(user_id: int, device_id: int, *, has_maximum: bool = True) -> TokenPai
         last_used_at=now,
         idle_expires_at=_idle_expiry(now),
         expires_at=now + timedelta(minutes=settings().refresh_token_duration),
+        amr=amr,
     )
     insert_row(session)
-    return _build_tokens(session, fresh=True)
+    return _build_tokens(session, fresh=is_fresh)
 
 
 def refresh(token: str, request_time: datetime) -> TokenPair:
@@ -242,15 +250,15 @@ def active_sessions(user_id: int) -> Sequence[Session]:
 
 
 def revoke_own(user_id: int, session_id: int) -> None:
-    """Revoke one of the user's own sessions and record it.
+    """Revoke one of the user's own sessions and record it. Its device is no longer remembered.
 
     Raises:
         NotFound: the session does not exist, is revoked, or belongs to a different user.
     """
-    # SQLite's driver raises an exception for integers above 64 bits, so the range is checked first.
-    session = db.session.get(Session, session_id) if session_id <= MAX_SAFE_INTEGER else None
+    session = db.session.get(Session, session_id)
     if not session or session.user_id != user_id or not revoke(session_id):
         raise NotFound
+    devices.forget(session.device_id)
     audit.record("signed_out", user_id=user_id, session_id=session_id)
 
 
@@ -267,16 +275,19 @@ def revoke_all_for(user_id: int, except_session: Session | None = None) -> int:
     return revoked
 
 
-def forget_networks(user_id: int, session_id: int | None, since: datetime) -> None:
-    """Stop recognising the networks of a session that was not the user's, and of all later sessions of the user."""
-    distrusted = or_(Session.id == session_id, Session.created_at >= since)
-    execute_count(update(Session).where(Session.user_id == user_id, distrusted).values(network=""))
-
-
 def revoke_others(user_id: int, current_session: Session) -> None:
-    """Revoke all sessions of a user except the current one, at the user's request, and record it."""
+    """Revoke all sessions of a user except the current one, at the user's request, and record it.
+
+    No device is remembered, not even the current one.
+    """
     revoked = revoke_all_for(user_id, current_session)
+    devices.clear_remembered(user_id)
     audit.record("signed_out_everywhere", user_id=user_id, session_id=current_session.id, revoked=revoked)
+
+
+def set_amr(session_id: int, amr: str) -> None:
+    """Store the authentication methods that were proven last in a session."""
+    execute_count(update(Session).where(Session.id == session_id, Session.amr != amr).values(amr=amr))
 
 
 def revoke_everyone() -> int:
@@ -367,7 +378,7 @@ def _revoke_reused(session: Session) -> None:
 
 def _build_tokens(session: Session | SessionRow, *, fresh: bool = False) -> TokenPair:
     return TokenPair(
-        token=access_tokens.issue(session.user_id, session.id, session.created_at, fresh=fresh),
+        token=access_tokens.issue(session.user_id, session.id, session.created_at, session.amr, fresh=fresh),
         refresh_token=refresh_tokens.derive(session.id, session.generation, session.nonce),
         expired_at=min(session.idle_expires_at, session.expires_at),
         id=session.user_id,

@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+from datetime import date
 from email.utils import parseaddr
 from pathlib import Path
 from typing import Annotated
@@ -17,6 +18,10 @@ from flaskauth import bloom_filter
 from flaskauth.extras import missing_extra
 
 _ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://([^\s/?#@*\\]+)/*", re.ASCII | re.IGNORECASE)
+_APK_ORIGIN = re.compile(r"android:apk-key-hash:[A-Za-z0-9_-]{43}")
+_DOMAIN = re.compile(r"([a-z0-9-]{1,63}\.)+(?=[a-z0-9-]*[a-z])[a-z0-9-]{2,63}|localhost")
+# The public suffixes of many countries, such as co.uk and com.ng. The complete list has 10,000 and changes weekly.
+_PUBLIC_SUFFIX = re.compile(r"(ac|co|com|edu|go|gov|ne|net|or|org)\.[a-z]{2}")
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
@@ -39,6 +44,15 @@ def _parse_networks(value: object) -> object:
         return [ipaddress.ip_network(part.strip()) for part in value.split(",") if part.strip()]
     except ValueError:
         raise ValueError("must be IP addresses or networks, such as 127.0.0.1, 10.0.0.0/8") from None
+
+
+def _parse_date(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return date.fromisoformat(value.strip())
+    except ValueError:
+        raise ValueError("must be a date, such as 2027-01-31") from None
 
 
 def _has_host(url: str) -> bool:
@@ -77,6 +91,36 @@ def _encode_host(host: str) -> str:
         return idna.encode(name, uts46=True).decode() + colon + port
     except idna.IDNAError:
         raise ValueError("must be origins with a valid host name") from None
+
+
+def origin_of(url: str) -> str:
+    """Return the origin of an http URL as browsers send it, or "" if its host name is invalid."""
+    parts = urlsplit(url)
+    try:
+        return _check_origin(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}")
+    except ValueError:
+        return ""
+
+
+def is_domain(host: str) -> bool:
+    """Return True if passkeys can belong to this host: no IP address, no public suffix such as com or co.uk."""
+    return _DOMAIN.fullmatch(host) is not None and not _PUBLIC_SUFFIX.fullmatch(host)
+
+
+def _check_rp_id(value: str) -> str:
+    host = _encode_host(value.lower())
+    if not is_domain(host):
+        raise ValueError("must be a domain such as example.com: no IP address, no public suffix, no scheme or port")
+    return host
+
+
+def _check_webauthn_origin(value: str) -> str:
+    if _APK_ORIGIN.fullmatch(value):
+        return value
+    origin = _check_origin(value)
+    if urlsplit(origin).scheme not in {"http", "https"}:
+        raise ValueError("must be https origins, or android:apk-key-hash: with 43 characters of base64url")
+    return _require_https(origin)
 
 
 def _require_https(value: str) -> str:
@@ -204,6 +248,7 @@ def _check_filter_file(path: Path) -> Path:
 MAX_RATE = 1_000_000  # requests in one window
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Date = Annotated[date, BeforeValidator(_parse_date)]
 Networks = Annotated[tuple[Network, ...], BeforeValidator(_parse_networks)]
 Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_split_list)]
 Minutes = Annotated[int, Field(ge=1, le=5_256_000)]
@@ -213,6 +258,10 @@ Endpoint = Annotated[Url, AfterValidator(_require_https)]
 Origins = Annotated[tuple[Annotated[str, AfterValidator(_check_origin)], ...], BeforeValidator(_split_list)]
 DatabaseUrl = Annotated[str, AfterValidator(_check_database_url)]
 HeaderSecret = Annotated[SecretStr, AfterValidator(_check_header_value)]
+RpId = Annotated[str, AfterValidator(_check_rp_id)]
+WebAuthnOrigins = Annotated[
+    tuple[Annotated[str, AfterValidator(_check_webauthn_origin)], ...], BeforeValidator(_split_list)
+]
 RedisUrl = Annotated[SecretStr, BeforeValidator(_check_redis_url)]
 BreachedPasswords = Annotated[Path | str, BeforeValidator(_parse_breached_passwords)]
 Rates = Annotated[str, AfterValidator(_check_rates)]

@@ -10,6 +10,7 @@ from flaskauth.settings.fields import (
     BreachedPasswords,
     Color,
     DatabaseUrl,
+    Date,
     EmailAddress,
     Endpoint,
     HeaderSecret,
@@ -21,9 +22,11 @@ from flaskauth.settings.fields import (
     Port,
     Rates,
     RedisUrl,
+    RpId,
     Secrets,
     Sender,
     Url,
+    WebAuthnOrigins,
 )
 
 
@@ -238,6 +241,11 @@ class ProtectionSettings(Section):
     password_min_length: Annotated[int, Field(ge=8, le=64)] = 8
     """Minimum password length in characters. NIST SP 800-63B-4 requires 15 if the password is the only factor."""
 
+    email_sign_in: bool = False
+    """Let users sign in with a code from a mail instead of the password: `POST /auth/email-code`. A mailbox then gives
+    access to the account, as it does by a password reset.
+    """
+
     breached_passwords: BreachedPasswords | None = None
     """Reject passwords that appear in known data breaches. Set a filter file that `flaskauth passwords build-filter`
     created, or the root URL of a range API that is compatible with Pwned Passwords, such as
@@ -245,24 +253,27 @@ class ProtectionSettings(Section):
     """
 
     rate_limit_login: Rates = "300/minute"
-    """Requests per network, right passwords included: `POST /auth/login`, `/auth/reauthenticate` and
-    `/auth/change-password`, each.
+    """Requests per network, right passwords included: `POST /auth/login`, `/auth/passkeys`, `/auth/second-factor`,
+    `/auth/reauthenticate` and `/auth/change-password`, each.
     """
 
     rate_limit_login_failures: Rates = "30/minute; 300/hour"
-    """Wrong passwords per network, for all accounts together. Right passwords and recognised devices are not counted.
-    Further limits per account are fixed.
+    """Wrong passwords and second factors per network, for all accounts together. Right ones and recognised devices are
+    not counted. Further limits per account are fixed.
     """
 
     rate_limit_register: Rates = "60/minute"
     """Requests per network: `POST /auth/register`."""
 
     rate_limit_send_code: Rates = "60/minute"
-    """Requests per network: `POST /auth/resend`, `/auth/forgot-password` and `/users/email`, each."""
+    """Requests per network: `POST /auth/resend`, `/auth/forgot-password`, `/auth/email-code`, `/auth/lost-factor` and
+    `/users/email`, each.
+    """
 
     rate_limit_verify: Rates = "120/minute"
-    """Requests per network: `POST /auth/verify`, `/auth/reset-password` and `/users/email/verify`, each. The limits of
-    attempts per code are fixed.
+    """Requests per network: `POST /auth/verify`, `/auth/reset-password`, `/auth/email-code/verify`,
+    `/auth/lost-factor/confirm`, `/auth/reauthenticate/options`, `/users/email/verify`,
+    `/users/factors/totp/<id>/confirm`, and the options of passkeys, each. The limits of attempts per code are fixed.
     """
 
     rate_limit_refresh: Rates = "600/minute"
@@ -279,6 +290,45 @@ class ProtectionSettings(Section):
     rate_limit_factor: Annotated[float, Field(gt=0, le=1_000_000)] = 1.0
     """Factor for all request rate limits per network except `RATE_LIMIT_MAIL`, for load tests. A value above 1 logs a
     warning. The attempt limits per account and per code cannot be changed.
+    """
+
+
+class SecondFactorSettings(Section):
+    """Second factors"""
+
+    second_factor: Literal["off", "optional", "required"] = "optional"
+    """Second factors of users, such as an authenticator app or a passkey. `optional`: users can add them. `required`: a
+    user without one can only add one. `off`: no factors; the server does not start if a user has one.
+    """
+
+    second_factor_from: Date | None = None
+    """With `SECOND_FACTOR=required`, the date (UTC) from which a factor is required, such as `2027-01-31`. Until then,
+    the response of a sign-in contains it as `enrol_by`. Unset: immediately.
+    """
+
+    factor_reset_delay: Annotated[int, Field(ge=0, le=160)] = 72
+    """Hours after which the second factors of a user who has lost them are removed: `POST /auth/lost-factor`. A mail
+    each day has a link that cancels it. 0: only operators can remove them. Works with `SECOND_FACTOR=optional` only.
+    """
+
+    remember_device_days: Annotated[int, Field(ge=0, le=365)] = 30
+    """Days for which a device can replace the second factor after a right password, if the user asks for it. Such a
+    sign-in is `aal1`. 0: never.
+    """
+
+
+class PasskeySettings(Section):
+    """Passkeys"""
+
+    webauthn_rp_id: RpId | None = None
+    """The domain that passkeys belong to (RP ID), such as `example.com`. Passkeys work at this domain, its subdomains
+    and the origins of `WEBAUTHN_ORIGINS`. A change makes all passkeys unusable. Unset: the host of `PUBLIC_URL`.
+    """
+
+    webauthn_origins: WebAuthnOrigins = ()
+    """Comma-separated origins of web pages and apps where passkeys may be used, besides that of `PUBLIC_URL`:
+    `https://app.example.com`, or `android:apk-key-hash:` with the hash of the certificate of an Android app. They must
+    match exactly. Origins outside the RP ID are listed at `/.well-known/webauthn`.
     """
 
 
@@ -319,6 +369,8 @@ SECTIONS: tuple[type[Section], ...] = (
     MailContentSettings,
     TokenSettings,
     ProtectionSettings,
+    SecondFactorSettings,
+    PasskeySettings,
     RetentionSettings,
     AvatarSettings,
 )

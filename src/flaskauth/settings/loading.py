@@ -33,11 +33,7 @@ def read_values(
     errors += [f"{name}: is not valid UTF-8" for name in undecodable]
     values = {name: value for name, value in values.items() if name not in undecodable}
     errors += [f"{name}: unknown setting" for name in values if name.startswith(PREFIX) and name not in names]
-    return {
-        "FLASKAUTH_ENV": _default_environment(values),
-        "PUBLIC_URL": _default_public_url(values, port),
-        **values,
-    }, errors
+    return {"PUBLIC_URL": _default_public_url(values, port), **values}, errors
 
 
 def find_env_file(environ: Mapping[str, str]) -> Path | None:
@@ -161,7 +157,8 @@ def _read_text(path: Path) -> str:
     return text
 
 
-def _default_environment(values: Mapping[str, str]) -> str:
+def default_environment(values: Mapping[str, str]) -> str:
+    """Return the value of FLASKAUTH_ENV if it is unset or invalid."""
     has_no_services = "SQLALCHEMY_DATABASE_URI" not in values and "MAIL_SERVER" not in values
     is_debug = values.get("FLASK_DEBUG", "").lower() in {"1", "true", "yes", "on", "t", "y"}
     return "development" if has_no_services or is_debug else "production"

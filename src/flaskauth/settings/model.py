@@ -12,16 +12,18 @@ from sqlalchemy import URL
 
 from flaskauth.extras import missing_extra
 from flaskauth.settings import loading
-from flaskauth.settings.fields import is_loopback, rate_per_day
+from flaskauth.settings.fields import is_domain, is_loopback, origin_of, rate_per_day
 from flaskauth.settings.groups import (
     AddressSettings,
     AvatarSettings,
     DatabaseSettings,
     MailContentSettings,
     MailSettings,
+    PasskeySettings,
     ProcessSettings,
     ProtectionSettings,
     RetentionSettings,
+    SecondFactorSettings,
     SecretSettings,
     TokenSettings,
 )
@@ -29,6 +31,7 @@ from flaskauth.settings.groups import (
 PUBLISHED_SECRETS = {"7vgtdjh_fgWQgdhLbas9df9409sf6a6ds4f3435fa64\u02c6GggfXV6Miy", "changeme", "secret", "dev"}
 MIN_SECRET_LENGTH = 32
 EXTREME_RATE = 100  # times the default
+MAX_RELATED_LABELS = 5  # that each browser supports (WebAuthn section 5.11.1)
 DEFAULT_DRAIN_DELAY = 5  # seconds
 ERROR_MESSAGES = {
     "bool_parsing": "must be true or false",
@@ -61,6 +64,8 @@ class Settings(
     MailContentSettings,
     TokenSettings,
     ProtectionSettings,
+    PasskeySettings,
+    SecondFactorSettings,
     RetentionSettings,
     AvatarSettings,
 ):
@@ -125,7 +130,8 @@ class Settings(
         env_file = dotenv or loading.find_env_file(environ)
         values, errors = loading.read_values(environ, env_file, setting_names(cls), port)
         invalid = _invalid_values(cls, values)
-        settings = cls.model_validate({name: value for name, value in values.items() if name not in invalid})
+        valid = {name: value for name, value in values.items() if name not in invalid}
+        settings = cls.model_validate({"FLASKAUTH_ENV": loading.default_environment(values), **valid})
         errors += [f"{name}: {message}" for name, message in invalid.items()]
         if "FLASKAUTH_ENV" not in invalid:
             errors += [error for error in settings.errors() if error.partition(":")[0] not in invalid]
@@ -155,6 +161,22 @@ class Settings(
     @property
     def audience(self) -> str:
         return self.jwt_audience or self.public_url
+
+    @property
+    def rp_id(self) -> str:
+        """The RP ID of passkeys; by default the host of PUBLIC_URL."""
+        return self.webauthn_rp_id or urlsplit(origin_of(self.public_url)).hostname or ""
+
+    @property
+    def passkey_origins(self) -> tuple[str, ...]:
+        """The origins where passkeys may be used."""
+        return origin_of(self.public_url), *self.webauthn_origins
+
+    @property
+    def related_origins(self) -> tuple[str, ...]:
+        """The web origins where passkeys may be used outside the RP ID (WebAuthn section 5.11)."""
+        hosts = {origin: urlsplit(origin).hostname or "" for origin in self.passkey_origins}
+        return tuple(origin for origin, host in hosts.items() if host and not f".{host}".endswith(f".{self.rp_id}"))
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -229,6 +251,18 @@ class Settings(
             messages.append(f"PUT /users/avatar: rejects every upload because {missing}")
         if self.mail_server and not (self.mail_use_tls or self.mail_use_ssl) and not is_loopback(self.mail_server):
             messages.append("MAIL_USE_TLS: mail is sent unencrypted")
+        return [*messages, *self._factor_warnings()]
+
+    def _factor_warnings(self) -> list[str]:
+        messages = []
+        if self.second_factor_from and self.second_factor != "required":
+            messages.append(f"SECOND_FACTOR_FROM: has no effect, because SECOND_FACTOR is {self.second_factor}")
+        if self.rp_id and not is_domain(self.rp_id) and not is_loopback(self.rp_id):
+            messages.append("WEBAUTHN_RP_ID: browsers accept no passkeys at the host of PUBLIC_URL; set a domain")
+        if len({_registrable_label(origin) for origin in self.related_origins}) > MAX_RELATED_LABELS:
+            messages.append(
+                f"WEBAUTHN_ORIGINS: browsers need to support only {MAX_RELATED_LABELS} names outside the RP ID"
+            )
         return messages
 
 
@@ -238,6 +272,12 @@ def _describe_weakness(secret: str) -> str | None:
     if len(secret) < MIN_SECRET_LENGTH or len(set(secret)) < 10:
         return f"must have at least {MIN_SECRET_LENGTH} random characters"
     return None
+
+
+def _registrable_label(origin: str) -> str:
+    """Return the label that browsers count: "example" of https://auth.example.com and https://example.co.uk."""
+    labels = (urlsplit(origin).hostname or "").split(".")[:-1] or [""]
+    return labels[-2] if len(labels) > 1 and len(labels[-1]) <= 3 else labels[-1]
 
 
 def setting_names(cls: type[Settings] = Settings) -> list[str]:

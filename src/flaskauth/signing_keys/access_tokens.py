@@ -18,6 +18,7 @@ from flaskauth.core import clock, crypto
 from flaskauth.core.context import settings
 from flaskauth.core.errors import Unauthorized
 from flaskauth.core.ids import MAX_SAFE_INTEGER
+from flaskauth.signing_keys import amr as authentication_methods
 from flaskauth.signing_keys.keyring import keyring
 from flaskauth.signing_keys.service import LEEWAY, active_key
 from flaskauth.signing_keys.token_cache import VerifiedTokenCache
@@ -71,8 +72,8 @@ _JWS.unregister_algorithm("ES256")
 _JWS.register_algorithm("ES256", _LowSES256(ECAlgorithm.SHA256, SECP256R1))
 
 
-def issue(user_id: int, session_id: int, auth_time: datetime, *, fresh: bool = False) -> str:
-    """Return a signed token. `fresh`, after a password check, allows sensitive operations for 10 minutes."""
+def issue(user_id: int, session_id: int, auth_time: datetime, amr: str, *, fresh: bool = False) -> str:
+    """Return a signed token. `fresh`, after a check of all factors, allows sensitive operations for 10 minutes."""
     now = clock.now()
     claims: dict[str, object] = {
         "iss": settings().public_url,
@@ -82,6 +83,8 @@ def issue(user_id: int, session_id: int, auth_time: datetime, *, fresh: bool = F
         "iat": int(now.timestamp()),
         "exp": int((now + timedelta(minutes=settings().jwt_duration)).timestamp()),
         "auth_time": int(auth_time.timestamp()),
+        "amr": amr.split(),
+        "acr": authentication_methods.acr(amr),
         "jti": crypto.base64url_encode(crypto.random_bytes(16)),
         "sid": str(session_id),
     }

@@ -8,14 +8,13 @@ from sqlalchemy import select, update
 from flaskauth import audit
 from flaskauth.accounts import service as accounts
 from flaskauth.accounts.models import User
-from flaskauth.core import clock
 from flaskauth.core.db.session import db, execute_count
 from flaskauth.core.email_addresses import EmailAddress
 from flaskauth.core.passwords import legacy
+from flaskauth.mfa import pending_resets
 from flaskauth.one_time_codes import service as codes
 from flaskauth.sessions import service as sessions
 
-RESET_PURPOSE = "reset"
 UNKNOWN_HASH = "unknown: cannot be verified"
 NO_PASSWORD = "none: a password reset is required"  # noqa: S105
 
@@ -64,7 +63,7 @@ def verify_email(email: EmailAddress) -> bool:
 
 
 def disable(email: EmailAddress) -> bool:
-    """Disable a user: revoke all sessions and pending codes, and block sign-in and password reset.
+    """Disable a user: revoke all sessions, pending codes and a factor reset, and block sign-in and password reset.
 
     Return False if the user was already disabled.
 
@@ -72,13 +71,13 @@ def disable(email: EmailAddress) -> bool:
         UserNotFound
     """
     user = find(email)
-    not_disabled = update(User).where(User.id == user.id, User.disabled_at.is_(None))
-    if not execute_count(not_disabled.values(disabled_at=clock.now())):
+    if not accounts.disable(user.id):
         return False
     # This also revokes the session of a concurrent sign-in that committed first; a later one sees `disabled_at`.
     revoked = sessions.revoke_all_for(user.id)
-    codes.revoke_for_purpose(RESET_PURPOSE, user.normalized_email)
+    codes.revoke_account_codes(user.normalized_email)
     accounts.cancel_email_changes(user.id)
+    pending_resets.cancel(user.id)
     audit.record("account_disabled", user_id=user.id, revoked=revoked)
     return True
 

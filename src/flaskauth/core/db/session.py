@@ -5,8 +5,9 @@ Responses and API errors commit; unexpected exceptions roll back; deadlocks and 
 """
 
 import time
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import NoReturn, TypeVar, TypeVarTuple, cast
 
 from flask_sqlalchemy_lite import SQLAlchemy
@@ -77,6 +78,23 @@ def transaction(operation: Callable[[], T], retry_window: float = RETRY_WINDOW) 
         _rollback(session)
         session.info.clear()
     raise AssertionError("unreachable")
+
+
+def transaction_for_each(ids: Iterable[int], operation: Callable[[int], T]) -> list[T]:
+    """Run the operation in one transaction for each id. A failure does not affect the others.
+
+    Raises:
+        ExceptionGroup: the failures, when all others are done.
+    """
+    results, failures = [], []
+    for id_ in ids:
+        try:
+            results.append(transaction(partial(operation, id_)))
+        except Exception as error:  # noqa: BLE001 (the others are done first)
+            failures.append(error)
+    if failures:
+        raise ExceptionGroup("The transactions of some ids failed", failures)
+    return results
 
 
 def commit_now(operation: Callable[[*Ts], T], *args: *Ts) -> T:

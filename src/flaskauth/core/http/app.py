@@ -72,9 +72,12 @@ class LazyCookieSessions(SecureCookieSessionInterface):
 
 
 class CanonicalInteger(IntegerConverter):
-    """An integer in a path. With "01" or digits of other scripts, a resource would have several paths."""
+    """An integer in a path, of the length of an id: SQLite's driver raises an exception for one above 64 bits.
 
-    regex = "0|[1-9][0-9]{0,18}"
+    With "01" or digits of other scripts, a resource would have several paths.
+    """
+
+    regex = "0|[1-9][0-9]{0,15}"
 
 
 class AuthFlask(APIFlask):

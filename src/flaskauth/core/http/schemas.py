@@ -58,6 +58,17 @@ class QueryInteger(StrictInteger):
         return super()._deserialize(number, attr, data, **kwargs)
 
 
+class StrictBoolean(fields.Boolean):
+    """A JSON boolean; strings and numbers are rejected."""
+
+    def _deserialize(
+        self, value: object, attr: str | None, data: Mapping[str, object] | None, **kwargs: object
+    ) -> bool:
+        if not isinstance(value, bool):
+            raise ValidationError("Not a valid boolean.")
+        return value
+
+
 class UTCTimestamp(fields.Field[datetime]):
     """A point in time, serialized as 2026-01-10T16:43:48Z."""
 
@@ -127,6 +138,7 @@ __all__ = [
     "RequestSchema",
     "ResponseSchema",
     "Schema",
+    "StrictBoolean",
     "StrictInteger",
     "StrictString",
     "UTCTimestamp",

@@ -142,7 +142,8 @@ class _Worker:
         from flaskauth.core.passwords import hashes  # noqa: PLC0415 (not for the processes that only send requests)
 
         self._requests = requests
-        self._functions = {function.__name__: function for function in (hashes.hash_password, hashes.verify)}
+        functions = (hashes.hash_password, hashes.verify, hashes.hash_recovery_codes)
+        self._functions = {function.__name__: function for function in functions}
         self._completed = 0
 
     def run(self) -> None:

@@ -1,7 +1,9 @@
 """Compute and compare password hashes. Imports neither Flask nor the database: the hash process has only this."""
 
 import unicodedata
+from functools import partial
 
+from argon2.low_level import Type, hash_secret_raw
 from pwdlib.hashers.argon2 import Argon2Hasher
 
 from flaskauth.core.passwords import legacy
@@ -29,6 +31,16 @@ def verify(password: str, stored: str) -> bool:
     except ValueError:
         ARGON2.verify(normalize(password), DECOY_HASH)
         return False
+
+
+def hash_recovery_codes(codes: str, salt: str) -> str:
+    """Return the hashes of recovery codes, all in hexadecimal digits and separated by spaces.
+
+    The parameters can never change: a code has no other form than its hash. They may be low, because a code has 76
+    random bits.
+    """
+    hash_one = partial(hash_secret_raw, time_cost=1, memory_cost=8192, parallelism=1, hash_len=32, type=Type.ID)
+    return " ".join(hash_one(code.encode(), bytes.fromhex(salt)).hex() for code in codes.split())
 
 
 def needs_rehash(stored: str) -> bool:

@@ -4,7 +4,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import wraps
@@ -173,6 +173,17 @@ def rehash_if_needed(password: str, stored: str) -> str | None:
     db_session.release_connection()
     salt = crypto.mac("renewed hash", stored)[:16]
     return get_pool().run_unqueued(hashes.hash_password, password, salt.hex())
+
+
+def hash_recovery_codes(codes: Sequence[str], salt: bytes) -> list[bytes]:
+    """Return the hash of each recovery code. Ends the read transaction.
+
+    Raises:
+        Overloaded
+    """
+    db_session.release_connection()
+    digests = get_pool().run(hashes.hash_recovery_codes, " ".join(codes), salt.hex())
+    return [bytes.fromhex(digest) for digest in digests.split()]
 
 
 def get_pool() -> HashingPool:

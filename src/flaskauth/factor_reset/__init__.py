@@ -1,0 +1,1 @@
+"""Removal of all second factors after a delay, for users who have lost them."""

@@ -1,0 +1,36 @@
+"""Scheduled removals of all second factors of a user."""
+
+from datetime import datetime
+
+from sqlalchemy import delete, select
+
+from flaskauth import audit
+from flaskauth.accounts.models import User
+from flaskauth.core import clock
+from flaskauth.core.db.session import db, execute_count
+from flaskauth.mfa.models import FactorReset
+from flaskauth.one_time_codes import service as codes
+
+
+def due_at(user_id: int) -> datetime | None:
+    """Return when the removal of the user's factors is due, or None if none is scheduled."""
+    return db.session.scalar(select(FactorReset.due_at).where(FactorReset.user_id == user_id))
+
+
+def cancel(user_id: int) -> bool:
+    """Cancel the removal of the user's factors and record it. Return False if none was scheduled.
+
+    The mailed codes that would schedule one are revoked.
+    """
+    normalized_email = select(User.normalized_email).where(User.id == user_id).scalar_subquery()
+    codes.revoke_for_purpose(codes.LOST_FACTOR, normalized_email)
+    if not execute_count(delete(FactorReset).where(FactorReset.user_id == user_id)):
+        return False
+    audit.record("factor_reset_cancelled", user_id=user_id)
+    return True
+
+
+def take_due(user_id: int) -> bool:
+    """Delete a removal that is due. Return True if this call deleted it: the caller then removes the factors."""
+    due = delete(FactorReset).where(FactorReset.user_id == user_id, FactorReset.due_at <= clock.now())
+    return execute_count(due) == 1

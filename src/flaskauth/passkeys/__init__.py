@@ -1,0 +1,1 @@
+"""Passkeys and security keys: WebAuthn ceremonies, registration, and verification of assertions (WebAuthn Level 3)."""
