@@ -313,6 +313,7 @@ def test_report_link_does_not_restore_lost_factors(app: Flask, lost: LostFactor)
     assert lost.sign_in(NEW_PASSWORD).status_code == 200
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)  # the trigger is SQLite's
 @pytest.mark.parametrize("job", [service.remind, service.perform_due])
 def test_failed_job_for_one_user_does_not_stop_the_others(
     app: Flask, users: UserFactory, job: Callable[[], None]
