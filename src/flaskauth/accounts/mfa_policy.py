@@ -14,6 +14,9 @@ class MfaUser(Protocol):
     """A user, or a row of one with these columns."""
 
     @property
+    def id(self) -> int: ...
+
+    @property
     def mfa_enabled(self) -> bool: ...
 
     @property

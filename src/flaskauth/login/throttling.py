@@ -123,11 +123,8 @@ def count_attempt(attempt: LoginAttempt, is_attack: bool) -> AttemptResult:
     network_limit, email_limit = EMAIL_NETWORK_LIMIT, EMAIL_LIMIT
     if is_attack and not attempt.is_recognised:
         network_limit, email_limit = _halve(network_limit), _halve(email_limit)
-    hit = rate_limits.hit(
-        (_attempt_key("pair", attempt, attempt.network), network_limit),
-        (_attempt_key("address", attempt), email_limit),
-        *_consecutive_limits(attempt),
-    )
+    pair_key, account_key = _lockout_keys(attempt)
+    hit = rate_limits.hit((pair_key, network_limit), (account_key, email_limit), *_consecutive_limits(attempt))
     return AttemptResult(hit, should_hash=True, should_compare=True) if hit.is_allowed else _hit_lockout(attempt, hit)
 
 
@@ -217,6 +214,7 @@ def _consecutive_limits(attempt: LoginAttempt) -> tuple[tuple[bytes, RateLimit],
 
 
 def _lockout_keys(attempt: LoginAttempt) -> tuple[bytes, bytes]:
+    """Return the keys of the counter of the account and network together, and of that of the account."""
     return _attempt_key("pair", attempt, attempt.network), _attempt_key("address", attempt)
 
 

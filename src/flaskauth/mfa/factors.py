@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
 
 from sqlalchemy import CompoundSelect, Connection, and_, func, or_, select, union
 
@@ -69,13 +68,6 @@ class FactorsDisabled(Forbidden):
     message = "Second factors are not available."
 
 
-class FactorOwner(MfaUser, Protocol):
-    """A user, or the row of one."""
-
-    @property
-    def id(self) -> int: ...
-
-
 @dataclass(frozen=True)
 class FactorOverview:
     """What the user sees of the factors."""
@@ -91,14 +83,13 @@ class FactorOverview:
 
 def overview(user: User) -> FactorOverview:
     """Return the factors of a user, the oldest first."""
-    totp = select(TotpFactor).where(TotpFactor.user_id == user.id, ACTIVE_TOTP).order_by(TotpFactor.id)
-    passkeys = select(Passkey).where(Passkey.user_id == user.id, ACTIVE_PASSKEY).order_by(Passkey.id)
+    totp, passkeys = _active(user.id)
     return FactorOverview(
         mfa_enabled=user.mfa_enabled,
         required=mfa_policy.is_required(user),
         enrol_by=mfa_policy.enrol_by(user),
-        totp=db.session.scalars(totp).all(),
-        passkeys=db.session.scalars(passkeys).all(),
+        totp=totp,
+        passkeys=passkeys,
         recovery_codes_left=recovery_codes.count_left(user.id),
         remembered_devices=devices.count_remembered(user.id),
     )
@@ -111,7 +102,7 @@ def count(user_id: int) -> int:
     return sum(db.session.scalar(factors) or 0 for factors in (totp, passkeys))
 
 
-def is_needed(user: FactorOwner) -> bool:
+def is_needed(user: MfaUser) -> bool:
     """Return True if the user must prove a second factor: MFA is on, or the policy requires a factor that exists.
 
     Otherwise the password alone could add a factor to those of the user.
@@ -141,9 +132,8 @@ def require_removable(user: User) -> None:
 
 def names(user_id: int) -> list[str]:
     """Return the names of the factors of a user."""
-    totp = select(TotpFactor.name).where(TotpFactor.user_id == user_id, ACTIVE_TOTP).order_by(TotpFactor.id)
-    passkeys = select(Passkey.name).where(Passkey.user_id == user_id, ACTIVE_PASSKEY).order_by(Passkey.id)
-    return [*db.session.scalars(totp), *db.session.scalars(passkeys)]
+    totp, passkeys = _active(user_id)
+    return [app.name for app in totp] + [passkey.name for passkey in passkeys]
 
 
 def prepare_recovery_codes(user_id: int) -> NewCodes | None:
@@ -175,7 +165,7 @@ def finish_adding(
     if not amr.has_second_factor(session.amr):
         sessions.set_amr(session.id, amr.add(session.amr, method))
     if turns_on:
-        _finish_turning_on(auth)
+        _finish_turning_on(session, session.amr)
     mail.notify("mfa/factor_added", user, link_id=links.issue_report(user, session.id).id, factor=name)
     return codes
 
@@ -205,10 +195,8 @@ def turn_on_by_policy(user_id: int, session_id: int, methods: str) -> None:
     Args:
         methods: the authentication methods of the session.
     """
-    session = db.session.get_one(Session, session_id)
     accounts.increase_credential_version(user_id, mfa_enabled=True)
-    sessions.revoke_all_for(user_id, except_session=session)
-    audit.record("mfa_changed", user_id=user_id, session_id=session_id, amr=methods, enabled="yes")
+    _finish_turning_on(db.session.get_one(Session, session_id), methods)
 
 
 def set_mfa(auth: AuthContext, *, enabled: bool) -> None:
@@ -229,7 +217,7 @@ def set_mfa(auth: AuthContext, *, enabled: bool) -> None:
     accounts.increase_credential_version(user.id, mfa_enabled=enabled)
     pending_resets.cancel(user.id)
     if enabled:
-        _finish_turning_on(auth)
+        _finish_turning_on(auth.session, auth.session.amr)
     else:
         _finish_turning_off(auth)
 
@@ -278,14 +266,21 @@ def purge() -> int:
     )
 
 
+def _active(user_id: int) -> tuple[Sequence[TotpFactor], Sequence[Passkey]]:
+    """Return the authenticator apps, and the passkeys and security keys of a user, the oldest first."""
+    totp = select(TotpFactor).where(TotpFactor.user_id == user_id, ACTIVE_TOTP).order_by(TotpFactor.id)
+    passkeys = select(Passkey).where(Passkey.user_id == user_id, ACTIVE_PASSKEY).order_by(Passkey.id)
+    return db.session.scalars(totp).all(), db.session.scalars(passkeys).all()
+
+
 def _store_codes(auth: AuthContext, new_codes: NewCodes) -> list[str]:
     audit.record("recovery_codes_created", user_id=auth.user.id, session_id=auth.session.id, amr=auth.session.amr)
     return recovery_codes.replace(auth.user.id, new_codes)
 
 
-def _finish_turning_on(auth: AuthContext) -> None:
-    sessions.revoke_all_for(auth.user.id, except_session=auth.session)
-    audit.record("mfa_changed", user_id=auth.user.id, session_id=auth.session.id, amr=auth.session.amr, enabled="yes")
+def _finish_turning_on(session: Session, methods: str) -> None:
+    sessions.revoke_all_for(session.user_id, except_session=session)
+    audit.record("mfa_changed", user_id=session.user_id, session_id=session.id, amr=methods, enabled="yes")
 
 
 def _finish_turning_off(auth: AuthContext) -> None:
