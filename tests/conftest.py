@@ -320,10 +320,14 @@ def _create_app(database: str, folder: Path, overrides: Mapping[str, str]) -> Fl
     app = create_app(Settings.load(environ, folder / "no.env"))
     # A first purge in the background would compete with a test that moves the clock and purges.
     worker = app.extensions[background.KEY]
-    worker.jobs = [job for job in worker.jobs if "purge" not in job.name]
+    worker.jobs = [job for job in worker.jobs if not is_purge(job)]
     if not overrides:
         user_template.mark_default_settings(app)
     return app
+
+
+def is_purge(job: background.PeriodicJob) -> bool:
+    return "purge" in job.name
 
 
 def _stop(app: Flask) -> None:
