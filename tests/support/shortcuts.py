@@ -22,7 +22,7 @@ from werkzeug.routing import Rule
 from flaskauth.core import clock
 from flaskauth.core.db import engine as engines
 from flaskauth.core.jobs import background
-from flaskauth.core.passwords import hashes
+from flaskauth.core.passwords import hashes, hashing
 
 CHEAP = Argon2Hasher(memory_cost=8, time_cost=1, parallelism=1, hash_len=32, salt_len=16)  # the least Argon2 allows
 REAL = hashes.ARGON2
@@ -39,6 +39,14 @@ def use_hasher(hasher: Argon2Hasher) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(hashes, "ARGON2", hasher)
         patch.setattr(hashes, "DECOY_HASH", hasher.hash("decoy", salt=b"decoy-decoy-deco"))
+        yield
+
+
+@contextmanager
+def allow_long_hash_queue() -> Iterator[None]:
+    """Let a slow machine reject no sign-in with 503: the queue of hashes may take a minute."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hashing, "MAX_QUEUE_SECONDS", 60)
         yield
 
 
