@@ -9,6 +9,7 @@
 
 const REFRESH_TOKEN = "flaskauth.refresh_token";
 const DEVICE_TOKEN = "flaskauth.device_token";
+const LOCK = "flaskauth.tokens";
 
 /** A response that is not successful. `retryAfter` is in seconds, as in the header `Retry-After`. */
 export class AuthError extends Error {
@@ -107,19 +108,27 @@ export class AuthClient extends EventTarget {
 
   async #refreshLocked() {
     const expired = this.#token;
-    await this.#locked(async () => {
-      const refresh_token = localStorage.getItem(REFRESH_TOKEN);
-      // Another tab was first. Its message can arrive after its lock.
-      if (this.#token === expired && refresh_token !== this.#refreshToken) await this.#nextChange(3000);
-      if (this.#token !== expired || !refresh_token) return;
-      try {
-        this.#store(await this.#postPublic("/auth/refresh", { refresh_token }));
-      } catch (error) {
-        // After a network error, 429 or 503 the token is still valid.
-        if (!(error instanceof AuthError) || error.code !== "invalid_refresh_token") throw error;
-        this.#store(null);
-      }
+    const isFirst = await navigator.locks.request(LOCK, { ifAvailable: true }, async (lock) => {
+      if (lock) await this.#exchange(expired, false);
+      return lock !== null;
     });
+    if (!isFirst) await this.#locked(() => this.#exchange(expired, true));
+  }
+
+  /** Send the refresh token, unless another tab did so. @param {string | null} expired @param {boolean} hasWaited */
+  async #exchange(expired, hasWaited) {
+    // What another tab has sent and stored can arrive after its lock.
+    const isStored = localStorage.getItem(REFRESH_TOKEN) !== this.#refreshToken;
+    if (this.#token === expired && (hasWaited || isStored)) await this.#nextChange(3000);
+    const refresh_token = localStorage.getItem(REFRESH_TOKEN);
+    if (this.#token !== expired || !refresh_token) return;
+    try {
+      this.#store(await this.#postPublic("/auth/refresh", { refresh_token }));
+    } catch (error) {
+      // After a network error, 429 or 503 the token is still valid.
+      if (!(error instanceof AuthError) || error.code !== "invalid_refresh_token") throw error;
+      this.#store(null);
+    }
   }
 
   /** Wait for the event `change`. @param {number} milliseconds at most */
@@ -132,7 +141,7 @@ export class AuthClient extends EventTarget {
 
   /** Run in one tab at a time. @param {() => Promise<void>} work */
   #locked(work) {
-    return navigator.locks.request("flaskauth.tokens", work);
+    return navigator.locks.request(LOCK, work);
   }
 
   /** @param {Tokens | null} tokens */
