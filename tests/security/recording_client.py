@@ -80,12 +80,16 @@ def parse_small_json(body: Any) -> Any:
 
 
 def string_values(value: Any) -> Iterator[str]:
-    """Yield every string value, recursively."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict | list):
-        for inner in value.values() if isinstance(value, dict) else value:
-            yield from string_values(inner)
+    """Yield every string value, in documents of any depth."""
+    values = [value]
+    while values:
+        match values.pop():
+            case str() as text:
+                yield text
+            case dict() as members:
+                values.extend(members.values())
+            case list() as elements:
+                values.extend(elements)
 
 
 def find_secrets(body: Any) -> Iterator[str]:
