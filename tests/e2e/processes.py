@@ -96,12 +96,13 @@ class RunningProcess:
 
     def wait_until(self, ready: Callable[[], bool], seconds: float = 30) -> Self:
         deadline = time.monotonic() + seconds
-        while not ready():
-            status = self._process.poll()
+        while True:
+            status = self._process.poll()  # before the condition, which the last act of the process may make true
+            if ready():
+                return self
             assert status is None, f"exited with {status}:\n{self.output}"
             assert time.monotonic() < deadline, f"not ready in {seconds} seconds:\n{self.output}"
             time.sleep(0.02)
-        return self
 
     def wait_for_output(self, text: str) -> Self:
         """Wait until the output contains the text."""
