@@ -273,7 +273,9 @@ def make_app(database: str, tmp_path: Path) -> Iterator[MakeApp]:
 @pytest.fixture(scope="session")
 def read_only_app(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
     """One application for the tests that write nothing to the database, for example those that render a mail."""
-    app = _create_app(f"sqlite:///{sqlite_template}", tmp_path_factory.mktemp("read_only"), {})
+    folder = tmp_path_factory.mktemp("read_only")
+    path = shutil.copy(sqlite_template, folder / "migrated.db")  # the application adds a signing key
+    app = _create_app(f"sqlite:///{path}", folder, {})
     yield app
     _stop(app)
 
