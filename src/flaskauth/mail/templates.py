@@ -52,7 +52,7 @@ def environment() -> Environment:
     if not has_app_context():
         return _builtin_environment()
     if EXTENSION_KEY not in current_app.extensions:
-        loaders = [loader for loader in _operator_loaders() if loader.list_templates()]
+        loaders = [loader for loader in operator_loaders() if loader.list_templates()]
         current_app.extensions[EXTENSION_KEY] = _create_environment(loaders) if loaders else _builtin_environment()
     templates: Environment = current_app.extensions[EXTENSION_KEY]
     return templates
@@ -66,7 +66,7 @@ def use_application(server: Flask, application: Flask) -> None:
 
 def replacements() -> dict[str, str]:
     """Return the files of the operator: the path of each by its name."""
-    templates, loaders = environment(), _operator_loaders()
+    templates, loaders = environment(), operator_loaders()
     names = {name for loader in loaders for name in loader.list_templates()}
     return {name: str(ChoiceLoader(loaders).get_source(templates, name)[1]) for name in sorted(names)}
 
@@ -124,7 +124,7 @@ def _languages(templates: Environment) -> tuple[str, ...]:
     return (DEFAULT_LOCALE, *sorted(names - {DEFAULT_LOCALE}))
 
 
-def _operator_loaders() -> list[BaseLoader]:
+def operator_loaders() -> list[BaseLoader]:
     """Return the loaders of MAIL_TEMPLATE_FOLDER and of the application, which take precedence in this order."""
     application = current_app.extensions.get(APPLICATION_KEY, current_app)
     return [FileSystemLoader(settings().mail_template_folder), ApplicationLoader(application)]

@@ -27,6 +27,7 @@ from flaskauth.core.db.session import db, transaction, transaction_cache
 from flaskauth.core.errors import APIError, Forbidden, Unauthorized
 from flaskauth.core.http.request import Environ, RouteView, raises
 from flaskauth.countries.models import Country
+from flaskauth.sessions import active
 from flaskauth.sessions.models import Session, is_active
 from flaskauth.signing_keys import access_tokens, amr
 from flaskauth.signing_keys.access_tokens import AccessTokenClaims, InvalidToken
@@ -232,7 +233,7 @@ def token_optional(view: Callable[P, T]) -> Callable[P, T]:
 
 def _find_current_user() -> User | None:
     """Return the user of the access token, or None if it is missing, invalid, or not allowed for the requested view."""
-    if "Authorization" not in request.headers:
+    if "Authorization" not in request.headers and ENVIRON_KEY not in request.environ:
         return None
     try:
         return _authenticate(current_app.view_functions.get(request.endpoint or "")).user
@@ -241,7 +242,7 @@ def _find_current_user() -> User | None:
 
 
 current_user = cast("User", LocalProxy(_find_current_user))
-"""The user of the request, also in templates. It is false if the request has no valid access token."""
+"""The user of the request, also in templates. It is false without a valid access token or a required page session."""
 
 
 def current_auth() -> AuthContext:
@@ -331,11 +332,11 @@ def _load_detached(token: str) -> AuthContext:
 
 
 def _load_auth(claims: AccessTokenClaims, *loading: ExecutableOption) -> AuthContext:
-    statement = select(Session, User).join(User, User.id == Session.user_id).where(Session.id == claims.session_id)
-    row = db.session.execute(statement.options(*loading)).first()
-    if row is None or row.User.id != claims.user_id or not row.Session.is_active:
+    row = active.load(claims.session_id, *loading)
+    if row is None or row[1].id != claims.user_id:
         raise InvalidToken
-    return AuthContext(row.User, row.Session, claims, must_enrol=mfa_policy.must_enrol(row.User))
+    session, user = row
+    return AuthContext(user, session, claims, must_enrol=mfa_policy.must_enrol(user))
 
 
 def _pass_user(

@@ -130,6 +130,16 @@ def _require_https(value: str) -> str:
     return value
 
 
+def _check_return_url(value: str) -> str:
+    """Accept an https URL, http on a loopback host, or a private scheme with a dot (RFC 8252 section 7.1)."""
+    parts = urlsplit(value)
+    is_web = parts.scheme in {"http", "https"} and _has_host(value) and "@" not in parts.netloc
+    is_private = "." in parts.scheme and parts.scheme not in {"http", "https"}
+    if not (is_web or is_private) or not re.fullmatch(r"[!-~]+", value) or re.search(r"[\\*;]", value):
+        raise ValueError("must be URLs such as https://app.example.com/home or com.example.app:/home, without *")
+    return _require_https(value) if is_web else value
+
+
 def _check_database_url(value: str) -> str:
     try:
         url = make_url(value)
@@ -256,6 +266,7 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 Url = Annotated[str, AfterValidator(_check_http_url)]
 Endpoint = Annotated[Url, AfterValidator(_require_https)]
 Origins = Annotated[tuple[Annotated[str, AfterValidator(_check_origin)], ...], BeforeValidator(_split_list)]
+ReturnUrls = Annotated[tuple[Annotated[str, AfterValidator(_check_return_url)], ...], BeforeValidator(_split_list)]
 DatabaseUrl = Annotated[str, AfterValidator(_check_database_url)]
 HeaderSecret = Annotated[SecretStr, AfterValidator(_check_header_value)]
 RpId = Annotated[str, AfterValidator(_check_rp_id)]

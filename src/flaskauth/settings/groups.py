@@ -22,6 +22,7 @@ from flaskauth.settings.fields import (
     Port,
     Rates,
     RedisUrl,
+    ReturnUrls,
     RpId,
     Secrets,
     Sender,
@@ -332,6 +333,20 @@ class PasskeySettings(Section):
     """
 
 
+class PageSettings(Section):
+    """Hosted pages"""
+
+    pages: bool = True
+    """Serve HTML pages for registration, sign-in and the account: `/sign-in`, `/register`, `/account`. `false`: their
+    URLs return 404, and applications use the API only.
+    """
+
+    return_to: ReturnUrls = ()
+    """Comma-separated URLs that a page may return to after a sign-in, besides paths of its own host:
+    `https://app.example.com/home`, or `com.example.app:/home` for a native app. They must match exactly.
+    """
+
+
 class RetentionSettings(Section):
     """Retention"""
 
@@ -371,6 +386,7 @@ SECTIONS: tuple[type[Section], ...] = (
     ProtectionSettings,
     SecondFactorSettings,
     PasskeySettings,
+    PageSettings,
     RetentionSettings,
     AvatarSettings,
 )

@@ -19,6 +19,7 @@ from flaskauth.settings.groups import (
     DatabaseSettings,
     MailContentSettings,
     MailSettings,
+    PageSettings,
     PasskeySettings,
     ProcessSettings,
     ProtectionSettings,
@@ -66,6 +67,7 @@ class Settings(
     ProtectionSettings,
     PasskeySettings,
     SecondFactorSettings,
+    PageSettings,
     RetentionSettings,
     AvatarSettings,
 ):

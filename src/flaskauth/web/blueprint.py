@@ -1,0 +1,103 @@
+"""The blueprint of the pages: checks of each request, headers of each response, error pages and assets."""
+
+from flask import Response, current_app, request
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response as BaseResponse
+
+from flaskauth.core import errors
+from flaskauth.core.context import settings
+from flaskauth.core.errors import APIError, InternalError, NotFound
+from flaskauth.core.http.request import Blueprint, public
+from flaskauth.core.observability import metrics
+from flaskauth.core.translations import languages
+from flaskauth.mfa.challenges import ChallengeExpired
+from flaskauth.sessions.decorators import (
+    AccountPendingDeletion,
+    MfaEnrolmentRequired,
+    ReauthenticationRequired,
+)
+from flaskauth.settings import origin_of
+from flaskauth.signing_keys.access_tokens import InvalidToken
+from flaskauth.web import cookies, page_session, rendering, urls
+from flaskauth.web.decorators import SAFE_METHODS, require_same_origin
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; "
+    "form-action 'self'{return_origins}; frame-ancestors 'none'; base-uri 'none'; "
+    "require-trusted-types-for 'script'; trusted-types 'none'"
+)
+HEADERS = {
+    "Referrer-Policy": "same-origin",  # with `no-referrer`, browsers send `Origin: null` with a form
+    "Permissions-Policy": "publickey-credentials-get=(self), publickey-credentials-create=(self)",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "X-Robots-Tag": "noindex",
+}
+
+bp = Blueprint("web", __name__, enable_openapi=False)
+
+
+@bp.before_request
+def _check_request() -> None:
+    require_same_origin()
+
+
+@bp.after_request
+def _finish_response(response: Response) -> Response:
+    """Add the headers of a page, and remember a language that the user selected."""
+    if response.mimetype == "text/html":
+        sources = "".join(f" {source}" for source in urls.return_origins())
+        response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY.format(return_origins=sources)
+        response.headers.update(HEADERS)
+        response.vary.update(["Accept-Language", "Cookie"])
+    if (language := request.args.get("lang")) in languages() and language:
+        cookies.put_language(response, language)
+    return response
+
+
+@bp.errorhandler(APIError)
+def _handle_api_error(error: APIError) -> BaseResponse:
+    """Redirect to the page that the user needs first, or show an error page."""
+    metrics.count_error(error.code)
+    match error:
+        case InvalidToken():
+            response = urls.redirect(urls.SIGN_IN, return_to=_current_page())
+            page_session.end(response)
+            return response
+        case ChallengeExpired():
+            return rendering.redirect_with_notice(urls.SIGN_IN, "expired")
+        case ReauthenticationRequired():
+            return urls.redirect(urls.CONFIRM, return_to=_current_page())
+        case MfaEnrolmentRequired():
+            return urls.redirect(urls.MFA)
+        case AccountPendingDeletion():
+            return urls.redirect(urls.DELETE)
+    return rendering.render_error(error)
+
+
+@bp.errorhandler(HTTPException)
+def _handle_http_error(error: HTTPException) -> BaseResponse | HTTPException:
+    if error.code is None or error.code < 400:
+        return error
+    by_status = {kind.status: kind for kind in (errors.BadRequest, NotFound, errors.MethodNotAllowed, errors.TooLarge)}
+    return _handle_api_error(by_status.get(error.code, InternalError)())
+
+
+def _current_page() -> str:
+    """Return the URL of the page that the user wanted, to return to. For a form, it is the page of the form."""
+    referrer = request.referrer or ""
+    if request.method in SAFE_METHODS:
+        return urls.url(request.path)
+    origin = origin_of(settings().public_url)
+    return referrer.removeprefix(origin) if referrer.startswith(f"{origin}/") else urls.url(urls.ACCOUNT)
+
+
+@bp.get("/pages/<digest>/<name>")
+@public
+def asset(digest: str, name: str) -> Response:
+    """Return the style sheet or the script of the pages."""
+    if name not in rendering.ASSETS or digest != rendering.asset_digest(name):
+        raise NotFound
+    content, media_type = rendering.load_asset(name)
+    response = current_app.response_class(content, mimetype=media_type)
+    response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+    return response

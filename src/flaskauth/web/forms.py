@@ -1,0 +1,66 @@
+"""HTML forms. The schemas of the API validate them."""
+
+from collections.abc import Mapping
+from typing import TypeVar, cast
+
+from flask import request
+from marshmallow import ValidationError
+
+from flaskauth.core.errors import APIError
+from flaskauth.core.http import json_body
+from flaskauth.core.http.schemas import QueryInteger, RequestSchema, StrictBoolean, StrictInteger, fields
+from flaskauth.core.translations import Text
+
+T = TypeVar("T")
+
+MISSING = Text("Please fill in this field.")
+SECRET_FIELDS = {"password", "current_password", "otp", "recovery_code", "credential", "passkey"}
+
+
+def load(schema: type[RequestSchema], kind: type[T], **values: object) -> T:
+    """Return the object that the schema loads from the submitted form. Empty inputs count as missing.
+
+    Args:
+        kind: the type of the object.
+        values: fields that are not in the form. None is a missing field.
+
+    Raises:
+        ValidationFailed
+    """
+    instance = schema()
+    submitted = {name: _parse(name, field) for name, field in instance.fields.items() if name not in values}
+    body = {name: value for name, value in {**submitted, **values}.items() if value is not None}
+    try:
+        result = instance.load(body)
+    except ValidationError as error:
+        raise json_body.validation_failed(cast("Mapping[str, object]", error.messages)) from None
+    assert isinstance(result, kind)
+    return result
+
+
+def submitted_values() -> dict[str, str]:
+    """Return what the user entered, without secrets, to show it again."""
+    return {name: value for name, value in request.form.items() if name not in SECRET_FIELDS}
+
+
+def errors_by_field(error: APIError | None) -> dict[str, list[str]]:
+    """Return the messages of an error for each field."""
+    errors = cast("Mapping[str, list[str]]", error.details.get("errors", {})) if error else {}
+    return {name: [_for_users(message) for message in messages] for name, messages in errors.items()}
+
+
+def _for_users(message: str) -> str:
+    """Replace the message for a missing field, which contains the name of the field in the API."""
+    return MISSING if getattr(message, "template", "") == "{field} is required!" else message
+
+
+def _parse(name: str, field: fields.Field[object]) -> object:
+    """Return the value of an input for a field of the API, or None if it is missing."""
+    text = request.form.get(name)
+    if isinstance(field, StrictBoolean):
+        return text is not None
+    if not text:
+        return "" if text == "" and getattr(field, "min_length", 1) == 0 else None
+    if isinstance(field, StrictInteger) and not isinstance(field, QueryInteger):
+        return int(text) if text.isascii() and text.isdigit() and len(text) <= 16 else text
+    return json_body.parse_json(text.encode()) if isinstance(field, fields.Dict) else text

@@ -1,0 +1,174 @@
+"""Render the pages. A template of the operator replaces the one of the package with the same name."""
+
+import mimetypes
+from collections.abc import Mapping
+from datetime import datetime
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+from flask import Response, current_app, request
+from jinja2 import ChoiceLoader, Environment, PackageLoader, PrefixLoader, StrictUndefined
+from markupsafe import Markup
+
+from flaskauth.core import clock, crypto
+from flaskauth.core.context import settings
+from flaskauth.core.errors import APIError, RetryableError
+from flaskauth.core.http.request import preferred_language
+from flaskauth.core.translations import Text, languages, select_language, text_direction, translate
+from flaskauth.mail import templates as mail_templates
+from flaskauth.sessions.decorators import AuthContext
+from flaskauth.web import cookies, forms, urls
+from flaskauth.web.page_session import current
+
+TEMPLATE_FOLDER = "web/templates"
+STATIC = Path(str(files("flaskauth.web").joinpath("static")))
+ASSETS = ("pages.css", "pages.js", "icon.svg")
+EXTENSION_KEY = "flaskauth.web.templates"
+LANGUAGE_NAMES = {
+    "en": "English",
+    "ar": "العربية",
+    "fr": "Français",
+    "pt": "Português",
+    "sw": "Kiswahili",
+}
+NOTICES = {
+    "signed_out": Text("You are signed out."),
+    "expired": Text("This sign-in has expired. Please sign in again."),
+    "verified": Text("Your email address is verified. You can sign in now."),
+    "password_reset": Text("Your password was changed. Sign in with the new password."),
+    "password_changed": Text("Your password was changed. All other devices are signed out."),
+    "password_removed": Text("Your password was removed. Sign in with your passkey from now on."),
+    "code_sent": Text("If a code can be sent, it is on its way."),
+    "saved": Text("Your changes are saved."),
+    "email_changed": Text("Your email address was changed. All other devices are signed out."),
+    "session_ended": Text("The session is ended."),
+    "sessions_ended": Text("All other sessions are ended."),
+    "factor_added": Text("The second factor is added."),
+    "factor_removed": Text("The second factor is removed."),
+    "mfa_on": Text("Each sign-in now requires a second factor."),
+    "mfa_off": Text("Sign-ins no longer require a second factor."),
+    "devices_forgotten": Text("All devices require a second factor again."),
+    "avatar_removed": Text("Your avatar was removed."),
+    "restored": Text("Your account is restored."),
+    "deletion_scheduled": Text("Your account will be deleted. You are signed out."),
+}
+
+
+def render(template: str, *, error: APIError | None = None, **context: object) -> Response:
+    """Return a page. With an error it shows what is wrong, and keeps what the user entered except secrets."""
+    form = {
+        "return_to": urls.submitted_return_to(),
+        "values": forms.submitted_values() if error else {},
+        "errors": forms.errors_by_field(error),
+    }
+    return _render(template, current(), error, {**form, **context})
+
+
+def render_error(error: APIError) -> Response:
+    """Return the page for an error that belongs to no form. It does not read the database, which may be unavailable."""
+    response = _render("error.html", None, error, {"return_to": None, "values": {}, "errors": {}})
+    response.status_code = error.status
+    return response
+
+
+def _render(template: str, auth: AuthContext | None, error: APIError | None, context: Mapping[str, object]) -> Response:
+    language = page_language(auth)
+    notice = cookies.get(cookies.NOTICE) if request.method == "GET" else ""
+    shared = {
+        "app_name": settings().app_name,
+        "auth": auth,
+        "language": language,
+        "direction": text_direction(language),
+        "languages": LANGUAGE_NAMES,
+        "asset_url": asset_url,
+        "url": urls.url,
+        "t": lambda text, **values: translate(Text(text, **values) if values else text, language),
+        "notice": NOTICES.get(notice),
+        "path": request.path,
+        "error": error,
+        "wait": _wait(error),
+        "password_min_length": settings().password_min_length,
+    }
+    page = environment().get_template(f"pages/{template}").render({**shared, **context})
+    response = Response(page, _status(error), mimetype="text/html")
+    response.headers["Content-Language"] = language
+    if isinstance(error, RetryableError):
+        response.headers.extend(error.headers)
+    if notice:
+        cookies.delete(response, cookies.NOTICE)
+    return response
+
+
+def redirect_with_notice(path: str, notice: str, **query: str | None) -> Response:
+    """Return a redirect to a page that shows a notice once."""
+    assert notice in NOTICES
+    response = urls.redirect(path, **query)
+    cookies.put_notice(response, notice)
+    assert isinstance(response, Response)
+    return response
+
+
+def page_language(auth: AuthContext | None) -> str:
+    """Return the language of a page: that of `?lang`, of the cookie, of the user, or of the browser."""
+    for choice in (request.args.get("lang", ""), cookies.get(cookies.LANGUAGE)):
+        if choice in languages():
+            return choice
+    return select_language(auth.user.locale, languages()) if auth else preferred_language(languages())
+
+
+def environment() -> Environment:
+    """Return the templates of the current application. They are compiled once; a new file requires a restart."""
+    if EXTENSION_KEY not in current_app.extensions:
+        builtin = PackageLoader("flaskauth", TEMPLATE_FOLDER)
+        prefixed = PrefixLoader({mail_templates.BUILTIN_PREFIX: builtin})
+        templates = Environment(
+            loader=ChoiceLoader([*mail_templates.operator_loaders(), builtin, prefixed]),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        templates.filters["time"] = format_time
+        current_app.extensions[EXTENSION_KEY] = templates
+    result = current_app.extensions[EXTENSION_KEY]
+    assert isinstance(result, Environment)
+    return result
+
+
+def format_time(value: datetime) -> Markup:
+    """Return a time in UTC. The script shows it in the time zone of the user."""
+    text = value.strftime("%Y-%m-%d %H:%M UTC")
+    return Markup('<time datetime="{}">{}</time>').format(clock.to_rfc3339(value), text)
+
+
+def asset_url(name: str) -> str:
+    """Return the URL of an asset. It contains a digest, so browsers cache the file until it changes."""
+    return urls.url(f"/pages/{asset_digest(name)}/{name}")
+
+
+@cache
+def asset_digest(name: str) -> str:
+    """Return a digest of an asset."""
+    return crypto.sha256(load_asset(name)[0])[:6].hex()
+
+
+@cache
+def load_asset(name: str) -> tuple[bytes, str]:
+    """Return an asset and its media type."""
+    return (STATIC / name).read_bytes(), mimetypes.guess_type(name)[0] or "application/octet-stream"
+
+
+def _status(error: APIError | None) -> int:
+    """Return the status of a page: with an error 422, unless the same form may succeed later."""
+    if error is None:
+        return 200
+    return error.status if isinstance(error, RetryableError) else 422
+
+
+def _wait(error: APIError | None) -> str:
+    """Return the time to wait after a 429 or 503 response, such as "45 s" or "3 min"."""
+    seconds = error.details.get("retry_after") if error else None
+    if not isinstance(seconds, int):
+        return ""
+    return f"{seconds} s" if seconds < 120 else f"{-(-seconds // 60)} min"
