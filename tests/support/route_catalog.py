@@ -70,9 +70,13 @@ def all_routes(app: Flask) -> Iterator[Route]:
             continue
         view = app.view_functions[rule.endpoint]
         body_schema = getattr(view, "_spec", {}).get("body")
-        path = re.sub(r"<any\('([^']+)'.*?>|<[^>]+>", lambda match: match.group(1) or "1", rule.rule)
         for method in sorted((rule.methods or set()) & METHODS):
-            yield Route(method, path, getattr(view, "access", "public"), body_schema)
+            yield Route(method, example_path(rule), getattr(view, "access", "public"), body_schema)
+
+
+def example_path(rule: Rule) -> str:
+    """Return a path that the rule matches."""
+    return re.sub(r"<any\('([^']+)'.*?>|<[^>]+>", lambda match: match.group(1) or "1", rule.rule)
 
 
 def routes_with_json_body(app: Flask) -> list[Route]:

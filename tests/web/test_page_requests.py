@@ -1,12 +1,13 @@
 """What all pages share: the check against forged forms, headers, languages, assets, errors and the setting."""
 
 import re
+from itertools import product
 from typing import Any
 
 import pytest
 from flask import Flask
 from tests.conftest import MakeApp
-from tests.support.route_catalog import is_page
+from tests.support.route_catalog import example_path, is_page
 from tests.support.users import UserFactory
 from tests.web.helpers import EMAIL, SAME_ORIGIN, Browser
 
@@ -28,13 +29,14 @@ UNSAFE_RETURN_URLS = (
 )
 
 
-@pytest.mark.parametrize("headers", FORGED.values(), ids=FORGED.keys())
-def test_post_page_from_another_origin_is_forbidden(app: Flask, headers: dict[str, str]) -> None:
+def test_post_page_from_another_origin_is_forbidden(app: Flask) -> None:
     browser = Browser(app)
-    for rule in app.url_map.iter_rules():
-        if is_page(rule) and "POST" in (rule.methods or ()):
-            response = browser.send(re.sub(r"<[^>]+>", "1", rule.rule), headers, {})
-            assert (response.status_code, "Set-Cookie" in response.headers) == (403, False), rule.rule
+    rules = [rule for rule in app.url_map.iter_rules() if is_page(rule) and "POST" in (rule.methods or ())]
+
+    assert len(rules) > 30
+    for rule, (name, headers) in product(rules, FORGED.items()):
+        response = browser.send(example_path(rule), headers, {})
+        assert (response.status_code, "Set-Cookie" in response.headers) == (403, False), (rule.rule, name)
 
 
 def test_post_page_with_origin_only_is_accepted(app: Flask) -> None:

@@ -86,7 +86,7 @@ def _current_page() -> str:
     """Return the URL of the page that the user wanted, to return to. For a form, it is the page of the form."""
     referrer = request.referrer or ""
     if request.method in SAFE_METHODS:
-        return urls.url(request.path)
+        return urls.url(request.full_path.removesuffix("?"))
     origin = origin_of(settings().public_url)
     return referrer.removeprefix(origin) if referrer.startswith(f"{origin}/") else urls.url(urls.ACCOUNT)
 

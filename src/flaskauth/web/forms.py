@@ -1,14 +1,15 @@
 """HTML forms. The schemas of the API validate them."""
 
-from collections.abc import Mapping
-from typing import TypeVar, cast
+from collections.abc import Mapping, Sequence
+from typing import IO, TypeVar, cast
 
 from flask import request
-from marshmallow import ValidationError
+from marshmallow import RAISE, ValidationError
 
 from flaskauth.core.errors import APIError
-from flaskauth.core.http import json_body
+from flaskauth.core.http import json_body, uploads
 from flaskauth.core.http.schemas import QueryInteger, RequestSchema, StrictBoolean, StrictInteger, fields
+from flaskauth.core.http.uploads import UploadSchema
 from flaskauth.core.translations import Text
 
 T = TypeVar("T")
@@ -18,7 +19,9 @@ SECRET_FIELDS = {"password", "current_password", "otp", "recovery_code", "creden
 
 
 def load(schema: type[RequestSchema], kind: type[T], **values: object) -> T:
-    """Return the object that the schema loads from the submitted form. Empty inputs count as missing.
+    """Return the object that the schema loads from the form, or from the query of a GET request.
+
+    Empty inputs count as missing.
 
     Args:
         kind: the type of the object.
@@ -36,6 +39,26 @@ def load(schema: type[RequestSchema], kind: type[T], **values: object) -> T:
         raise json_body.validation_failed(cast("Mapping[str, object]", error.messages)) from None
     assert isinstance(result, kind)
     return result
+
+
+def load_file(schema: type[UploadSchema], name: str) -> IO[bytes]:
+    """Return the file of an upload.
+
+    Raises:
+        ValidationFailed, ExpectedMultipart, MalformedMultipart, TooLarge, Unavailable
+    """
+    instance = schema()
+    try:
+        files = instance.load(uploads.load_form(request, instance), unknown=RAISE)
+    except ValidationError as error:
+        raise json_body.validation_failed(cast("Mapping[str, object]", error.messages)) from None
+    return cast("IO[bytes]", files[name])
+
+
+def selected_factor(kinds: Sequence[str]) -> dict[str, object]:
+    """Return the kinds of factors, and the one that the form asks for: the best, or the one that the user selected."""
+    selected = request.values.get("method", "")
+    return {"factors": kinds, "method": selected if selected in kinds else (*kinds, "recovery_code")[0]}
 
 
 def submitted_values() -> dict[str, str]:
@@ -56,7 +79,7 @@ def _for_users(message: str) -> str:
 
 def _parse(name: str, field: fields.Field[object]) -> object:
     """Return the value of an input for a field of the API, or None if it is missing."""
-    text = request.form.get(name)
+    text = (request.args if request.method == "GET" else request.form).get(name)
     if isinstance(field, StrictBoolean):
         return text is not None
     if not text:

@@ -17,7 +17,14 @@ from flaskauth.core.errors import APIError, RetryableError
 from flaskauth.core.http.request import preferred_language
 from flaskauth.core.translations import Text, languages, select_language, text_direction, translate
 from flaskauth.mail import templates as mail_templates
-from flaskauth.sessions.decorators import AuthContext
+from flaskauth.mfa.challenges import ChallengeExpired
+from flaskauth.sessions.decorators import (
+    AccountPendingDeletion,
+    AuthContext,
+    MfaEnrolmentRequired,
+    ReauthenticationRequired,
+)
+from flaskauth.signing_keys.access_tokens import InvalidToken
 from flaskauth.web import cookies, forms, urls
 from flaskauth.web.page_session import current
 
@@ -25,6 +32,13 @@ TEMPLATE_FOLDER = "web/templates"
 STATIC = Path(str(files("flaskauth.web").joinpath("static")))
 ASSETS = ("pages.css", "pages.js", "icon.svg")
 EXTENSION_KEY = "flaskauth.web.templates"
+NEEDS_OTHER_PAGE = (
+    InvalidToken,
+    ChallengeExpired,
+    ReauthenticationRequired,
+    MfaEnrolmentRequired,
+    AccountPendingDeletion,
+)
 LANGUAGE_NAMES = {
     "en": "English",
     "ar": "العربية",
@@ -56,7 +70,13 @@ NOTICES = {
 
 
 def render(template: str, *, error: APIError | None = None, **context: object) -> Response:
-    """Return a page. With an error it shows what is wrong, and keeps what the user entered except secrets."""
+    """Return a page. With an error it shows what is wrong, and keeps what the user entered except secrets.
+
+    Raises:
+        APIError: the error, if the user needs a different page first.
+    """
+    if isinstance(error, NEEDS_OTHER_PAGE):
+        raise error
     form = {
         "return_to": urls.submitted_return_to(),
         "values": forms.submitted_values() if error else {},

@@ -1,6 +1,33 @@
 """All pages. Each module adds its views to the blueprint."""
 
-from flaskauth.web import password_reset, registration, sign_in
+from functools import partial
+
+from flaskauth.core.http.request import public
+from flaskauth.web import (
+    account,
+    credentials,
+    factors,
+    lost_factor,
+    password_reset,
+    registration,
+    sessions,
+    sign_in,
+    urls,
+)
 from flaskauth.web.blueprint import bp
 
-__all__ = ["bp", "password_reset", "registration", "sign_in"]
+FORMS = {  # targets of forms without a page of their own: the page that a GET request is redirected to
+    "/sign-in/passkey": urls.SIGN_IN,
+    "/verify/resend": "/verify",
+    "/account/avatar/remove": account.AVATAR,
+    "/account/delete/restore": urls.DELETE,
+    "/account/mfa/<path:_rest>": urls.MFA,
+    "/account/passkeys/<path:_rest>": factors.PASSKEYS,
+    "/account/password/remove": credentials.PASSWORD,
+    "/account/sessions/<path:_rest>": sessions.SESSIONS,
+}
+for rule, page in FORMS.items():
+    view = public(partial(lambda target, **_rest: urls.redirect(target), page))
+    bp.add_url_rule(rule, f"get {rule}", view, methods=["GET"])
+
+__all__ = ["bp", "lost_factor", "password_reset", "registration", "sign_in"]

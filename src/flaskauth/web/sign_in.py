@@ -7,6 +7,7 @@ from flaskauth.core.context import settings
 from flaskauth.core.errors import APIError
 from flaskauth.core.http.request import public
 from flaskauth.core.http.request_limits import rate_limit
+from flaskauth.factor_reset import service as factor_resets
 from flaskauth.login import factors, passkey, second_factor, service
 from flaskauth.login.passkey import PasskeyLoginData
 from flaskauth.login.schemas import LoginRequest, PasskeyLoginRequest, SecondFactorRequest
@@ -95,8 +96,6 @@ def confirm_second_factor() -> Response:
             SecondFactorRequest, SecondFactorData, challenge_token=_token(), device_token=cookies.device_token()
         )
         result = second_factor.complete(data)
-    except ChallengeExpired:
-        raise
     except APIError as error:
         return _render_second_factor(error)
     return _complete(result.login, step.get("return_to"), is_kept="stay" in step)
@@ -137,13 +136,12 @@ def _render_second_factor(error: APIError | None = None) -> Response:
     options = factors.options(challenge.user_id, SECOND_FACTOR, str(challenge.id))
     kinds = options["factors"]
     assert isinstance(kinds, list)
-    selected = request.values.get("method", "")
     return render(
         "second_factor.html",
         error=error,
-        factors=kinds,
-        method=selected if selected in kinds else (kinds or ["recovery_code"])[0],
         options=options["passkey"],
+        can_reset=factor_resets.is_enabled(),
+        **forms.selected_factor(kinds),
         remember_days=settings().remember_device_days,
     )
 
