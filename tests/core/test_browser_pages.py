@@ -103,7 +103,9 @@ def test_browser_page_in_production_has_no_mailbox_link(make_app: MakeApp) -> No
     app = make_app(FLASKAUTH_ENV="production", MAIL_SERVER="mail.example.com", PUBLIC_URL="https://auth.example.com/id")
     response = get_page(app.test_client(), "/nothing")
 
-    assert re.findall(r'href="([^"]*)"', response.text) == ["data:,", "/id/", "/id/docs", "/id/openapi.json"]
+    assert re.findall(r'href="([^"]*)"', response.text) == [
+        *("data:,", "/id/", "/id/sign-in", "/id/", "/id/docs", "/id/openapi.json")
+    ]
 
 
 def test_browser_page_escapes_the_application_name(make_app: MakeApp) -> None:

@@ -27,6 +27,7 @@ from flaskauth.mail.text import as_title, isolate
 PACKAGE = "flaskauth"
 TEMPLATE_FOLDER = "templates/mail"
 APPLICATION_FOLDER = "flaskauth/"  # below the template folders of an application
+PAGES_PREFIX = "pages/"  # templates of hosted pages, in the same folder
 BUILTIN_PREFIX = "builtin"  # "builtin/mail/base.html" is the package's own file, for a replacement that extends it
 SUFFIXES = (".subject.txt", ".txt", ".html")
 EXTENSION_KEY = "flaskauth.mail.templates"
@@ -67,7 +68,7 @@ def use_application(server: Flask, application: Flask) -> None:
 def replacements() -> dict[str, str]:
     """Return the files of the operator: the path of each by its name."""
     templates, loaders = environment(), operator_loaders()
-    names = {name for loader in loaders for name in loader.list_templates()}
+    names = {name for loader in loaders for name in loader.list_templates() if not name.startswith(PAGES_PREFIX)}
     return {name: str(ChoiceLoader(loaders).get_source(templates, name)[1]) for name in sorted(names)}
 
 

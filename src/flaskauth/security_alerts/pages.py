@@ -11,6 +11,7 @@ from flask import Response, make_response, render_template
 
 from flaskauth.core import crypto
 from flaskauth.core.context import settings
+from flaskauth.core.http.pages import STYLE
 from flaskauth.core.http.request import preferred_language
 from flaskauth.core.translations import Text, languages, text_direction, translate
 from flaskauth.one_time_codes import links
@@ -71,7 +72,7 @@ def render_page(purpose: str) -> Response:
             direction=text_direction(locale),
             text={name: translate(text, locale) for name, text in texts.items()},
             script=_load_asset("page.js"),
-            style=_load_asset("page.css"),
+            style=STYLE,
         )
     )
     response.headers["Content-Security-Policy"] = _content_security_policy()
@@ -83,7 +84,7 @@ def render_page(purpose: str) -> Response:
 @cache
 def _content_security_policy() -> str:
     """Allow only the inline script and style of the page, and requests to this server."""
-    script, style = (_csp_source(_load_asset(name)) for name in ("page.js", "page.css"))
+    script, style = _csp_source(_load_asset("page.js")), _csp_source(STYLE)
     return (
         f"default-src 'none'; script-src {script}; style-src {style}; connect-src 'self'; img-src data:; "
         "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"

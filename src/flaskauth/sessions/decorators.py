@@ -128,7 +128,7 @@ def auth_required(view: Callable[Concatenate[User, P], T]) -> Callable[P, T]: ..
 def auth_required(view: Callable[Concatenate[S, User, P], T]) -> Callable[Concatenate[S, P], T]: ...
 def auth_required(view: Callable[..., object]) -> Callable[..., object]:
     """Require a valid access token. The view's first argument is the User, after `self` in a class."""
-    return _pass_user(view, lambda: _authenticate(view).user)
+    return pass_user(view, lambda: _authenticate(view).user)
 
 
 def auth_required_readonly(view: Callable[Concatenate[SessionUserRow, P], T]) -> Callable[P, T]:
@@ -192,7 +192,7 @@ def auth_optional(view: Callable[..., object]) -> Callable[..., object]:
             context.mounted_server()  # raises if no server is mounted, also for requests without a token
         return _authenticate(view).user if "Authorization" in request.headers else None
 
-    return _pass_user(view, find_user, access="optional")
+    return pass_user(view, find_user, access="optional")
 
 
 def fresh_auth_required(view: Callable[Concatenate[User, P], T]) -> Callable[P, T]:
@@ -204,7 +204,7 @@ def fresh_auth_required(view: Callable[Concatenate[User, P], T]) -> Callable[P, 
             raise ReauthenticationRequired
         return auth.user
 
-    return raises(ReauthenticationRequired)(cast("Callable[P, T]", _pass_user(view, require_fresh)))
+    return raises(ReauthenticationRequired)(cast("Callable[P, T]", pass_user(view, require_fresh)))
 
 
 def allow_pending_deletion(view: Callable[P, T]) -> Callable[P, T]:
@@ -339,7 +339,7 @@ def _load_auth(claims: AccessTokenClaims, *loading: ExecutableOption) -> AuthCon
     return AuthContext(user, session, claims, must_enrol=mfa_policy.must_enrol(user))
 
 
-def _pass_user(
+def pass_user(
     view: Callable[..., object], find_user: Callable[[], User | None], access: str = "guarded"
 ) -> Callable[..., object]:
     """Return a view that passes the user to a view, which may be a method, a class or a coroutine function."""

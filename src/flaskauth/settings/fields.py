@@ -15,6 +15,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from flaskauth import bloom_filter
+from flaskauth.colors import WHITE, contrast
 from flaskauth.extras import missing_extra
 
 _ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://([^\s/?#@*\\]+)/*", re.ASCII | re.IGNORECASE)
@@ -209,6 +210,12 @@ def _check_color(value: str) -> str:
     return value
 
 
+def _check_theme_color(value: str) -> str:
+    if contrast(value, WHITE) < MIN_CONTRAST:
+        raise ValueError(f"must be darker: white text on it needs a contrast of {MIN_CONTRAST}:1, such as on #3344a8")
+    return value
+
+
 def _check_line(value: str) -> str:
     if not re.fullmatch(r"[^\x00-\x1f\x7f<>]+", value):
         raise ValueError("must be one line without the characters < and >")
@@ -255,6 +262,7 @@ def _check_filter_file(path: Path) -> Path:
     return path
 
 
+MIN_CONTRAST = 4.5  # of text (WCAG 2.2, success criterion 1.4.3)
 MAX_RATE = 1_000_000  # requests in one window
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -278,6 +286,7 @@ BreachedPasswords = Annotated[Path | str, BeforeValidator(_parse_breached_passwo
 Rates = Annotated[str, AfterValidator(_check_rates)]
 AppName = Annotated[str, AfterValidator(_check_app_name)]
 Color = Annotated[str, AfterValidator(_check_color)]
+ThemeColor = Annotated[Color, AfterValidator(_check_theme_color)]
 EmailAddress = Annotated[str, AfterValidator(_check_email_address)]
 ImageUrl = Annotated[str, AfterValidator(_check_image_url)]
 Line = Annotated[str, AfterValidator(_check_line)]

@@ -26,6 +26,7 @@ from flaskauth.settings.fields import (
     RpId,
     Secrets,
     Sender,
+    ThemeColor,
     Url,
     WebAuthnOrigins,
 )
@@ -337,14 +338,20 @@ class PageSettings(Section):
     """Hosted pages"""
 
     pages: bool = True
-    """Serve HTML pages for registration, sign-in and the account: `/sign-in`, `/register`, `/account`. `false`: their
-    URLs return 404, and applications use the API only.
-    """
+    """Serve HTML pages for registration, sign-in and the account, such as `/sign-in`. `false`: 404, only the API."""
 
     return_to: ReturnUrls = ()
     """Comma-separated URLs that a page may return to after a sign-in, besides paths of its own host:
     `https://app.example.com/home`, or `com.example.app:/home` for a native app. They must match exactly.
     """
+
+    theme_color: ThemeColor | None = None
+    """Color of buttons and links on pages, such as `#3344a8`. White text on it must have a contrast of at least 4.5:1
+    (WCAG 2.2). Unset: blue.
+    """
+
+    theme_dir: Path | None = None
+    """Folder with a `logo.svg` or `logo.png` for the pages, and a `theme.css` that follows their style sheet."""
 
 
 class RetentionSettings(Section):

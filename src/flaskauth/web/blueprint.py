@@ -5,7 +5,6 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
 from flaskauth.core import errors
-from flaskauth.core.context import settings
 from flaskauth.core.errors import APIError, InternalError, NotFound
 from flaskauth.core.http.request import Blueprint, public
 from flaskauth.core.observability import metrics
@@ -16,10 +15,9 @@ from flaskauth.sessions.decorators import (
     MfaEnrolmentRequired,
     ReauthenticationRequired,
 )
-from flaskauth.settings import origin_of
 from flaskauth.signing_keys.access_tokens import InvalidToken
-from flaskauth.web import cookies, page_session, rendering, urls
-from flaskauth.web.decorators import SAFE_METHODS, require_same_origin
+from flaskauth.web import assets, cookies, page_session, rendering, urls
+from flaskauth.web.decorators import require_same_origin
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; "
@@ -60,13 +58,13 @@ def _handle_api_error(error: APIError) -> BaseResponse:
     metrics.count_error(error.code)
     match error:
         case InvalidToken():
-            response = urls.redirect(urls.SIGN_IN, return_to=_current_page())
+            response = urls.redirect(urls.SIGN_IN, return_to=urls.current_page(urls.root_path()))
             page_session.end(response)
             return response
         case ChallengeExpired():
             return rendering.redirect_with_notice(urls.SIGN_IN, "expired")
         case ReauthenticationRequired():
-            return urls.redirect(urls.CONFIRM, return_to=_current_page())
+            return urls.redirect(urls.CONFIRM, return_to=urls.current_page(urls.root_path()))
         case MfaEnrolmentRequired():
             return urls.redirect(urls.MFA)
         case AccountPendingDeletion():
@@ -82,22 +80,13 @@ def _handle_http_error(error: HTTPException) -> BaseResponse | HTTPException:
     return _handle_api_error(by_status.get(error.code, InternalError)())
 
 
-def _current_page() -> str:
-    """Return the URL of the page that the user wanted, to return to. For a form, it is the page of the form."""
-    referrer = request.referrer or ""
-    if request.method in SAFE_METHODS:
-        return urls.url(request.full_path.removesuffix("?"))
-    origin = origin_of(settings().public_url)
-    return referrer.removeprefix(origin) if referrer.startswith(f"{origin}/") else urls.url(urls.ACCOUNT)
-
-
 @bp.get("/pages/<digest>/<name>")
 @public
 def asset(digest: str, name: str) -> Response:
-    """Return the style sheet or the script of the pages."""
-    if name not in rendering.ASSETS or digest != rendering.asset_digest(name):
+    """Return an asset, which browsers may cache forever."""
+    file = assets.find(name)
+    if file is None or digest != file.digest:
         raise NotFound
-    content, media_type = rendering.load_asset(name)
-    response = current_app.response_class(content, mimetype=media_type)
+    response = current_app.response_class(file.content, mimetype=file.media_type)
     response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
     return response

@@ -2,26 +2,31 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Concatenate, ParamSpec
+from typing import Concatenate, NoReturn, ParamSpec, TypeVar, overload
 
-from flask import request
+from flask import abort, request
 from werkzeug.wrappers import Response
 
+from flaskauth.accounts.models import User
+from flaskauth.core import context
 from flaskauth.core.context import settings
+from flaskauth.core.db.session import transaction
 from flaskauth.core.errors import Forbidden
 from flaskauth.sessions.decorators import (
+    ENVIRON_KEY,
     AccountPendingDeletion,
     AuthContext,
     MfaEnrolmentRequired,
     ReauthenticationRequired,
+    pass_user,
 )
 from flaskauth.settings import origin_of
 from flaskauth.signing_keys.access_tokens import InvalidToken
-from flaskauth.web import page_session
+from flaskauth.web import page_session, urls
 
 P = ParamSpec("P")
-
-SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
+S = TypeVar("S")
+T = TypeVar("T")
 
 
 class CrossSiteRequest(Forbidden):
@@ -39,7 +44,7 @@ def require_same_origin() -> None:
     Raises:
         CrossSiteRequest
     """
-    if request.method in SAFE_METHODS:
+    if request.method in urls.SAFE_METHODS:
         return
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
     if not (site == "same-origin" if site is not None else origin and origin == origin_of(settings().public_url)):
@@ -75,3 +80,50 @@ def account_page(
         return wrapper
 
     return decorator
+
+
+@overload
+def page_session_required(view: Callable[Concatenate[User, P], T]) -> Callable[P, T]: ...
+@overload
+def page_session_required(view: Callable[Concatenate[S, User, P], T]) -> Callable[Concatenate[S, P], T]: ...
+def page_session_required(view: Callable[..., object]) -> Callable[..., object]:
+    """Require a session of the hosted pages, for a page of your application. The view's first argument is the User.
+
+    Without a session, the browser is redirected to the sign-in page and returns afterwards. A request that may change
+    something must come from a page of the same origin. A user who must add a second factor first, or whose account is
+    scheduled for deletion, is redirected to the page for it.
+    """
+    return pass_user(view, _require_session)
+
+
+def _require_session() -> User:
+    """Return the user of the page session, also in an application that mounts the server.
+
+    Raises:
+        HTTPException: a redirect to the page that the user needs first.
+        CrossSiteRequest
+    """
+    if context.is_server():
+        auth = _check(page_session.current())
+    else:
+        server, prefix = context.mounted_server(), request.script_root
+        # A request context of the server, because its code reads the cookie and its settings.
+        with server.request_context({**request.environ}):
+            auth = _check(transaction(page_session.load_detached), prefix)
+        request.environ[ENVIRON_KEY] = auth
+    return auth.user
+
+
+def _check(auth: AuthContext | None, prefix: str = "") -> AuthContext:
+    require_same_origin()
+    if auth is None:
+        _redirect(urls.SIGN_IN, urls.current_page(prefix))
+    if auth.user.deletion_due_at is not None:
+        _redirect(urls.DELETE)
+    if auth.must_enrol:
+        _redirect(urls.MFA)
+    return auth
+
+
+def _redirect(path: str, return_to: str | None = None) -> NoReturn:
+    abort(urls.redirect(path, return_to=return_to))

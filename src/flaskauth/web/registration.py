@@ -6,6 +6,8 @@ from flaskauth.core import crypto
 from flaskauth.core.errors import APIError
 from flaskauth.core.http.request import public
 from flaskauth.core.http.request_limits import rate_limit
+from flaskauth.login.mailed_codes import InvalidMailedCode
+from flaskauth.one_time_codes.verification import InvalidCode
 from flaskauth.registration import service
 from flaskauth.registration.schemas import RegisterRequest, ResendRequest, VerifyRequest
 from flaskauth.registration.service import RegistrationData, ResendData, VerificationData
@@ -61,6 +63,8 @@ def verify() -> Response:
     try:
         identifier = {"verification_id": step["verification_id"], "email": None} if step else {}
         service.verify(forms.load(VerifyRequest, VerificationData, **identifier))
+    except InvalidCode:
+        return render("verify.html", error=InvalidMailedCode(), step=step)
     except APIError as error:
         return render("verify.html", error=error, step=step)
     response = redirect_with_notice(urls.SIGN_IN, "verified", return_to=step.get("return_to"))

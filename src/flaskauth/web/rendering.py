@@ -1,17 +1,14 @@
 """Render the pages. A template of the operator replaces the one of the package with the same name."""
 
-import mimetypes
 from collections.abc import Mapping
 from datetime import datetime
-from functools import cache
-from importlib.resources import files
-from pathlib import Path
+from urllib.parse import urlsplit
 
 from flask import Response, current_app, request
 from jinja2 import ChoiceLoader, Environment, PackageLoader, PrefixLoader, StrictUndefined
 from markupsafe import Markup
 
-from flaskauth.core import clock, crypto
+from flaskauth.core import clock
 from flaskauth.core.context import settings
 from flaskauth.core.errors import APIError, RetryableError
 from flaskauth.core.http.request import preferred_language
@@ -25,12 +22,10 @@ from flaskauth.sessions.decorators import (
     ReauthenticationRequired,
 )
 from flaskauth.signing_keys.access_tokens import InvalidToken
-from flaskauth.web import cookies, forms, urls
+from flaskauth.web import assets, cookies, forms, urls
 from flaskauth.web.page_session import current
 
 TEMPLATE_FOLDER = "web/templates"
-STATIC = Path(str(files("flaskauth.web").joinpath("static")))
-ASSETS = ("pages.css", "pages.js", "icon.svg")
 EXTENSION_KEY = "flaskauth.web.templates"
 NEEDS_OTHER_PAGE = (
     InvalidToken,
@@ -102,6 +97,9 @@ def _render(template: str, auth: AuthContext | None, error: APIError | None, con
         "direction": text_direction(language),
         "languages": LANGUAGE_NAMES,
         "asset_url": asset_url,
+        "logo": assets.logo(),
+        "has_theme": assets.find("theme.css") is not None,
+        "passkey_url": _passkey_url(),
         "url": urls.url,
         "t": lambda text, **values: translate(Text(text, **values) if values else text, language),
         "notice": NOTICES.get(notice),
@@ -164,19 +162,7 @@ def format_time(value: datetime) -> Markup:
 
 def asset_url(name: str) -> str:
     """Return the URL of an asset. It contains a digest, so browsers cache the file until it changes."""
-    return urls.url(f"/pages/{asset_digest(name)}/{name}")
-
-
-@cache
-def asset_digest(name: str) -> str:
-    """Return a digest of an asset."""
-    return crypto.sha256(load_asset(name)[0])[:6].hex()
-
-
-@cache
-def load_asset(name: str) -> tuple[bytes, str]:
-    """Return an asset and its media type."""
-    return (STATIC / name).read_bytes(), mimetypes.guess_type(name)[0] or "application/octet-stream"
+    return urls.url(f"/pages/{assets.get(name).digest}/{name}")
 
 
 def _status(error: APIError | None) -> int:
@@ -184,6 +170,16 @@ def _status(error: APIError | None) -> int:
     if error is None:
         return 200
     return error.status if isinstance(error, RetryableError) else 422
+
+
+def _passkey_url() -> str | None:
+    """Return the URL of this page at the host of PUBLIC_URL for a browser that uses an IP address.
+
+    Passkeys belong to a domain.
+    """
+    host = urlsplit(settings().public_url).hostname or ""
+    is_address = request.host.startswith("[") or request.host.rpartition(":")[0].replace(".", "").isdigit()
+    return f"{settings().public_url}{request.path}" if is_address and not host.replace(".", "").isdigit() else None
 
 
 def _wait(error: APIError | None) -> str:

@@ -8,8 +8,10 @@ from flask import request
 from werkzeug.wrappers import Response
 
 from flaskauth.core.context import settings
+from flaskauth.settings import origin_of
 
 ACCOUNT, SIGN_IN, CONFIRM, DELETE, MFA = "/account", "/sign-in", "/account/confirm", "/account/delete", "/account/mfa"
+SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 MAX_LENGTH = 2000  # characters of a URL to return to
 # Browsers read "\" as "/" and ignore tabs and line breaks, so "/\t/example.com" would be another host.
 LOCAL_PATH = re.compile(r"/(?![/\\])[!-\[\]-~]*")
@@ -46,6 +48,18 @@ def submitted_return_to() -> str | None:
 def redirect_back(return_to: str | None, default: str = ACCOUNT) -> Response:
     """Return a redirect to a URL to return to if it is valid, else to a page."""
     return flask_redirect(checked_return_to(return_to) or url(default), 303)
+
+
+def current_page(prefix: str) -> str:
+    """Return the URL of the page that the user wanted, to return to. For a form, it is the page of the form.
+
+    Args:
+        prefix: the path at which browsers reach the application.
+    """
+    if request.method in SAFE_METHODS:
+        return prefix + request.full_path.removesuffix("?")
+    origin, referrer = origin_of(settings().public_url), request.referrer or ""
+    return referrer.removeprefix(origin) if referrer.startswith(f"{origin}/") else url(ACCOUNT)
 
 
 def return_origins() -> list[str]:

@@ -1,0 +1,96 @@
+"""`page_session_required`: pages of an application that extends or mounts the server."""
+
+import pytest
+from flask import Flask, render_template_string
+from flask.views import MethodView
+from tests.conftest import MakeApp
+from tests.support.users import PASSWORD, UserFactory
+from tests.web.helpers import EMAIL, SAME_ORIGIN, Browser
+
+from flaskauth import User, current_user, mount, page_session_required
+
+GREETING = "<p>{{ current_user.first_name }}</p>"
+
+
+class Shop(MethodView):
+    decorators = [page_session_required]  # noqa: RUF012
+
+    def get(self, user: User) -> str:
+        return f"shop of {user.first_name}"
+
+
+def add_pages(app: Flask) -> None:
+    @app.route("/home", methods=["GET", "POST"])
+    @page_session_required
+    def home(user: User) -> str:
+        return f"{user.first_name} {current_user.email} " + render_template_string(GREETING)
+
+    @app.get("/welcome")
+    def welcome() -> str:
+        return str(bool(current_user))
+
+    app.add_url_rule("/shop", view_func=Shop.as_view("shop"))
+
+
+@pytest.fixture(params=["extended", "mounted"])
+def host(request: pytest.FixtureRequest, make_app: MakeApp) -> Flask:
+    """An application with three own pages, which extends the server or mounts it below /accounts."""
+    if request.param == "extended":
+        app = server = make_app()
+    else:
+        app, server = Flask("shop"), make_app(PUBLIC_URL="http://localhost:5000/accounts")
+        mount(app, server, "/accounts")
+    add_pages(app)
+    UserFactory(server).create_verified()
+    return app
+
+
+def prefix(host: Flask) -> str:
+    return "/accounts" if host.name == "shop" else ""
+
+
+def test_own_page_without_session_redirects_and_returns(host: Flask) -> None:
+    browser = Browser(host)
+
+    response = browser.client.get("/home?tab=1")
+
+    assert response.status_code == 303
+    assert response.headers["Location"] == f"{prefix(host)}/sign-in?return_to=%2Fhome%3Ftab%3D1"
+    response = browser.post(f"{prefix(host)}/sign-in", email=EMAIL, password=PASSWORD, return_to="/home?tab=1")
+    assert response.headers["Location"] == "/home?tab=1"
+    assert browser.open("/home?tab=1").text == f"Grace {EMAIL} <p>Grace</p>"
+    assert browser.open("/shop").text == "shop of Grace"
+
+
+def test_own_page_after_sign_out_requires_session(host: Flask) -> None:
+    browser = Browser(host)
+    browser.post(f"{prefix(host)}/sign-in", email=EMAIL, password=PASSWORD)
+    cookie = browser.cookie("flaskauth")
+    browser.post(f"{prefix(host)}/sign-out")
+    browser.client.set_cookie("flaskauth", cookie)
+
+    assert browser.client.get("/home").status_code == 303
+
+
+def test_own_page_rejects_form_of_another_origin(host: Flask) -> None:
+    browser = Browser(host)
+    browser.post(f"{prefix(host)}/sign-in", email=EMAIL, password=PASSWORD)
+
+    assert browser.send("/home", {"Sec-Fetch-Site": "cross-site"}, {}).status_code == 403
+    assert browser.send("/home", SAME_ORIGIN, {}).status_code == 200
+
+
+def test_own_page_without_decorator_ignores_the_cookie(host: Flask) -> None:
+    browser = Browser(host)
+    browser.post(f"{prefix(host)}/sign-in", email=EMAIL, password=PASSWORD)
+
+    assert browser.open("/welcome").text == "False"
+
+
+def test_own_page_of_user_with_deletion_opens_its_page(host: Flask) -> None:
+    browser = Browser(host)
+    browser.post(f"{prefix(host)}/sign-in", email=EMAIL, password=PASSWORD)
+    browser.post(f"{prefix(host)}/account/delete", understood="1")
+    browser.post(f"{prefix(host)}/sign-in", email=EMAIL, password=PASSWORD)
+
+    assert browser.client.get("/home").headers["Location"] == f"{prefix(host)}/account/delete"

@@ -1,0 +1,81 @@
+"""THEME_COLOR, THEME_DIR and templates that replace those of the pages."""
+
+import re
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from tests.conftest import MakeApp
+from tests.web.helpers import Browser
+
+from flaskauth import mount
+from flaskauth.settings import SettingsError
+
+
+def test_theme_color_is_a_rule_of_the_theme_style_sheet(make_app: MakeApp) -> None:
+    client = make_app(THEME_COLOR="#0b5d1e").test_client()
+
+    [url] = re.findall(r'href="(/pages/\w+/theme\.css)"', client.get("/sign-in").text)
+
+    assert client.get(url).text == ":root { --theme: #0b5d1e; }\n"
+
+
+@pytest.mark.parametrize("color", ["#ffcc00", "#7f7f7f", "red", "#333"])
+def test_theme_color_with_low_contrast_is_rejected(make_app: MakeApp, color: str) -> None:
+    with pytest.raises(SettingsError, match="THEME_COLOR"):
+        make_app(THEME_COLOR=color)
+
+
+def test_theme_folder_adds_logo_and_style_sheet_only(make_app: MakeApp, tmp_path: Path) -> None:
+    folder = tmp_path / "theme"
+    folder.mkdir()
+    (tmp_path / "secret.css").write_text("secret")
+    (folder / "logo.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>")
+    (folder / "theme.css").write_text("main { border-radius: 0; }")
+    (folder / "other.css").write_text("")
+    client = make_app(THEME_DIR=str(folder)).test_client()
+
+    page = client.get("/sign-in").text
+    urls = dict(re.findall(r'(?:href|src)="(/pages/\w+/(logo\.svg|theme\.css))"', page))
+    responses = {name: client.get(url) for url, name in urls.items()}
+
+    assert 'alt="flaskauth"' in page
+    assert responses["theme.css"].text == "main { border-radius: 0; }"
+    assert responses["logo.svg"].mimetype == "image/svg+xml"
+    assert responses["logo.svg"].headers["Content-Security-Policy"].startswith("default-src 'none'")
+    digest = next(iter(urls)).split("/")[2]
+    for name in ("other.css", "../secret.css", "..%2fsecret.css", "%2e%2e/secret.css", "logo.png"):
+        assert client.get(f"/pages/{digest}/{name}").status_code == 404, name
+
+
+def test_page_without_theme_has_no_theme_style_sheet(make_app: MakeApp, tmp_path: Path) -> None:
+    page = make_app(THEME_DIR=str(tmp_path / "missing")).test_client().get("/sign-in").text
+
+    assert "theme.css" not in page
+    assert "<img" not in page
+
+
+def test_template_of_operator_replaces_and_extends_a_page(make_app: MakeApp, tmp_path: Path) -> None:
+    folder = tmp_path / "templates"
+    (folder / "pages").mkdir(parents=True)
+    (folder / "pages" / "layout.html").write_text(
+        '{% extends "builtin/pages/layout.html" %}{% block footer %}<p>{{ app_name }} & {{ "<b>" }}</p>{% endblock %}'
+    )
+    browser = Browser(make_app(MAIL_TEMPLATE_FOLDER=str(folder), APP_NAME="Shop"))
+
+    page = browser.open("/sign-in").text
+
+    assert "<p>Shop & &lt;b&gt;</p>" in page
+    assert 'name="password"' in page
+    assert "hreflang" not in page
+
+
+def test_template_of_mounting_application_replaces_a_page(make_app: MakeApp, tmp_path: Path) -> None:
+    folder = tmp_path / "host" / "flaskauth" / "pages"
+    folder.mkdir(parents=True)
+    (folder / "error.html").write_text("own error page")
+    (folder / "sign_in.html").write_text("own page of {{ app_name }}")
+    app, server = Flask("shop", template_folder=str(tmp_path / "host")), make_app()
+    mount(app, server, "/accounts")
+
+    assert Browser(app).open("/accounts/sign-in").text == "own page of flaskauth"
