@@ -8,7 +8,7 @@ from flaskauth.core.errors import APIError
 from flaskauth.core.http.request import public
 from flaskauth.core.http.request_limits import rate_limit
 from flaskauth.factor_reset import service as factor_resets
-from flaskauth.login import factors, passkey, second_factor, service
+from flaskauth.login import factor_verification, passkey, second_factor, service
 from flaskauth.login.passkey import PasskeyLoginData
 from flaskauth.login.schemas import LoginRequest, PasskeyLoginRequest, SecondFactorRequest
 from flaskauth.login.second_factor import SecondFactorData
@@ -133,7 +133,7 @@ def _token() -> str:
 
 def _render_second_factor(error: APIError | None = None) -> Response:
     challenge = challenges.find(_token())
-    options = factors.options(challenge.user_id, SECOND_FACTOR, str(challenge.id))
+    options = factor_verification.options(challenge.user_id, SECOND_FACTOR, str(challenge.id))
     kinds = options["factors"]
     assert isinstance(kinds, list)
     return render(
