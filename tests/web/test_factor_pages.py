@@ -223,6 +223,18 @@ def test_password_page_removes_password_with_passkeys(app: Flask) -> None:
     assert "Set a password" in browser.open("/account/password").text
 
 
+def test_password_page_requires_a_passkey_to_remove_it(app: Flask) -> None:
+    browser = signed_in(app)
+    add_passkey(browser)
+    add_passkey(browser)
+    browser.post("/account/confirm", password=PASSWORD)
+
+    response = browser.post("/account/password/remove")
+
+    assert response.headers["Location"] == "/account/confirm?return_to=%2Faccount"
+    assert "Confirm with a passkey" in browser.open("/account/confirm").text
+
+
 def test_lost_factor_pages_schedule_the_removal(app: Flask, mailbox: Mailbox) -> None:
     MfaUser.create(app)
     browser = Browser(app)

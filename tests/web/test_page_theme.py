@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from tests.conftest import MakeApp
+from tests.docs.code_blocks import block
 from tests.web.helpers import Browser
 
 from flaskauth import mount
@@ -68,6 +69,14 @@ def test_template_of_operator_replaces_and_extends_a_page(make_app: MakeApp, tmp
     assert "<p>Shop & &lt;b&gt;</p>" in page
     assert 'name="password"' in page
     assert "hreflang" not in page
+
+
+def test_layout_of_the_guide_replaces_the_footer(make_app: MakeApp, tmp_path: Path) -> None:
+    folder = tmp_path / "pages"
+    folder.mkdir()
+    (folder / "layout.html").write_text(block("docs/how-to/theme-the-pages.md", "layout"))
+
+    assert "Imprint</a>" in Browser(make_app(MAIL_TEMPLATE_FOLDER=str(tmp_path))).open("/sign-in").text
 
 
 def test_template_of_mounting_application_replaces_a_page(make_app: MakeApp, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from flaskauth.core.http.request import Blueprint, public
 from flaskauth.core.observability import metrics
 from flaskauth.core.translations import languages
 from flaskauth.mfa.challenges import ChallengeExpired
+from flaskauth.passwords.service import PasskeyRequired
 from flaskauth.sessions.decorators import (
     AccountPendingDeletion,
     MfaEnrolmentRequired,
@@ -56,20 +57,25 @@ def _finish_response(response: Response) -> Response:
 def _handle_api_error(error: APIError) -> BaseResponse:
     """Redirect to the page that the user needs first, or show an error page."""
     metrics.count_error(error.code)
+    page = urls.current_page(urls.root_path())
+    response: BaseResponse
     match error:
         case InvalidToken():
-            response = urls.redirect(urls.SIGN_IN, return_to=urls.current_page(urls.root_path()))
+            response = urls.redirect(urls.SIGN_IN, return_to=page)
             page_session.end(response)
-            return response
         case ChallengeExpired():
-            return rendering.redirect_with_notice(urls.SIGN_IN, "expired")
+            response = rendering.redirect_with_notice(urls.SIGN_IN, "expired")
+        case PasskeyRequired():
+            response = rendering.redirect_with_notice(urls.CONFIRM, "passkey_required", return_to=page)
         case ReauthenticationRequired():
-            return urls.redirect(urls.CONFIRM, return_to=urls.current_page(urls.root_path()))
+            response = urls.redirect(urls.CONFIRM, return_to=page)
         case MfaEnrolmentRequired():
-            return urls.redirect(urls.MFA)
+            response = urls.redirect(urls.MFA)
         case AccountPendingDeletion():
-            return urls.redirect(urls.DELETE)
-    return rendering.render_error(error)
+            response = urls.redirect(urls.DELETE)
+        case _:
+            response = rendering.render_error(error)
+    return response
 
 
 @bp.errorhandler(HTTPException)

@@ -1,8 +1,10 @@
 """/account/mfa, /account/recovery-codes, /account/passkeys."""
 
+import re
 from collections.abc import Sequence
 
 from flask import jsonify
+from markupsafe import Markup
 from werkzeug.wrappers import Response
 
 from flaskauth.core import crypto
@@ -13,6 +15,7 @@ from flaskauth.mfa import factors, totp
 from flaskauth.mfa.factors import FactorOverview
 from flaskauth.mfa.passkey_providers import provider_name
 from flaskauth.mfa.schemas import ConfirmRequest, FactorNameRequest
+from flaskauth.mfa.totp import Enrolment
 from flaskauth.mfa.verification import InvalidFactor
 from flaskauth.passkeys import service as passkeys
 from flaskauth.passkeys.schemas import CreationOptionsRequest, RegistrationRequest
@@ -55,7 +58,7 @@ def add_app(auth: AuthContext) -> Response:
         enrolment = totp.start_enrolment(auth, name)
     except APIError as error:
         return _render_mfa(auth, error)
-    return render("app.html", enrolment=enrolment, name=name)
+    return _render_app(enrolment, name)
 
 
 @bp.post("/account/mfa/apps/<int:factor_id>/confirm")
@@ -183,7 +186,13 @@ def _render_unconfirmed_app(auth: AuthContext, error: APIError) -> Response:
     if not isinstance(error, InvalidFactor | ValidationFailed):
         return _render_mfa(auth, error)
     name = forms.load(FactorNameRequest, dict)["name"]
-    return render("app.html", error=error, enrolment=totp.start_enrolment(auth, name), name=name)
+    return _render_app(totp.start_enrolment(auth, name), name, error)
+
+
+def _render_app(enrolment: Enrolment, name: str, error: APIError | None = None) -> Response:
+    """Show the secret, with a QR code that follows the width of the page."""
+    svg = re.sub(r'width="(\d+)" height="(\d+)"', r'viewBox="0 0 \1 \2"', enrolment.qr_svg, count=1)
+    return render("app.html", error=error, enrolment=enrolment, name=name, qr=Markup(svg))  # noqa: S704 (made by segno)
 
 
 def _render_passkeys(auth: AuthContext, error: APIError | None = None) -> Response:

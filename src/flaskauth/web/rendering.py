@@ -44,6 +44,7 @@ LANGUAGE_NAMES = {
 NOTICES = {
     "signed_out": Text("You are signed out."),
     "expired": Text("This sign-in has expired. Please sign in again."),
+    "passkey_required": Text("Confirm with a passkey, which replaces the password from then on."),
     "verified": Text("Your email address is verified. You can sign in now."),
     "password_reset": Text("Your password was changed. Sign in with the new password."),
     "password_changed": Text("Your password was changed. All other devices are signed out."),

@@ -1,0 +1,161 @@
+"""The hosted pages in Chromium, which Playwright controls: a server, pages that report errors, and axe."""
+
+import json
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import Any, Literal
+
+import pyotp
+from flask import Flask
+from playwright.sync_api import Browser, BrowserContext, CDPSession, Page, Playwright
+from tests.support.chromium import EXECUTABLE
+from tests.support.users import PASSWORD, Mailbox, UserFactory
+from werkzeug.serving import make_server
+
+from flaskauth.core import clock
+
+Scheme = Literal["light", "dark"]
+
+AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
+AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+RUN_AXE = (
+    f"axe.run(document, {{resultTypes: ['violations'], runOnly: {json.dumps(AXE_TAGS)}}})"
+    ".then((result) => JSON.stringify(result.violations))"
+)
+AUTHENTICATOR = {
+    "protocol": "ctap2",
+    "transport": "internal",
+    "hasResidentKey": True,
+    "hasUserVerification": True,
+    "isUserVerified": True,
+    "automaticPresenceSimulation": True,
+}
+# Chromium logs each document and image with an error status.
+EXPECTED_MESSAGE = re.compile(r"Failed to load resource: the server responded with a status of 4\d\d")
+
+
+@dataclass
+class LivePage:
+    """A tab. `messages` are the errors and reports of its console."""
+
+    page: Page
+    root: str
+    messages: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.page.on("console", lambda message: self._add(message.type, message.text))
+        self.page.on("pageerror", lambda error: self.messages.append(str(error)))
+
+    def _add(self, kind: str, text: str) -> None:
+        if kind in {"error", "warning"} and not EXPECTED_MESSAGE.match(text):
+            self.messages.append(text)
+
+    def open(self, path: str) -> None:
+        self.page.goto(self.root + path)
+
+    def fill(self, **values: str) -> None:
+        for name, value in values.items():
+            self.page.fill(f"#{name}", value)
+
+    def submit(self, label: str = "") -> None:
+        """Press the button with this label, or the first button of the main part."""
+        button = self.page.get_by_role("button", name=label, exact=True) if label else self.page.locator("main button")
+        button.first.click()
+
+    def sign_in(self, email: str, password: str = PASSWORD) -> None:
+        self.open("/sign-in")
+        self.fill(email=email, password=password)
+        self.submit("Sign in")
+
+    def heading(self) -> str:
+        return self.page.locator("h1").first.inner_text()
+
+    def path(self) -> str:
+        return self.page.url.removeprefix(self.root)
+
+    def violations(self) -> list[str]:
+        """Return the violations that axe finds. The policy of the page does not apply to the devtools."""
+        devtools = self.page.context.new_cdp_session(self.page)
+        evaluate(devtools, AXE)
+        found = json.loads(evaluate(devtools, RUN_AXE))
+        devtools.detach()
+        return [f"{rule['id']}: {node['html'][:120]}" for rule in found for node in rule["nodes"]]
+
+    def overflow(self) -> int:
+        """Return the number of pixels that the page is wider than the window."""
+        width: int = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        return width
+
+
+@dataclass
+class LiveSite:
+    """A server on a port of this machine, and a browser."""
+
+    app: Flask
+    root: str
+    browser: Browser
+    contexts: list[BrowserContext] = field(default_factory=list)
+    pages: list[LivePage] = field(default_factory=list)
+
+    @property
+    def mailbox(self) -> Mailbox:
+        return Mailbox(self.app)
+
+    def new_page(self, **options: Any) -> LivePage:
+        """Open a tab of a browser without cookies. The options are those of Playwright's contexts."""
+        context = self.browser.new_context(**{"locale": "en-US", "timezone_id": "UTC", **options})
+        context.set_default_timeout(15_000)
+        self.contexts.append(context)
+        self.pages.append(LivePage(context.new_page(), self.root))
+        return self.pages[-1]
+
+    def new_user(self, email: str) -> str:
+        UserFactory(self.app).create_verified(email)
+        return email
+
+    def close_pages(self) -> None:
+        """Close all tabs. Fail if a page has reported an error."""
+        for context in self.contexts:
+            context.close()
+        messages = [message for page in self.pages for message in page.messages]
+        self.contexts.clear()
+        self.pages.clear()
+        assert messages == []
+
+
+@contextmanager
+def serve(app: Flask, port: int, playwright: Playwright) -> Iterator[LiveSite]:
+    """Serve an application whose PUBLIC_URL is http://localhost:PORT, and start Chromium."""
+    server = make_server("localhost", port, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    browser = playwright.chromium.launch(executable_path=EXECUTABLE, args=["--no-sandbox"])
+    try:
+        yield LiveSite(app, f"http://localhost:{port}", browser)
+    finally:
+        browser.close()
+        server.shutdown()
+        thread.join()
+
+
+def add_authenticator(page: LivePage) -> tuple[CDPSession, str]:
+    """Add a virtual authenticator to a tab. Return the devtools session and its id."""
+    devtools = page.page.context.new_cdp_session(page.page)
+    devtools.send("WebAuthn.enable")
+    added = devtools.send("WebAuthn.addVirtualAuthenticator", {"options": AUTHENTICATOR})
+    return devtools, added["authenticatorId"]
+
+
+def evaluate(devtools: CDPSession, expression: str) -> Any:
+    options = {"expression": expression, "awaitPromise": True, "returnByValue": True}
+    result = devtools.send("Runtime.evaluate", options)
+    assert "exceptionDetails" not in result, result
+    return result["result"].get("value")
+
+
+def otp(secret: str) -> str:
+    return pyotp.TOTP(secret).at(clock.now())
