@@ -45,9 +45,9 @@ def submitted_return_to() -> str | None:
     return checked_return_to(request.values.get("return_to"))
 
 
-def redirect_back(return_to: str | None, default: str = ACCOUNT) -> Response:
-    """Return a redirect to a URL to return to if it is valid, else to a page."""
-    return flask_redirect(checked_return_to(return_to) or url(default), 303)
+def redirect_back(return_to: str | None) -> Response:
+    """Return a redirect to a URL that `submitted_return_to` has checked, else to the account."""
+    return flask_redirect(return_to or url(ACCOUNT), 303)
 
 
 def current_page(prefix: str) -> str:
