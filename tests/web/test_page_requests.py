@@ -136,6 +136,21 @@ def test_invalid_form_keeps_input_and_focuses_summary(app: Flask) -> None:
     assert "<title>Error: " in page.text
 
 
+def test_password_inputs_are_masked_and_for_managers(app: Flask) -> None:
+    browser = Browser(app)
+    inputs = [
+        field
+        for path in ("/sign-in", "/register", "/reset")
+        for field in re.findall(r'<input id="[^"]*password"[^>]*>', browser.open(path).text)
+    ]
+
+    assert len(inputs) == 3
+    for field in inputs:
+        assert 'type="password"' in field
+        assert re.search('autocomplete="(current-password webauthn|new-password)"', field)
+        assert "onpaste" not in field
+
+
 def test_missing_input_has_a_plain_message(app: Flask) -> None:
     page = Browser(app).post("/sign-in", email=EMAIL, password="")
 
