@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import pyotp
 from flask import Flask
@@ -16,7 +17,7 @@ from tests.support.chromium import EXECUTABLE
 from tests.support.users import PASSWORD, Mailbox, UserFactory
 from werkzeug.serving import make_server
 
-from flaskauth.core import clock
+from flaskauth.core import clock, context
 
 Scheme = Literal["light", "dark"]
 
@@ -107,10 +108,10 @@ class LiveSite:
 
     def new_page(self, **options: Any) -> LivePage:
         """Open a tab of a browser without cookies. The options are those of Playwright's contexts."""
-        context = self.browser.new_context(**{"locale": "en-US", "timezone_id": "UTC", **options})
-        context.set_default_timeout(15_000)
-        self.contexts.append(context)
-        self.pages.append(LivePage(context.new_page(), self.root))
+        browser_context = self.browser.new_context(**{"locale": "en-US", "timezone_id": "UTC", **options})
+        browser_context.set_default_timeout(15_000)
+        self.contexts.append(browser_context)
+        self.pages.append(LivePage(browser_context.new_page(), self.root))
         return self.pages[-1]
 
     def new_user(self, email: str) -> str:
@@ -119,8 +120,8 @@ class LiveSite:
 
     def close_pages(self) -> None:
         """Close all tabs. Fail if a page has reported an error."""
-        for context in self.contexts:
-            context.close()
+        for browser_context in self.contexts:
+            browser_context.close()
         messages = [message for page in self.pages for message in page.messages]
         self.contexts.clear()
         self.pages.clear()
@@ -128,17 +129,19 @@ class LiveSite:
 
 
 @contextmanager
-def serve(app: Flask, port: int, playwright: Playwright) -> Iterator[LiveSite]:
-    """Serve an application whose PUBLIC_URL is http://localhost:PORT, and start Chromium."""
-    server = make_server("localhost", port, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+def serve(app: Flask, server: Flask, playwright: Playwright) -> Iterator[LiveSite]:
+    """Serve an application at the host and port of the server's PUBLIC_URL, and start Chromium."""
+    url = urlsplit(server.extensions[context.KEY].public_url)
+    http_server = make_server("localhost", url.port or 80, app, threaded=True)
+    thread = threading.Thread(target=http_server.serve_forever, daemon=True)
     thread.start()
     browser = playwright.chromium.launch(executable_path=EXECUTABLE, args=["--no-sandbox"])
     try:
-        yield LiveSite(app, f"http://localhost:{port}", browser)
+        yield LiveSite(server, f"http://{url.netloc}", browser)
     finally:
         browser.close()
-        server.shutdown()
+        http_server.shutdown()
+        http_server.server_close()
         thread.join()
 
 

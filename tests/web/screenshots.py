@@ -90,7 +90,7 @@ def main() -> None:
             "APP_NAME": "Example",
         }
         app = create_app(Settings.load(environ, Path(folder, "no.env")))
-        with sync_playwright() as playwright, serve(app, PORT, playwright) as site:
+        with sync_playwright() as playwright, serve(app, app, playwright) as site:
             site.new_user(EMAIL)
             add_passkey(site)
             for shot in SCREENSHOTS:

@@ -3,22 +3,27 @@
 `make test-slow SUITE=browser` runs it.
 """
 
+import contextlib
 import re
+import runpy
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from flask import Flask
 from PIL import Image
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Playwright, sync_playwright
 from tests.conftest import _create_app, _stop
+from tests.docs.code_blocks import ROOT
 from tests.mfa.helpers import STEP
 from tests.servers import free_port
 from tests.support.chromium import EXECUTABLE
-from tests.support.users import PASSWORD
+from tests.support.users import PASSWORD, UserFactory
 from tests.web.live_site import LivePage, LiveSite, Scheme, add_authenticator, otp, serve
 
 from flaskauth.core import clock
+from flaskauth.core.context import MOUNTED
 
 pytestmark = [
     pytest.mark.slow,
@@ -36,14 +41,39 @@ PUBLIC_PAGES = ("/sign-in", "/register", "/verify", "/forgot", "/reset")
 
 
 @pytest.fixture(scope="module")
-def live(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveSite]:
-    folder, port = tmp_path_factory.mktemp("live"), free_port()
+def app(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+    folder = tmp_path_factory.mktemp("live")
     (folder / "test.db").write_bytes(sqlite_template.read_bytes())
-    settings = {"PUBLIC_URL": f"http://localhost:{port}", "RATE_LIMIT_FACTOR": "1000", "RATE_LIMIT_MAIL": "9000/hour"}
-    app = _create_app(f"sqlite:///{folder}/test.db", folder, settings)
-    with sync_playwright() as playwright, serve(app, port, playwright) as site:
-        yield site
+    settings = {"PUBLIC_URL": f"http://localhost:{free_port()}", "RATE_LIMIT_FACTOR": "1000"}
+    app = _create_app(f"sqlite:///{folder}/test.db", folder, {**settings, "RATE_LIMIT_MAIL": "9000/hour"})
+    yield app
     _stop(app)
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+    """The example `examples/pages`, with a user."""
+    folder = tmp_path_factory.mktemp("shop")
+    (folder / ".env").write_text(f"PUBLIC_URL=http://localhost:{free_port()}/accounts\n")
+    (folder / "shop.py").write_text((ROOT / "examples/pages/shop.py").read_text())
+    with contextlib.chdir(folder):
+        shop: Flask = runpy.run_path("shop.py")["app"]
+        UserFactory(shop.extensions[MOUNTED]).create_verified()
+    yield shop
+    _stop(shop.extensions[MOUNTED])
+
+
+@pytest.fixture(scope="module")
+def playwright(app: Flask, shop: Flask) -> Iterator[Playwright]:
+    """Playwright, whose event loop runs in this thread. The applications are created before."""
+    with sync_playwright() as playwright:
+        yield playwright
+
+
+@pytest.fixture(scope="module")
+def live(app: Flask, playwright: Playwright) -> Iterator[LiveSite]:
+    with serve(app, app, playwright) as site:
+        yield site
 
 
 @pytest.fixture
@@ -207,6 +237,22 @@ def test_user_signs_in_and_out_with_the_keyboard(site: LiveSite) -> None:
     page.page.wait_for_url("**/sign-in")
 
     assert page.page.locator(".notice").inner_text() == "You are signed out."
+
+
+def test_example_with_own_pages_signs_in_and_out(shop: Flask, playwright: Playwright) -> None:
+    with serve(shop, shop.extensions[MOUNTED], playwright) as site:
+        page = site.new_page()
+        page.open("/")
+        page.fill(email="grace@example.com", password=PASSWORD)
+        page.submit("Sign in")
+        assert (page.path(), page.heading()) == ("/", "Hello, Grace")
+        page.page.click("text=Order a kettle")
+        assert (page.path(), page.heading()) == ("/orders", "Orders of Grace: 1")
+        page.open("/")
+        page.page.click("text=Sign out")
+        page.open("/orders")
+        assert page.path() == "/accounts/sign-in?return_to=%2Forders"
+        site.close_pages()
 
 
 def test_error_summary_leads_to_the_field_with_the_keyboard(site: LiveSite) -> None:
