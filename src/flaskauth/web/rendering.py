@@ -106,6 +106,7 @@ def _render(template: str, auth: AuthContext | None, error: APIError | None, con
         "notice": NOTICES.get(notice),
         "path": request.path,
         "error": error,
+        "error_message": error.to_dict("")["message"] if error else "",
         "wait": _wait(error),
         "password_min_length": settings().password_min_length,
     }
