@@ -145,6 +145,14 @@ def test_page_session_in_use_is_written_every_5_minutes(app: Flask) -> None:
     assert times[0] == times[1] < times[2] == times[3]
 
 
+def test_public_page_after_a_write_does_not_extend_the_session(app: Flask) -> None:
+    browser = signed_in(app)
+    clock.travel(timedelta(minutes=6))
+
+    assert browser.sign_in("wrong horse battery").status_code == 422
+    assert browser.open("/account").status_code == 200
+
+
 def test_second_factor_page_completes_sign_in(app: Flask) -> None:
     user = MfaUser.create(app)
     browser = Browser(app)

@@ -68,6 +68,7 @@ def account_page(
             auth = page_session.current()
             if auth is None:
                 raise InvalidToken
+            page_session.extend(auth)
             if auth.user.deletion_due_at is not None and not allows_pending_deletion:
                 raise AccountPendingDeletion
             if auth.must_enrol and not allows_enrolment:
@@ -105,6 +106,7 @@ def _require_session() -> User:
     """
     if context.is_server():
         auth = _check(page_session.current())
+        page_session.extend(auth)
     else:
         server, prefix = context.mounted_server(), request.script_root
         # A request context of the server, because its code reads the cookie and its settings.

@@ -55,10 +55,7 @@ class SessionCookie:
 
 
 def current() -> AuthContext | None:
-    """Return the session of the request's cookie, or None. `current_user` is its user from now on.
-
-    Its idle timeout is extended, at most every 5 minutes.
-    """
+    """Return the session of the request's cookie, or None. `current_user` is its user from now on."""
     cache = transaction_cache()
     if SessionCookie not in cache:
         cache[SessionCookie] = auth = _load()
@@ -88,9 +85,20 @@ def end(response: Response) -> None:
     cookies.delete(response, cookies.SESSION)
 
 
+def extend(auth: AuthContext) -> None:
+    """Extend the idle timeout of a session, at most every 5 minutes.
+
+    Call it before the first write of the transaction: it autocommits, and SQLite has one writer.
+    """
+    if clock.now() - auth.session.last_used_at >= EXTENSION_INTERVAL:
+        active.extend(auth.session.id)
+
+
 def load_detached() -> AuthContext | None:
     """Return the session of the cookie with complete, read-only objects, for an application that mounts the server."""
     auth = _load()
+    if auth:
+        extend(auth)
     db.session.expunge_all()
     return auth
 
@@ -107,8 +115,6 @@ def _load() -> AuthContext | None:
     if cookie is None or row is None or not cookie.is_authentic(mac, row[0].nonce):
         return None
     session, user = row
-    if clock.now() - session.last_used_at >= EXTENSION_INTERVAL:
-        active.extend(session.id)
     claims = AccessTokenClaims(
         user_id=user.id,
         session_id=session.id,
