@@ -19,13 +19,13 @@ LOGOS = ("logo.svg", "logo.png")
 
 @dataclass(frozen=True)
 class Asset:
-    """A file that browsers cache. Its URL contains the digest."""
+    """A file that browsers cache. Its URL contains the version, which is a digest of the content."""
 
     name: str
     content: bytes
 
     @cached_property
-    def digest(self) -> str:
+    def version(self) -> str:
         return crypto.sha256(self.content)[:6].hex()
 
     @property

@@ -86,12 +86,12 @@ def _handle_http_error(error: HTTPException) -> BaseResponse | HTTPException:
     return _handle_api_error(by_status.get(error.code, InternalError)())
 
 
-@bp.get("/pages/<digest>/<name>")
+@bp.get("/pages/<version>/<name>")
 @public
-def asset(digest: str, name: str) -> Response:
+def asset(version: str, name: str) -> Response:
     """Return an asset, which browsers may cache forever."""
     file = assets.find(name)
-    if file is None or digest != file.digest:
+    if file is None or version != file.version:
         raise NotFound
     response = current_app.response_class(file.content, mimetype=file.media_type)
     response.headers["Cache-Control"] = "public, max-age=31536000, immutable"

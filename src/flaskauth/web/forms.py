@@ -15,7 +15,7 @@ from flaskauth.core.translations import Text
 T = TypeVar("T")
 
 MISSING = Text("Please fill in this field.")
-SECRET_FIELDS = {"password", "current_password", "otp", "recovery_code", "credential", "passkey"}
+HIDDEN_FIELDS = {"password", "current_password", "otp", "recovery_code", "credential", "passkey"}
 
 
 def load(schema: type[RequestSchema], kind: type[T], **values: object) -> T:
@@ -63,7 +63,7 @@ def selected_factor(kinds: Sequence[str]) -> dict[str, object]:
 
 def submitted_values() -> dict[str, str]:
     """Return what the user entered, without secrets, to show it again."""
-    return {name: value for name, value in request.form.items() if name not in SECRET_FIELDS}
+    return {name: value for name, value in request.form.items() if name not in HIDDEN_FIELDS}
 
 
 def errors_by_field(error: APIError | None) -> dict[str, list[str]]:

@@ -164,7 +164,7 @@ def format_time(value: datetime) -> Markup:
 
 def asset_url(name: str) -> str:
     """Return the URL of an asset. It contains a digest, so browsers cache the file until it changes."""
-    return urls.url(f"/pages/{assets.get(name).digest}/{name}")
+    return urls.url(f"/pages/{assets.get(name).version}/{name}")
 
 
 def _status(error: APIError | None) -> int:
