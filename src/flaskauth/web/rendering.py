@@ -1,11 +1,12 @@
 """Render the pages. A template of the operator replaces the one of the package with the same name."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from functools import cache
 from urllib.parse import urlsplit
 
 from flask import Response, current_app, request
-from jinja2 import ChoiceLoader, Environment, PackageLoader, PrefixLoader, StrictUndefined
+from jinja2 import BaseLoader, ChoiceLoader, Environment, PackageLoader, PrefixLoader, StrictUndefined
 from markupsafe import Markup
 
 from flaskauth.core import clock
@@ -140,20 +141,11 @@ def page_language(auth: AuthContext | None) -> str:
 def environment() -> Environment:
     """Return the templates of the current application. They are compiled once; a new file requires a restart."""
     if EXTENSION_KEY not in current_app.extensions:
-        builtin = PackageLoader("flaskauth", TEMPLATE_FOLDER)
-        prefixed = PrefixLoader({mail_templates.BUILTIN_PREFIX: builtin})
-        templates = Environment(
-            loader=ChoiceLoader([*mail_templates.operator_loaders(), builtin, prefixed]),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        templates.filters["time"] = format_time
-        current_app.extensions[EXTENSION_KEY] = templates
-    result = current_app.extensions[EXTENSION_KEY]
-    assert isinstance(result, Environment)
-    return result
+        loaders = [loader for loader in mail_templates.operator_loaders() if _has_pages(loader)]
+        current_app.extensions[EXTENSION_KEY] = _create_environment(loaders) if loaders else _builtin_environment()
+    templates = current_app.extensions[EXTENSION_KEY]
+    assert isinstance(templates, Environment)
+    return templates
 
 
 def format_time(value: datetime) -> Markup:
@@ -165,6 +157,28 @@ def format_time(value: datetime) -> Markup:
 def asset_url(name: str) -> str:
     """Return the URL of an asset. It contains a digest, so browsers cache the file until it changes."""
     return urls.url(f"/pages/{assets.get(name).version}/{name}")
+
+
+def _has_pages(loader: BaseLoader) -> bool:
+    return any(name.startswith(mail_templates.PAGES_PREFIX) for name in loader.list_templates())
+
+
+@cache
+def _builtin_environment() -> Environment:
+    return _create_environment(())
+
+
+def _create_environment(loaders: Iterable[BaseLoader]) -> Environment:
+    builtin = PackageLoader("flaskauth", TEMPLATE_FOLDER)
+    templates = Environment(
+        loader=ChoiceLoader([*loaders, builtin, PrefixLoader({mail_templates.BUILTIN_PREFIX: builtin})]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    templates.filters["time"] = format_time
+    return templates
 
 
 def _status(error: APIError | None) -> int:
