@@ -335,8 +335,7 @@ def _load_auth(claims: AccessTokenClaims, *loading: ExecutableOption) -> AuthCon
     row = active.load(claims.session_id, *loading)
     if row is None or row[1].id != claims.user_id:
         raise InvalidToken
-    session, user = row
-    return AuthContext(user, session, claims, must_enrol=mfa_policy.must_enrol(user))
+    return AuthContext(row[1], row[0], claims, must_enrol=mfa_policy.must_enrol(row[1]))
 
 
 def pass_user(
