@@ -5,14 +5,17 @@ from datetime import datetime, timedelta
 import pytest
 from flask import Flask
 from sqlalchemy import select
+from tests.conftest import SECRET, MakeApp
 from tests.mfa.helpers import MfaUser
 from tests.support.inspect import single_event
 from tests.support.users import PASSWORD, UserFactory, bearer
-from tests.web.helpers import Browser, signed_in
+from tests.web.helpers import EMAIL, Browser, signed_in
 
 from flaskauth.core import clock
 from flaskauth.core.db.session import db
 from flaskauth.sessions.models import Session
+
+NEW_SECRET = "w8Rk2Lp5Xc7Vb3Nm"
 
 
 def test_sign_in_page_sets_session_cookie(app: Flask) -> None:
@@ -118,6 +121,20 @@ def test_altered_session_cookie_is_ignored(app: Flask) -> None:
         assert browser.client.get("/sign-out").status_code == 303, value
 
 
+def test_session_cookie_survives_a_rotated_secret_key(make_app: MakeApp) -> None:
+    app, rotated = make_app(), make_app(SECRET_KEY=NEW_SECRET * 2, SECRET_KEY_FALLBACKS=SECRET)
+    replaced = make_app(SECRET_KEY=NEW_SECRET * 2)
+    cookie = signed_in(app).cookie("flaskauth")
+
+    statuses = []
+    for node in (rotated, replaced):
+        browser = Browser(node)
+        browser.client.set_cookie("flaskauth", cookie)
+        statuses.append(browser.client.get("/account").status_code)
+
+    assert statuses == [200, 303]
+
+
 def test_session_cookie_of_expired_session_is_ignored(app: Flask) -> None:
     browser = signed_in(app)
 
@@ -164,6 +181,7 @@ def test_second_factor_page_completes_sign_in(app: Flask) -> None:
     page = browser.open("/sign-in/second-factor").text
     assert 'autocomplete="one-time-code"' in page
     assert 'inputmode="numeric"' in page
+    assert f'value="{EMAIL}" autocomplete="username"' in page
     assert browser.post("/sign-in/second-factor", otp=user.otp()).headers["Location"] == "/shop"
     assert browser.open("/sign-out").status_code == 200
 

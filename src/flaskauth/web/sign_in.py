@@ -54,9 +54,14 @@ def sign_in() -> Response:
         result = service.sign_in(data)
     except SecondFactorRequired as error:
         response = urls.redirect(SECOND_FACTOR_PAGE)
-        token = str(error.details["challenge_token"])
-        return_to = urls.submitted_return_to()
-        cookies.put_step(response, STEP, token=token, return_to=return_to, stay="1" if is_kept else None)
+        cookies.put_step(
+            response,
+            STEP,
+            token=str(error.details["challenge_token"]),
+            email=data.email.original,
+            return_to=urls.submitted_return_to(),
+            stay="1" if is_kept else None,
+        )
         return response
     except APIError as error:
         return render("sign_in.html", error=error)
@@ -139,6 +144,7 @@ def _render_second_factor(error: APIError | None = None) -> Response:
     return render(
         "second_factor.html",
         error=error,
+        email=cookies.get_step(STEP)["email"],
         options=options["passkey"],
         can_reset=factor_resets.is_enabled(),
         **forms.selected_factor(kinds),
