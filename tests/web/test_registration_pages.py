@@ -1,6 +1,7 @@
 """The pages /register, /verify, /forgot and /reset."""
 
 from flask import Flask
+from tests.conftest import MakeApp
 from tests.support.users import PASSWORD, Mailbox, UserFactory
 from tests.web.helpers import EMAIL, Browser, signed_in
 
@@ -63,6 +64,14 @@ def test_verify_page_in_another_browser_asks_for_email(app: Flask, mailbox: Mail
 
     assert 'name="email"' in other.open("/verify").text
     assert other.post("/verify", email=EMAIL, otp=mailbox.code(EMAIL)).headers["Location"] == "/sign-in"
+
+
+def test_verify_page_links_to_the_development_mailbox(make_app: MakeApp) -> None:
+    local = make_app().test_client().get("/verify")
+    behind_proxy = make_app().test_client().get("/verify", headers={"X-Forwarded-For": "203.0.113.9"})
+    with_smtp = make_app(MAIL_SERVER="localhost").test_client().get("/verify")
+
+    assert [b"/dev/mailbox" in page.data for page in (local, behind_proxy, with_smtp)] == [True, False, False]
 
 
 def test_verify_page_sends_the_code_again(app: Flask) -> None:

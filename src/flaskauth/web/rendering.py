@@ -12,7 +12,7 @@ from markupsafe import Markup
 from flaskauth.core import clock
 from flaskauth.core.context import settings
 from flaskauth.core.errors import APIError, RetryableError
-from flaskauth.core.http.request import preferred_language
+from flaskauth.core.http.request import is_direct_local_request, preferred_language
 from flaskauth.core.translations import Text, languages, select_language, text_direction, translate
 from flaskauth.mail import templates as mail_templates
 from flaskauth.mfa.challenges import ChallengeExpired
@@ -101,6 +101,7 @@ def _render(template: str, auth: AuthContext | None, error: APIError | None, con
         "asset_url": asset_url,
         "logo": assets.logo(),
         "has_theme": assets.find("theme.css") is not None,
+        "has_mailbox": settings().has_mailbox and is_direct_local_request(),
         "passkey_url": _passkey_url(),
         "url": urls.url,
         "t": lambda text, **values: translate(Text(text, **values) if values else text, language),
