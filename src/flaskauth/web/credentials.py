@@ -3,13 +3,15 @@
 from werkzeug.wrappers import Response
 
 from flaskauth.core.email_addresses import EmailAddress
-from flaskauth.core.errors import APIError
+from flaskauth.core.errors import APIError, ValidationFailed
 from flaskauth.core.http.request_limits import rate_limit
+from flaskauth.core.translations import Text
 from flaskauth.email_change import service as email_change
 from flaskauth.email_change.schemas import ChangeEmailRequest, VerifyEmailRequest
 from flaskauth.login import reauthentication
 from flaskauth.login.reauthentication import ReauthenticationData
 from flaskauth.login.schemas import ReauthenticateRequest
+from flaskauth.login.service import InvalidCredentials
 from flaskauth.passkeys import service as passkeys
 from flaskauth.passwords import service as passwords
 from flaskauth.passwords.schemas import ChangePasswordRequest
@@ -38,6 +40,8 @@ def confirm(auth: AuthContext) -> Response:
     try:
         data = forms.load(ReauthenticateRequest, ReauthenticationData)
         fresh_until = reauthentication.reauthenticate(auth, data).fresh_until
+    except InvalidCredentials:
+        return _render_confirm(auth, _wrong_password("password"))
     except APIError as error:
         return _render_confirm(auth, error)
     response = urls.redirect_back(urls.submitted_return_to())
@@ -106,6 +110,8 @@ def change_password(auth: AuthContext) -> Response:
     try:
         data = forms.load(ChangePasswordRequest, dict)
         passwords.change_password(auth, data.get("current_password"), data["password"])
+    except InvalidCredentials:
+        return _render_password(auth, _wrong_password("current_password"))
     except APIError as error:
         return _render_password(auth, error)
     return redirect_with_notice(urls.ACCOUNT, "password_changed")
@@ -121,6 +127,11 @@ def remove_password(auth: AuthContext) -> Response:
     except APIError as error:
         return _render_password(auth, error)
     return redirect_with_notice(urls.ACCOUNT, "password_removed")
+
+
+def _wrong_password(field: str) -> ValidationFailed:
+    """Return the error for a form whose user is known. That of the API is about an email address and a password."""
+    return ValidationFailed({field: [Text("This is not your password.")]})
 
 
 def _render_confirm(auth: AuthContext, error: APIError | None = None) -> Response:
