@@ -1,12 +1,14 @@
 """Write the images of the hosted pages in docs/images, with a fixed clock and data: `make screenshots`."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from playwright.sync_api import sync_playwright
+import segno
+from playwright.sync_api import Route, sync_playwright
 from tests.support.users import PASSWORD
 from tests.web.live_site import LivePage, LiveSite, Scheme, add_authenticator, serve
 
@@ -18,6 +20,7 @@ IMAGES = Path(__file__).parents[2] / "docs" / "images"
 PORT = 5790
 NOW = datetime(2031, 1, 10, 9, 41, tzinfo=UTC)  # in the future, so that browsers keep the cookies
 EMAIL = "grace@example.com"
+URI = f"otpauth://totp/Example:{EMAIL}?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&issuer=Example"
 USER_AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 DESKTOP, PHONE = {"width": 860, "height": 640}, {"width": 390, "height": 760}
 
@@ -45,10 +48,18 @@ def show_sign_in(page: LivePage) -> None:
 
 
 def show_app(page: LivePage) -> None:
+    """Show a new app. The QR code is the same each time; that of the server is random."""
     sign_in(page)
+    page.page.route("**/account/mfa/apps", replace_qr_code)
     page.open("/account/mfa")
     page.page.click("form[action$='/account/mfa/apps'] button")
     page.page.wait_for_selector(".qr")
+
+
+def replace_qr_code(route: Route) -> None:
+    response = route.fetch()
+    svg = segno.make(URI, error="m").svg_inline(scale=4, light="#fff", omitsize=True)
+    route.fulfill(response=response, body=re.sub(r"<svg.*?</svg>", svg, response.text(), flags=re.DOTALL))
 
 
 SCREENSHOTS = (
