@@ -23,6 +23,8 @@ Scheme = Literal["light", "dark"]
 
 AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
 AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+WITHOUT_AUTOFILL = "delete PublicKeyCredential.isConditionalMediationAvailable"
+PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 RUN_AXE = (
     f"axe.run(document, {{resultTypes: ['violations'], runOnly: {json.dumps(AXE_TAGS)}}})"
     ".then((result) => JSON.stringify(result.violations))"
@@ -62,15 +64,38 @@ class LivePage:
         for name, value in values.items():
             self.page.fill(f"#{name}", value)
 
+    def press(self, label: str) -> None:
+        """Press a button of the script."""
+        self.page.get_by_role("button", name=label, exact=True).click()
+
     def submit(self, label: str = "") -> None:
-        """Press the button with this label, or the first button of the main part."""
+        """Press the button with this label, or the first one of the main part, and wait for the next page."""
         button = self.page.get_by_role("button", name=label, exact=True) if label else self.page.locator("main button")
-        button.first.click()
+        with self.page.expect_navigation():
+            button.first.click()
+
+    def follow(self, text: str) -> None:
+        """Click the link with this text, and wait for its page."""
+        with self.page.expect_navigation():
+            self.page.get_by_role("link", name=text, exact=True).click()
 
     def sign_in(self, email: str, password: str = PASSWORD) -> None:
         self.open("/sign-in")
         self.fill(email=email, password=password)
-        self.submit("Sign in")
+        self.page.locator("main form .primary").click()
+        self.page.wait_for_url(lambda url: urlsplit(url).path != "/sign-in")
+
+    def sign_out(self) -> None:
+        self.page.locator("header form button").click()
+        self.page.wait_for_url(lambda url: urlsplit(url).path == "/sign-in")
+
+    def add_passkey(self, *, requires_mfa: bool = False) -> None:
+        """Add a passkey with the virtual authenticator of the tab."""
+        self.open("/account/passkeys")
+        if requires_mfa:
+            self.page.check("#enable_mfa")
+        self.press("Add a passkey")
+        self.page.wait_for_selector("#codes, ul.rows")
 
     def heading(self) -> str:
         return self.page.locator("h1").first.inner_text()
@@ -109,7 +134,7 @@ class LiveSite:
     def new_page(self, **options: Any) -> LivePage:
         """Open a tab of a browser without cookies. The options are those of Playwright's contexts."""
         browser_context = self.browser.new_context(**{"locale": "en-US", "timezone_id": "UTC", **options})
-        browser_context.set_default_timeout(15_000)
+        browser_context.set_default_timeout(60_000)
         self.contexts.append(browser_context)
         self.pages.append(LivePage(browser_context.new_page(), self.root))
         return self.pages[-1]
@@ -162,3 +187,21 @@ def evaluate(devtools: CDPSession, expression: str) -> Any:
 
 def otp(secret: str) -> str:
     return pyotp.TOTP(secret).at(clock.now())
+
+
+def sign_in_with_error(page: LivePage) -> None:
+    page.open("/sign-in")
+    page.fill(email="unknown@example.com", password="wrong password")
+    page.submit()
+
+
+def register_with_errors(page: LivePage) -> None:
+    page.open("/register")
+    page.fill(first_name="http://x", email="grace@example.com", password="password")
+    page.submit()
+
+
+def change_password_with_error(page: LivePage) -> None:
+    page.open("/account/password")
+    page.fill(current_password="wrong password", password="nine purple ladders")
+    page.submit()

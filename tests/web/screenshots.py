@@ -86,7 +86,7 @@ def add_passkey(site: LiveSite) -> None:
     sign_in(page)
     page.open("/account/passkeys")
     page.fill(name="Laptop")
-    page.submit("Add a passkey")
+    page.press("Add a passkey")
     page.page.wait_for_selector("#codes")
 
 
