@@ -1097,4 +1097,11 @@ MUTANTS = (
         "    if not expected:\n",
         ("tests/web/test_sign_in_page.py::test_second_factor_page_without_first_step_starts_again",),
     ),
+    Mutant(
+        "pages of the sign-in with a mailed code although it is off",
+        "web/email_sign_in.py",
+        "if not settings().email_sign_in:",
+        "if settings().email_sign_in is None:",
+        ("tests/web/test_email_sign_in_pages.py::test_email_sign_in_pages_are_404_unless_enabled",),
+    ),
 )

@@ -37,7 +37,10 @@ ACCOUNT_PAGES = (
     *("/account/password", "/account/mfa", "/account/passkeys", "/account/recovery-codes", "/account/sessions"),
     *("/account/activity", "/account/export", "/account/delete", "/account/confirm", "/sign-out"),
 )
-PUBLIC_PAGES = ("/sign-in", "/register", "/verify", "/forgot", "/reset")
+PUBLIC_PAGES = (
+    *("/sign-in", "/sign-in/email-code", "/sign-in/email-code/verify"),
+    *("/register", "/verify", "/forgot", "/reset"),
+)
 
 
 def start_app(page: LivePage) -> None:
@@ -56,6 +59,21 @@ def enrol_app(page: LivePage) -> None:
     with page.page.expect_navigation():
         page.page.locator("form[action$='/confirm'] button").click()
     clock.travel(STEP)
+
+
+def test_without_scripts_user_signs_in_with_a_mailed_code(site: LiveSite) -> None:
+    page, email = site.new_page(java_script_enabled=False), site.new_user("js9@example.com")
+    page.open("/sign-in?return_to=/account/sessions")
+    page.follow("Sign in with a code by mail")
+    page.fill(email=email)
+    page.submit()
+    page.fill(otp="BCDF-2345")
+    page.submit()
+    assert page.page.locator(".summary").is_visible()
+    page.fill(otp=site.mailbox.code(email))
+    page.submit()
+
+    assert page.path() == "/account/sessions"
 
 
 def test_without_scripts_user_edits_the_profile(site: LiveSite, tmp_path: Path) -> None:

@@ -244,8 +244,8 @@ class ProtectionSettings(Section):
     """Minimum password length in characters. NIST SP 800-63B-4 requires 15 if the password is the only factor."""
 
     email_sign_in: bool = False
-    """Let users sign in with a code from a mail instead of the password: `POST /auth/email-code`. A mailbox then gives
-    access to the account, as it does by a password reset.
+    """Let users sign in with a code from a mail instead of the password: `POST /auth/email-code`, and a link on the
+    sign-in page. A mailbox then gives access to the account, as it does by a password reset.
     """
 
     breached_passwords: BreachedPasswords | None = None

@@ -101,6 +101,7 @@ def _render(template: str, auth: AuthContext | None, error: APIError | None, con
         "asset_url": asset_url,
         "logo": assets.logo(),
         "has_theme": assets.find("theme.css") is not None,
+        "has_email_sign_in": settings().email_sign_in,
         "has_mailbox": settings().has_mailbox and is_direct_local_request(),
         "passkey_url": _passkey_url(),
         "url": urls.url,

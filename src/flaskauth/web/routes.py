@@ -6,6 +6,7 @@ from flaskauth.core.http.request import public
 from flaskauth.web import (
     account,
     credentials,
+    email_sign_in,
     factors,
     lost_factor,
     password_reset,
@@ -30,4 +31,4 @@ for rule, page in FORMS.items():
     view = public(partial(lambda target, **_rest: urls.redirect(target), page))
     bp.add_url_rule(rule, f"get {rule}", view, methods=["GET"])
 
-__all__ = ["bp", "lost_factor", "password_reset", "registration", "sign_in"]
+__all__ = ["bp", "email_sign_in", "lost_factor", "password_reset", "registration", "sign_in"]

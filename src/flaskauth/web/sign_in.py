@@ -53,19 +53,10 @@ def sign_in() -> Response:
         data = forms.load(LoginRequest, LoginData, device_token=cookies.device_token())
         result = service.sign_in(data)
     except SecondFactorRequired as error:
-        response = urls.redirect(SECOND_FACTOR_PAGE)
-        cookies.put_step(
-            response,
-            STEP,
-            token=str(error.details["challenge_token"]),
-            email=data.email.original,
-            return_to=urls.submitted_return_to(),
-            stay="1" if is_kept else None,
-        )
-        return response
+        return begin_second_step(error, data.email.original, urls.submitted_return_to(), is_kept=is_kept)
     except APIError as error:
         return render("sign_in.html", error=error)
-    return _complete(result, urls.submitted_return_to(), is_kept=is_kept)
+    return complete(result, urls.submitted_return_to(), is_kept=is_kept)
 
 
 @bp.post("/sign-in/passkey")
@@ -80,7 +71,7 @@ def sign_in_with_passkey() -> Response:
         return render("sign_in.html", error=PasskeyRejected())
     except APIError as error:
         return render("sign_in.html", error=error)
-    return _complete(result, urls.submitted_return_to(), is_kept="stay" in request.form)
+    return complete(result, urls.submitted_return_to(), is_kept="stay" in request.form)
 
 
 @bp.get(SECOND_FACTOR_PAGE)
@@ -103,7 +94,7 @@ def confirm_second_factor() -> Response:
         result = second_factor.complete(data)
     except APIError as error:
         return _render_second_factor(error)
-    return _complete(result.login, step.get("return_to"), is_kept="stay" in step)
+    return complete(result.login, step.get("return_to"), is_kept="stay" in step)
 
 
 @bp.get("/sign-out")
@@ -121,6 +112,21 @@ def sign_out(auth: AuthContext) -> Response:
     response = redirect_with_notice(urls.SIGN_IN, "signed_out")
     page_session.end(response)
     response.headers["Clear-Site-Data"] = '"cache", "storage"'
+    return response
+
+
+def begin_second_step(error: SecondFactorRequired, email: str, return_to: str | None, *, is_kept: bool) -> Response:
+    """Store the login challenge, and redirect to the page for the second factor."""
+    response = urls.redirect(SECOND_FACTOR_PAGE)
+    token = str(error.details["challenge_token"])
+    cookies.put_step(response, STEP, token=token, email=email, return_to=return_to, stay="1" if is_kept else None)
+    return response
+
+
+def complete(result: LoginResult, return_to: str | None, *, is_kept: bool) -> Response:
+    """Set the session cookie, and redirect to where the user wanted to go."""
+    response = urls.redirect_back(return_to)
+    page_session.start(response, result, is_kept=is_kept)
     return response
 
 
@@ -150,10 +156,3 @@ def _render_second_factor(error: APIError | None = None) -> Response:
         **forms.selected_factor(kinds),
         remember_days=settings().remember_device_days,
     )
-
-
-def _complete(result: LoginResult, return_to: str | None, *, is_kept: bool) -> Response:
-    """Set the session cookie, and redirect to where the user wanted to go."""
-    response = urls.redirect_back(return_to)
-    page_session.start(response, result, is_kept=is_kept)
-    return response
