@@ -60,7 +60,7 @@ def render_page(title: str, text: str) -> Response:
         links = {"/sign-in": Text("Sign in"), **links}
     if settings().has_mailbox and is_direct_local_request():
         links = {**links, "/dev/mailbox": Text("Development mailbox")}
-    items = [LINK.format(path=root + path, name=translate(name, language)) for path, name in links.items()]
+    others = [(path, translate(name, language)) for path, name in links.items() if path != request.path]
     page = PAGE.format(
         title=translate(title, language),
         app_name=settings().app_name,
@@ -69,7 +69,7 @@ def render_page(title: str, text: str) -> Response:
         text=translate(text, language),
         language=language,
         direction=text_direction(language),
-        links=Markup("\n").join(items),
+        links=Markup("\n").join(LINK.format(path=root + path, name=name) for path, name in others),
     )
     headers = {
         "Content-Security-Policy": CONTENT_SECURITY_POLICY,
