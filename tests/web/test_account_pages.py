@@ -5,9 +5,11 @@ import json
 import re
 from datetime import timedelta
 
+import pytest
 from flask import Flask
 from markupsafe import escape
 from PIL import Image
+from tests.avatars.sample_images import MEGABYTE, multipart_form
 from tests.conftest import MakeApp
 from tests.mfa.helpers import MfaUser
 from tests.support.inspect import single_event
@@ -105,7 +107,19 @@ def test_avatar_page_uploads_and_removes_an_image(app: Flask) -> None:
 
     assert re.search(r'<img src="http://localhost:5000/avatars/[^"]+"', browser.page.text)
     assert browser.post("/account/avatar", avatar=(io.BytesIO(b"no image"), "a.png")).status_code == 422
+    assert 'id="avatar-error"' in browser.page.text
     assert "Your avatar was removed." in browser.submit("/account/avatar/remove").text
+
+
+@pytest.mark.parametrize("size", [5 * MEGABYTE + 1, 6 * MEGABYTE])
+def test_avatar_page_with_too_large_file_shows_the_form(app: Flask, size: int) -> None:
+    browser = signed_in(app)
+    body, content_type = multipart_form(("avatar", "a.png", bytes(size)))
+
+    page = browser.client.post("/account/avatar", data=body, content_type=content_type, headers=SAME_ORIGIN)
+
+    assert page.status_code == 422
+    assert '<a href="#avatar">The file is larger than 5 MB.</a>' in page.text
 
 
 def test_email_page_changes_the_address(app: Flask, mailbox: Mailbox) -> None:
@@ -248,12 +262,14 @@ def test_delete_page_schedules_deletion_and_restores(app: Flask) -> None:
     browser = signed_in(app)
 
     assert browser.post("/account/delete").status_code == 422
+    assert '<a href="#understood">Tick the box to confirm.</a>' in browser.page.text
     browser.submit("/account/delete", understood="1")
     assert "Your account will be deleted." in browser.page.text
     assert browser.cookie("flaskauth") == ""
     browser.sign_in()
     assert browser.open("/account").request.path == "/account/delete"
     assert browser.open("/account/profile").request.path == "/account/delete"
+    assert 'class="back"' not in browser.page.text  # every other page leads here
     browser.submit("/account/delete/restore")
 
     assert "Your account is restored." in browser.page.text

@@ -128,7 +128,7 @@ def test_invalid_form_keeps_input_and_focuses_summary(app: Flask) -> None:
 
     assert page.status_code == 422
     assert 'role="alert" tabindex="-1" autofocus' in page.text
-    assert '<a href="#email">Invalid Email!</a>' in page.text
+    assert '<a href="#email">Email address: Invalid Email!</a>' in page.text
     assert 'aria-invalid="true" aria-describedby="email-error email-hint"' in page.text
     assert 'value="no address"' in page.text
     assert "<b>" not in page.text
@@ -154,7 +154,14 @@ def test_password_inputs_are_masked_and_for_managers(app: Flask) -> None:
 def test_missing_input_has_a_plain_message(app: Flask) -> None:
     page = Browser(app).post("/sign-in", email=EMAIL, password="")
 
-    assert '<a href="#password">Please fill in this field.</a>' in page.text
+    assert '<a href="#password">Password: Please fill in this field.</a>' in page.text
+
+
+def test_summary_names_the_invalid_fields_in_order(app: Flask) -> None:
+    page = Browser(app).post("/register", last_name="")
+
+    summary = re.findall('<li><a href="#[^"]+">([^:]+): Please fill in this field.</a></li>', page.text)
+    assert summary == ["First name", "Email address", "Password"]
 
 
 def test_page_over_rate_limit_shows_the_wait(make_app: MakeApp) -> None:

@@ -43,6 +43,7 @@ def test_sign_in_page_with_wrong_password_is_422(app: Flask) -> None:
 
     assert page.status_code == 422
     assert "Invalid email or password" in page.text
+    assert 'href="/verify"' in page.text
     assert "wrong horse" not in page.text
     assert browser.cookie("flaskauth") == ""
 

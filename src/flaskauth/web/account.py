@@ -148,7 +148,7 @@ def delete_page(auth: AuthContext) -> Response:
 def delete_account(auth: AuthContext) -> Response:
     """Schedule the deletion. All sessions are revoked."""
     if "understood" not in request.form:
-        error, due_at = ValidationFailed({"understood": [forms.MISSING]}), cast("datetime | None", None)
+        error, due_at = ValidationFailed({"understood": [forms.UNTICKED]}), cast("datetime | None", None)
         return render("delete.html", error=error, due_at=due_at, delay=account_deletion.DELETION_DELAY.days)
     account_deletion.request_deletion(auth)
     response = redirect_with_notice(urls.SIGN_IN, "deletion_scheduled")

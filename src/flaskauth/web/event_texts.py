@@ -39,7 +39,7 @@ EVENT_TEXTS = {
     "remembered_devices_cleared": Text("Remembered devices forgotten"),
     "reset_requested": Text("Password reset requested"),
     "second_factor_failed": Text("Wrong second factor"),
-    "second_factor_required": Text("Sign-in begun"),
+    "second_factor_required": Text("Sign-in: second factor requested"),
     "session_evicted": Text("Oldest session ended"),
     "sign_in": Text("Signed in"),
     "sign_in_code_requested": Text("Sign-in code requested"),

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from flask import jsonify
+from flask import jsonify, request
 from markupsafe import Markup
 from werkzeug.wrappers import Response
 
@@ -21,6 +21,7 @@ from flaskauth.passkeys import service as passkeys
 from flaskauth.passkeys.schemas import CreationOptionsRequest, RegistrationRequest
 from flaskauth.passkeys.service import RegistrationData
 from flaskauth.sessions.decorators import AuthContext
+from flaskauth.sessions.device_names import device_name
 from flaskauth.web import forms, urls
 from flaskauth.web.blueprint import bp
 from flaskauth.web.decorators import account_page
@@ -199,7 +200,8 @@ def _render_passkeys(auth: AuthContext, error: APIError | None = None) -> Respon
     overview = factors.overview(auth.user)
     rows = [(passkey, provider_name(passkey.aaguid)) for passkey in overview.passkeys]
     accepted = _accepted_credentials(auth, overview)
-    return render("passkeys.html", error=error, overview=overview, rows=rows, accepted=accepted)
+    device = device_name(request.user_agent.string)
+    return render("passkeys.html", error=error, overview=overview, rows=rows, accepted=accepted, device=device)
 
 
 def _accepted_credentials(auth: AuthContext, overview: FactorOverview) -> dict[str, object] | None:

@@ -5,8 +5,10 @@ from typing import IO, TypeVar, cast
 
 from flask import request
 from marshmallow import RAISE, ValidationError
+from werkzeug.datastructures import ImmutableMultiDict
+from werkzeug.exceptions import RequestEntityTooLarge
 
-from flaskauth.core.errors import APIError
+from flaskauth.core.errors import APIError, TooLarge, ValidationFailed
 from flaskauth.core.http import json_body, uploads
 from flaskauth.core.http.schemas import QueryInteger, RequestSchema, StrictBoolean, StrictInteger, fields
 from flaskauth.core.http.uploads import UploadSchema
@@ -15,6 +17,19 @@ from flaskauth.core.translations import Text
 T = TypeVar("T")
 
 MISSING = Text("Please fill in this field.")
+UNTICKED = Text("Tick the box to confirm.")
+TOO_LARGE = Text("The file is larger than 5 MB.")
+LABELS = {
+    "first_name": Text("First name"),
+    "last_name": Text("Last name"),
+    "email": Text("Email address"),
+    "password": Text("Password"),
+    "current_password": Text("Current password"),
+    "otp": Text("Code"),
+    "recovery_code": Text("Recovery code"),
+    "name": Text("Name"),
+    "country": Text("Country"),
+}
 HIDDEN_FIELDS = {"password", "current_password", "otp", "recovery_code", "credential", "passkey"}
 
 
@@ -45,11 +60,14 @@ def load_file(schema: type[UploadSchema], name: str) -> IO[bytes]:
     """Return the file of an upload.
 
     Raises:
-        ValidationFailed, ExpectedMultipart, MalformedMultipart, TooLarge, Unavailable
+        ValidationFailed, ExpectedMultipart, MalformedMultipart, Unavailable
     """
     instance = schema()
     try:
         files = instance.load(uploads.load_form(request, instance), unknown=RAISE)
+    except (TooLarge, RequestEntityTooLarge):
+        request.form = ImmutableMultiDict()  # the page with the error must not read the body again
+        raise ValidationFailed({name: [TOO_LARGE]}) from None
     except ValidationError as error:
         raise json_body.validation_failed(cast("Mapping[str, object]", error.messages)) from None
     return cast("IO[bytes]", files[name])
@@ -67,9 +85,10 @@ def submitted_values() -> dict[str, str]:
 
 
 def errors_by_field(error: APIError | None) -> dict[str, list[str]]:
-    """Return the messages of an error for each field."""
+    """Return the messages of an error for each field, in the order of the fields on the pages."""
     errors = cast("Mapping[str, list[str]]", error.details.get("errors", {})) if error else {}
-    return {name: [_for_users(message) for message in messages] for name, messages in errors.items()}
+    order = [*LABELS, *errors]
+    return {name: [_for_users(message) for message in errors[name]] for name in sorted(errors, key=order.index)}
 
 
 def _for_users(message: str) -> str:

@@ -62,7 +62,7 @@ NOTICES = {
     "devices_forgotten": Text("All devices require a second factor again."),
     "avatar_removed": Text("Your avatar was removed."),
     "restored": Text("Your account is restored."),
-    "deletion_scheduled": Text("Your account will be deleted. You are signed out."),
+    "deletion_scheduled": Text("Your account will be deleted. To keep it, sign in again."),
 }
 
 
@@ -93,6 +93,7 @@ def _render(template: str, auth: AuthContext | None, error: APIError | None, con
     language = page_language(auth)
     notice = cookies.get(cookies.NOTICE) if request.method == "GET" else ""
     shared = {
+        "labels": forms.LABELS,
         "app_name": settings().app_name,
         "auth": auth,
         "language": language,
