@@ -1065,8 +1065,8 @@ MUTANTS = (
     Mutant(
         "redirect to another host",
         "web/urls.py",
-        r're.compile(r"/(?![/\\])[!-\[\]-~]*")',
-        r're.compile(r"/[!-\[\]-~]*")',
+        r're.compile(r"/(?![/\\])[!#-\[\]-~]*")',
+        r're.compile(r"/[!#-\[\]-~]*")',
         ("tests/web/test_page_requests.py::test_sign_in_returns_to_safe_urls_only_and_without_token",),
     ),
     Mutant(

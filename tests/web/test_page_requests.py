@@ -1,5 +1,6 @@
 """What all pages share: the check against forged forms, headers, languages, assets, errors and the setting."""
 
+import io
 import re
 from itertools import product
 from typing import Any
@@ -25,7 +26,7 @@ UNSAFE_RETURN_URLS = (
     *("//evil.example", "/\\evil.example", "https://ok@evil.example", "%2f%2fevil.example", "/\r\nX: y"),
     *("https://app.example.com.evil.example/home", "https://app.example.com/home/x", "https://app.example.com"),
     *("/\t/evil.example", "javascript:alert(1)", "data:text/html,x", "", "evil", "/x y", "http:/evil.example"),
-    *("/" + "x" * 3000, "/é", "\\\\evil.example", " /account"),
+    *("/" + "x" * 3000, "/é", '/"', "\\\\evil.example", " /account"),
 )
 
 
@@ -188,6 +189,21 @@ def test_oversized_form_is_413(app: Flask) -> None:
     response = app.test_client().post("/sign-in", data={"email": "x" * 100_000}, headers=SAME_ORIGIN)
 
     assert (response.status_code, response.mimetype) == (413, "text/html")
+
+
+def test_oversized_chunked_form_is_413(app: Flask) -> None:
+    client = app.test_client()
+    part = b'--x\r\nContent-Disposition: form-data; name="email"\r\n\r\na@example.com\r\n'
+    for kind, form in (
+        ("application/x-www-form-urlencoded", b"email=a@example.com&x="),
+        ("text/plain", b"email=a@example.com&x="),
+        ("multipart/form-data; boundary=x", part),
+    ):
+        for size in (65_537, 1_000_000):
+            environ = {"wsgi.input_terminated": True, "CONTENT_TYPE": kind}
+            body = io.BytesIO(form.ljust(size, b"x"))
+            response = client.post("/forgot", input_stream=body, headers=SAME_ORIGIN, environ_overrides=environ)
+            assert (response.status_code, response.mimetype) == (413, "text/html"), (kind, size)
 
 
 def test_page_of_mounted_server_links_below_its_prefix(make_app: MakeApp) -> None:

@@ -6,6 +6,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from flaskauth.core import errors
 from flaskauth.core.errors import APIError, InternalError, NotFound
+from flaskauth.core.http import json_body
 from flaskauth.core.http.request import Blueprint, public
 from flaskauth.core.observability import metrics
 from flaskauth.core.translations import languages
@@ -38,6 +39,8 @@ bp = Blueprint("web", __name__, enable_openapi=False)
 @bp.before_request
 def _check_request() -> None:
     require_same_origin()
+    if request.mimetype != "multipart/form-data":  # of a longer body, werkzeug would parse the beginning
+        json_body.read_body(request)
 
 
 @bp.after_request
@@ -48,8 +51,8 @@ def _finish_response(response: Response) -> Response:
         response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY.format(return_origins=sources)
         response.headers.update(HEADERS)
         response.vary.update(["Accept-Language", "Cookie"])
-    if (language := request.args.get("lang")) in languages() and language:
-        cookies.put_language(response, language)
+        if (language := request.args.get("lang")) in languages() and language:
+            cookies.put_language(response, language)
     return response
 
 

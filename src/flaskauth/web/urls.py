@@ -12,9 +12,9 @@ from flaskauth.settings import origin_of
 
 ACCOUNT, SIGN_IN, CONFIRM, DELETE, MFA = "/account", "/sign-in", "/account/confirm", "/account/delete", "/account/mfa"
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
-MAX_LENGTH = 2000  # characters of a URL to return to
+MAX_LENGTH = 2000  # characters of a URL to return to. With an email address, a cookie of 4096 bytes has to hold it.
 # Browsers read "\" as "/" and ignore tabs and line breaks, so "/\t/example.com" would be another host.
-LOCAL_PATH = re.compile(r"/(?![/\\])[!-\[\]-~]*")
+LOCAL_PATH = re.compile(r"/(?![/\\])[!#-\[\]-~]*")
 
 
 def root_path() -> str:

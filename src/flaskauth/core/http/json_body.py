@@ -37,7 +37,7 @@ def load_json(req: Request, schema: Schema) -> object:
             Content-* header is not ASCII text.
         TooLarge, UnsupportedMediaType
     """
-    body = _read_body(req)
+    body = read_body(req)
     is_optional = not any(field.required for field in schema.fields.values())
     if not body and is_optional and not req.content_type:
         return {}
@@ -90,7 +90,12 @@ def validation_failed(messages: Mapping[str, object]) -> ValidationFailed:
     return ValidationFailed(dict(sorted(errors.items())))
 
 
-def _read_body(req: Request) -> bytes:
+def read_body(req: Request) -> bytes:
+    """Return the body.
+
+    Raises:
+        TooLarge
+    """
     body = req.get_data()
     if len(body) > MAX_BODY_BYTES:
         raise TooLarge
