@@ -62,6 +62,7 @@ def test_every_account_page_opens(app: Flask) -> None:
     for path in [*account_paths(app, "GET"), "/account/activity?cursor=1"]:
         assert browser.open(path).status_code == 200, path
         assert "<h1" in browser.page.text, path
+        assert 'action="/sign-out"' in browser.page.text, path
 
 
 def test_profile_page_changes_names_country_and_language(app: Flask) -> None:
@@ -274,6 +275,21 @@ def test_delete_page_schedules_deletion_and_restores(app: Flask) -> None:
 
     assert "Your account is restored." in browser.page.text
     assert browser.open("/account").request.path == "/account"
+
+
+def test_deletion_is_cancelled_without_a_required_factor(make_app: MakeApp) -> None:
+    browser = signed_in(make_app())
+    browser.post("/account/delete", understood="1")
+    browser = Browser(make_app(SECOND_FACTOR="required"))
+    browser.sign_in()
+
+    assert browser.open("/account").request.path == "/account/delete"
+    assert browser.open("/account/export").request.path == "/account/delete"
+    browser.submit("/account/delete/restore")
+
+    assert browser.page.request.path == "/account/mfa"
+    assert browser.open("/account/delete").request.path == "/account/mfa"
+    assert browser.post("/account/delete", understood="1").headers["Location"] == "/account/mfa"
 
 
 def test_change_password_url_redirects_to_its_page(make_app: MakeApp) -> None:

@@ -23,7 +23,7 @@ from flaskauth.profile import export, service
 from flaskauth.profile.schemas import ActivityQuery, EditRequest
 from flaskauth.profile.service import ProfileChanges
 from flaskauth.sessions import service as sessions
-from flaskauth.sessions.decorators import AuthContext, ReauthenticationRequired
+from flaskauth.sessions.decorators import AuthContext, MfaEnrolmentRequired, ReauthenticationRequired
 from flaskauth.sessions.device_names import device_name
 from flaskauth.web import cookies, forms, page_session, urls
 from flaskauth.web.blueprint import bp
@@ -134,9 +134,11 @@ def export_account(auth: AuthContext) -> Response:
 
 
 @bp.get(urls.DELETE)
-@account_page(allows_pending_deletion=True)
+@account_page(allows_pending_deletion=True, allows_enrolment=True)
 def delete_page(auth: AuthContext) -> Response:
-    """Show the form that schedules the deletion, or the one that cancels it."""
+    """Show the form that schedules the deletion, or the one that cancels it, also to a user without second factor."""
+    if auth.user.deletion_due_at is None and auth.must_enrol:
+        raise MfaEnrolmentRequired
     if auth.user.deletion_due_at is None and not auth.is_fresh:
         raise ReauthenticationRequired
     return render("delete.html", due_at=auth.user.deletion_due_at, delay=account_deletion.DELETION_DELAY.days)
