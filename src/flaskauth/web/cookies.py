@@ -66,9 +66,10 @@ def get_step(kind: str) -> Mapping[str, str]:
 
 
 def device_token() -> str | None:
-    """Return the device token of an earlier sign-in from this browser."""
+    """Return the device token of an earlier sign-in from this browser. A malformed one must not prevent a sign-in."""
     token = get(DEVICE)
-    return token if 0 < len(token) <= MAX_DEVICE_TOKEN_LENGTH else None
+    is_valid = token.isascii() and token.isprintable() and 0 < len(token) <= MAX_DEVICE_TOKEN_LENGTH
+    return token if is_valid else None
 
 
 def put_device_token(response: Response, token: str) -> None:

@@ -124,7 +124,9 @@ def begin_second_step(error: SecondFactorRequired, email: str, return_to: str | 
 
 
 def complete(result: LoginResult, return_to: str | None, *, is_kept: bool) -> Response:
-    """Set the session cookie, and redirect to where the user wanted to go."""
+    """Set the session cookie, and redirect to where the user wanted to go. The session that it replaces is revoked."""
+    if earlier := page_session.current():
+        sessions.sign_out(earlier.session.id, earlier.user.id)
     response = urls.redirect_back(return_to)
     page_session.start(response, result, is_kept=is_kept)
     return response
