@@ -18,6 +18,7 @@ from flaskauth.core.http.request import stream_with_app_context
 from flaskauth.core.http.request_limits import rate_limit
 from flaskauth.core.translations import languages, select_language
 from flaskauth.countries import service as countries
+from flaskauth.extras import missing_extra
 from flaskauth.mfa import factors
 from flaskauth.profile import export, service
 from flaskauth.profile.schemas import ActivityQuery, EditRequest
@@ -42,6 +43,7 @@ def account(auth: AuthContext) -> Response:
     return render(
         "account.html",
         avatar_url=_avatar_url(auth),
+        has_avatars=missing_extra("avatars") is None,
         overview=overview,
         session_count=len(sessions.active_sessions(auth.user.id)),
     )
