@@ -11,6 +11,7 @@ from tests.web.helpers import Browser
 
 from flaskauth import mount
 from flaskauth.settings import SettingsError
+from flaskauth.web import template_check
 
 
 def test_theme_color_is_a_rule_of_the_theme_style_sheet(make_app: MakeApp) -> None:
@@ -77,6 +78,26 @@ def test_layout_of_the_guide_replaces_the_footer(make_app: MakeApp, tmp_path: Pa
     (folder / "layout.html").write_text(block("docs/how-to/theme-the-pages.md", "layout"))
 
     assert "Imprint</a>" in Browser(make_app(MAIL_TEMPLATE_FOLDER=str(tmp_path))).open("/sign-in").text
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "error"),
+    [
+        ("layout", "{% if %}", "layout.html: line 1: Expected an expression, got 'end of statement block'"),
+        ("sign_in", "{{ nope }}", "sign_in.html: no page has the variable nope"),
+        ("signin", "Hello", "signin.html: replaces no page"),
+        ("error", block("docs/how-to/theme-the-pages.md", "layout"), ""),
+    ],
+)
+def test_check_reports_broken_page_template(
+    make_app: MakeApp, tmp_path: Path, name: str, source: str, error: str
+) -> None:
+    file = tmp_path / "pages" / f"{name}.html"
+    file.parent.mkdir()
+    file.write_text(source)
+
+    with make_app(MAIL_TEMPLATE_FOLDER=str(tmp_path)).app_context():
+        assert template_check.find_errors() == ([f"{file.parent}/{error}"] if error else [])
 
 
 def test_template_of_mounting_application_replaces_a_page(make_app: MakeApp, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from flaskauth.mail import template_check
 from flaskauth.mail import templates as mail_templates
 from flaskauth.mail.models import DEFAULT_LOCALE
 from flaskauth.settings import Settings, SettingsError
+from flaskauth.web import template_check as page_template_check
 
 
 @click.group()
@@ -60,10 +61,10 @@ def copy(names: Sequence[str], language: str | None, folder: Path | None) -> Non
 
 @templates.command()
 def check() -> None:
-    """Render the mails with replaced templates. The exit status is 1 if one cannot be sent."""
+    """Check the replaced templates of mails and pages. The exit status is 1 if one cannot be rendered."""
     with _load_app().app_context():
-        errors = template_check.find_errors()
-        count = len(mail_templates.replacements())
+        errors = [*template_check.find_errors(), *page_template_check.find_errors()]
+        count = len(mail_templates.replacements()) + len(mail_templates.page_replacements())
     if errors:
         raise click.ClickException("\n".join(errors))
     noun = "replaced template is" if count == 1 else "replaced templates are"

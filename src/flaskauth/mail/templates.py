@@ -66,10 +66,13 @@ def use_application(server: Flask, application: Flask) -> None:
 
 
 def replacements() -> dict[str, str]:
-    """Return the files of the operator: the path of each by its name."""
-    templates, loaders = environment(), operator_loaders()
-    names = {name for loader in loaders for name in loader.list_templates() if not name.startswith(PAGES_PREFIX)}
-    return {name: str(ChoiceLoader(loaders).get_source(templates, name)[1]) for name in sorted(names)}
+    """Return the mail templates of the operator: the path of each by its name."""
+    return {name: path for name, path in _operator_files().items() if not name.startswith(PAGES_PREFIX)}
+
+
+def page_replacements() -> dict[str, str]:
+    """Return the page templates of the operator: the path of each by its name."""
+    return {name: path for name, path in _operator_files().items() if name.startswith(PAGES_PREFIX)}
 
 
 def builtin_files() -> list[str]:
@@ -129,6 +132,12 @@ def operator_loaders() -> list[BaseLoader]:
     """Return the loaders of MAIL_TEMPLATE_FOLDER and of the application, which take precedence in this order."""
     application = current_app.extensions.get(APPLICATION_KEY, current_app)
     return [FileSystemLoader(settings().mail_template_folder), ApplicationLoader(application)]
+
+
+def _operator_files() -> dict[str, str]:
+    templates, loaders = environment(), operator_loaders()
+    names = {name for loader in loaders for name in loader.list_templates()}
+    return {name: str(ChoiceLoader(loaders).get_source(templates, name)[1]) for name in sorted(names)}
 
 
 def _create_environment(loaders: Iterable[BaseLoader]) -> Environment:

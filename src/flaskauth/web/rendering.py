@@ -145,7 +145,7 @@ def environment() -> Environment:
     """Return the templates of the current application. They are compiled once; a new file requires a restart."""
     if EXTENSION_KEY not in current_app.extensions:
         loaders = [loader for loader in mail_templates.operator_loaders() if _has_pages(loader)]
-        current_app.extensions[EXTENSION_KEY] = _create_environment(loaders) if loaders else _builtin_environment()
+        current_app.extensions[EXTENSION_KEY] = _create_environment(loaders) if loaders else builtin_environment()
     templates = current_app.extensions[EXTENSION_KEY]
     assert isinstance(templates, Environment)
     return templates
@@ -167,7 +167,8 @@ def _has_pages(loader: BaseLoader) -> bool:
 
 
 @cache
-def _builtin_environment() -> Environment:
+def builtin_environment() -> Environment:
+    """Return the templates of the package."""
     return _create_environment(())
 
 
