@@ -190,7 +190,7 @@ class MailContentSettings(Section):
     """Content of mails"""
 
     mail_template_folder: Path = Path("templates/flaskauth")
-    """Folder with mail templates that replace the built-in ones. `flaskauth templates copy` creates them."""
+    """Folder of templates that replace those of mails (`flaskauth templates copy`) and, in `pages`, of hosted pages."""
 
     mail_logo_url: ImageUrl | None = None
     """URL of the logo at the top of HTML mails, such as `https://example.com/logo.png`: a PNG or JPEG file, shown 40
