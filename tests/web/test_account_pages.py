@@ -17,11 +17,17 @@ from tests.support.route_catalog import is_page
 from tests.support.users import PASSWORD, Mailbox, UserFactory
 from tests.web.helpers import EMAIL, SAME_ORIGIN, Browser, signed_in
 
+from flaskauth.audit import EVENTS
 from flaskauth.core import clock
+from flaskauth.web.event_texts import EVENT_TEXTS
 
 NEW_PASSWORD = "nine purple ladders"
 HOSTILE_NAMES = ("{{7*7}}", "{% raw %}", "&lt;b&gt;", "O'\"Brien", "${1}", "\u0627\u0644\u0627\u0633\u0645")
 FRESH = timedelta(minutes=11)
+EVENTS_WITHOUT_READER = {  # of no user, or of an erased one
+    *("registration_started", "sign_in_rate_exceeded", "breach_check_failed", "users_imported", "account_erased"),
+    *("signing_key_created", "signing_keys_revoked", "mail_rejected", "mail_not_rendered"),
+}
 
 
 def account_paths(app: Flask, method: str) -> list[str]:
@@ -250,6 +256,10 @@ def test_activity_page_lists_events_in_plain_words(app: Flask) -> None:
     assert "Signed in" in browser.open(older[1]).text
     assert "profile_edited" not in text
     assert browser.client.get("/account/activity?cursor=x").status_code == 422
+
+
+def test_every_event_of_a_user_has_a_text() -> None:
+    assert set(EVENTS) - set(EVENT_TEXTS) == EVENTS_WITHOUT_READER
 
 
 def test_export_page_downloads_the_data(app: Flask) -> None:
