@@ -107,12 +107,39 @@ def test_mfa_page_renames_and_removes_an_app(app: Flask) -> None:
 
     browser.submit(f"{path}/rename", name="Tablet")
     assert ">Tablet<" in browser.page.text
-    assert browser.post(f"{path}/rename", name="").status_code == 422
     browser.submit(f"{path}/remove")
 
     assert "The second factor is removed." in browser.page.text
     assert ">Tablet<" not in browser.page.text
     assert browser.post(f"{path}/remove").status_code == 422
+
+
+def test_failed_rename_shows_the_error_at_its_input_only(app: Flask) -> None:
+    browser = signed_in(app)
+    add_app(browser)
+    add_passkey(browser)
+
+    for page, field in (("/account/mfa", "Name of the new app"), ("/account/passkeys", "Name of the passkey")):
+        path = re.findall(r'action="(\S+/rename)"', browser.open(page).text)[0]
+        text = browser.post(path, name="x" * 65).text
+        form = text.partition(f'action="{path}"')[2].partition("</form>")[0]
+        other = text.partition(field)[2].partition("</form>")[0]
+        assert "<details open>" in text
+        assert ('id="name"' in form, "x" * 65 in form, 'aria-invalid="true"' in form) == (True, True, True), page
+        assert ("x" * 65 in other, "aria-invalid" in other) == (False, False), page
+
+
+def test_every_link_of_an_error_summary_leads_to_an_input(app: Flask) -> None:
+    browser = signed_in(app)
+    public = ("/sign-in", "/register", "/verify", "/forgot", "/reset")
+    account = ("profile", "email", "email/verify", "password", "confirm", "delete", "mfa/apps", "passkeys")
+
+    for path in (*public, *(f"/account/{name}" for name in account)):
+        text = browser.post(path, first_name="http://x").text
+        links = set(re.findall(r'<li><a href="#([^"]+)"', text))
+        inputs = re.findall(r'<(?:input|button)[^>]* id="([^"]+)"', text)
+        assert links, path
+        assert (links <= set(inputs), len(inputs) == len(set(inputs))) == (True, True), path
 
 
 def test_mfa_page_turns_the_requirement_off_and_on(app: Flask) -> None:
@@ -189,6 +216,21 @@ def test_confirmation_with_passkey_alone_is_accepted(app: Flask) -> None:
 
     assert browser.post("/account/confirm", passkey=credential, password="").status_code == 303
     assert browser.client.get("/account/passkeys").status_code == 200
+
+
+def test_page_that_needs_a_passkey_explains_its_requirements(app: Flask) -> None:
+    browser = signed_in(app)
+    add_passkey(browser, enable_mfa="1")
+    requirements = ('<noscript><p class="warning">Passkeys need JavaScript.', "data-without-passkeys hidden>")
+
+    pages = [browser.open("/account/passkeys").text]
+    clock.travel(timedelta(minutes=11))
+    pages.append(browser.open("/account/confirm").text)
+    other = Browser(app)
+    other.sign_in()
+    pages.append(other.open("/sign-in/second-factor").text)
+
+    assert [[text in page for text in requirements] for page in pages] == [[True, True]] * 3
 
 
 def test_passkeys_page_renames_and_removes_a_key(app: Flask) -> None:

@@ -1,6 +1,5 @@
 """/account, and below it /profile, /avatar, /activity, /export and /delete."""
 
-from datetime import datetime
 from typing import cast
 
 from flask import Response as FlaskResponse
@@ -10,10 +9,8 @@ from werkzeug.wrappers import Response
 from flaskauth.account_deletion import service as account_deletion
 from flaskauth.accounts.schemas import UserSchema
 from flaskauth.avatars import service as avatars
-from flaskauth.avatars.images import InvalidImage
 from flaskauth.avatars.schemas import AvatarRequest
-from flaskauth.avatars.storage import AvatarsNotSupported
-from flaskauth.core.errors import APIError, RetryableError, ValidationFailed
+from flaskauth.core.errors import APIError, ValidationFailed
 from flaskauth.core.http.request import stream_with_app_context
 from flaskauth.core.http.request_limits import rate_limit
 from flaskauth.core.translations import languages, select_language
@@ -39,12 +36,11 @@ PROFILE, AVATAR = "/account/profile", "/account/avatar"
 @account_page()
 def account(auth: AuthContext) -> Response:
     """Show the account with links to its pages."""
-    overview = factors.overview(auth.user)
     return render(
         "account.html",
         avatar_url=_avatar_url(auth),
         has_avatars=missing_extra("avatars") is None,
-        overview=overview,
+        overview=factors.overview(auth.user),
         session_count=len(sessions.active_sessions(auth.user.id)),
     )
 
@@ -89,7 +85,7 @@ def upload_avatar(auth: AuthContext) -> Response:
     avatar_url = _avatar_url(auth)
     try:
         avatars.set_avatar(auth, forms.load_file(AvatarRequest, "avatar"))
-    except (InvalidImage, AvatarsNotSupported, ValidationFailed, RetryableError) as error:
+    except APIError as error:
         return render("avatar.html", error=error, avatar_url=avatar_url)
     return redirect_with_notice(AVATAR, "saved")
 
@@ -143,7 +139,7 @@ def delete_page(auth: AuthContext) -> Response:
         raise MfaEnrolmentRequired
     if auth.user.deletion_due_at is None and not auth.is_fresh:
         raise ReauthenticationRequired
-    return render("delete.html", due_at=auth.user.deletion_due_at, delay=account_deletion.DELETION_DELAY.days)
+    return _render_delete(auth)
 
 
 @bp.post(urls.DELETE)
@@ -152,8 +148,7 @@ def delete_page(auth: AuthContext) -> Response:
 def delete_account(auth: AuthContext) -> Response:
     """Schedule the deletion. All sessions are revoked."""
     if "understood" not in request.form:
-        error, due_at = ValidationFailed({"understood": [forms.UNTICKED]}), cast("datetime | None", None)
-        return render("delete.html", error=error, due_at=due_at, delay=account_deletion.DELETION_DELAY.days)
+        return _render_delete(auth, ValidationFailed({"understood": [forms.UNTICKED]}))
     account_deletion.request_deletion(auth)
     response = redirect_with_notice(urls.SIGN_IN, "deletion_scheduled")
     page_session.end(response)
@@ -178,6 +173,11 @@ def _render_profile(auth: AuthContext, error: APIError | None = None) -> Respons
         country=request.form.get("country") or (user.country.code if user.country else ""),
         locale=request.form.get("locale") or select_language(user.locale, languages()),
     )
+
+
+def _render_delete(auth: AuthContext, error: APIError | None = None) -> Response:
+    due_at, delay = auth.user.deletion_due_at, account_deletion.DELETION_DELAY.days
+    return render("delete.html", error=error, due_at=due_at, delay=delay)
 
 
 def _avatar_url(auth: AuthContext) -> str | None:

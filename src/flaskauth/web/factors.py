@@ -82,7 +82,7 @@ def rename_app(auth: AuthContext, factor_id: int) -> Response:
     try:
         totp.rename(auth, factor_id, forms.load(FactorNameRequest, dict)["name"])
     except APIError as error:
-        return _render_mfa(auth, error)
+        return _render_mfa(auth, error, renamed_id=factor_id)
     return redirect_with_notice(urls.MFA, "saved")
 
 
@@ -162,7 +162,7 @@ def rename_passkey(auth: AuthContext, passkey_id: int) -> Response:
     try:
         passkeys.rename(auth, passkey_id, forms.load(FactorNameRequest, dict)["name"])
     except APIError as error:
-        return _render_passkeys(auth, error)
+        return _render_passkeys(auth, error, renamed_id=passkey_id)
     return redirect_with_notice(PASSKEYS, "saved")
 
 
@@ -178,8 +178,9 @@ def remove_passkey(auth: AuthContext, passkey_id: int) -> Response:
     return redirect_with_notice(PASSKEYS, "factor_removed")
 
 
-def _render_mfa(auth: AuthContext, error: APIError | None = None) -> Response:
-    return render("mfa.html", error=error, overview=factors.overview(auth.user), max_apps=totp.MAX_FACTORS)
+def _render_mfa(auth: AuthContext, error: APIError | None = None, renamed_id: int | None = None) -> Response:
+    overview = factors.overview(auth.user)
+    return render("mfa.html", error=error, overview=overview, max_apps=totp.MAX_FACTORS, renamed_id=renamed_id)
 
 
 def _render_unconfirmed_app(auth: AuthContext, error: APIError) -> Response:
@@ -196,12 +197,17 @@ def _render_app(enrolment: Enrolment, name: str, error: APIError | None = None) 
     return render("app.html", error=error, enrolment=enrolment, name=name, qr=Markup(svg))  # noqa: S704 (made by segno)
 
 
-def _render_passkeys(auth: AuthContext, error: APIError | None = None) -> Response:
+def _render_passkeys(auth: AuthContext, error: APIError | None = None, renamed_id: int | None = None) -> Response:
     overview = factors.overview(auth.user)
-    rows = [(passkey, provider_name(passkey.aaguid)) for passkey in overview.passkeys]
-    accepted = _accepted_credentials(auth, overview)
-    device = device_name(request.user_agent.string)
-    return render("passkeys.html", error=error, overview=overview, rows=rows, accepted=accepted, device=device)
+    return render(
+        "passkeys.html",
+        error=error,
+        overview=overview,
+        rows=[(passkey, provider_name(passkey.aaguid)) for passkey in overview.passkeys],
+        accepted=_accepted_credentials(auth, overview),
+        device=device_name(request.user_agent.string),
+        renamed_id=renamed_id,
+    )
 
 
 def _accepted_credentials(auth: AuthContext, overview: FactorOverview) -> dict[str, object] | None:

@@ -105,7 +105,7 @@
     const request = { publicKey, signal: controller.signal, ...(mediation ? { mediation } : {}) };
     const credential = await navigator.credentials[isCreation ? "create" : "get"](request);
     const form = button.form;
-    form.elements[button.dataset.field].value = JSON.stringify(toJson(credential));
+    form.querySelector(`input[name="${button.dataset.field}"]`).value = JSON.stringify(toJson(credential));
     form.action = button.formAction;
     form.submit();
   }
