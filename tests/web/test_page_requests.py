@@ -12,6 +12,8 @@ from tests.support.route_catalog import example_path, is_page
 from tests.support.users import UserFactory
 from tests.web.helpers import EMAIL, SAME_ORIGIN, Browser
 
+from flaskauth.core.translations import languages
+
 FORGED = {
     "cross-site": {"Sec-Fetch-Site": "cross-site", "Origin": "http://localhost:5000"},
     "same-site": {"Sec-Fetch-Site": "same-site"},
@@ -102,6 +104,20 @@ def test_page_language_follows_query_then_cookie(app: Flask) -> None:
     assert (french.headers["Content-Language"], "Mot de passe" in french.text) == ("fr", True)
 
 
+def test_page_language_is_that_of_the_user_without_cookie(app: Flask) -> None:
+    UserFactory(app).create_verified(locale="sw")
+    browser = Browser(app)
+    browser.sign_in()
+
+    assert '<html lang="sw" dir="ltr">' in browser.open("/account").text
+
+
+def test_page_offers_every_language(app: Flask) -> None:
+    offered = re.findall(r"<nav.*?</nav>", Browser(app).open("/sign-in").text, re.DOTALL)[0]
+
+    assert set(re.findall(r' lang="(\w+)"', offered)) == set(languages())
+
+
 def test_page_asset_is_immutable_and_bound_to_its_digest(app: Flask) -> None:
     client = app.test_client()
     page = client.get("/sign-in").text
@@ -152,6 +168,14 @@ def test_password_inputs_are_masked_and_for_managers(app: Flask) -> None:
         assert "onpaste" not in field
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.1:5000", "[::1]:5000"])
+def test_page_at_ip_address_links_to_host_with_passkeys(app: Flask, host: str) -> None:
+    client = app.test_client()
+
+    assert 'href="http://localhost:5000/sign-in"' in client.get("/sign-in", base_url=f"http://{host}").text
+    assert "Passkeys work at this address only" not in client.get("/sign-in", base_url="http://localhost:5000").text
+
+
 def test_missing_input_has_a_plain_message(app: Flask) -> None:
     page = Browser(app).post("/sign-in", email=EMAIL, password="")
 
@@ -165,6 +189,13 @@ def test_summary_names_the_invalid_fields_in_order(app: Flask) -> None:
     assert summary == ["First name", "Email address", "Password"]
 
 
+def test_page_error_is_counted_in_the_metrics(app: Flask) -> None:
+    client, count = app.test_client(), 'flaskauth_error_responses_total{code="validation_failed"}'
+    client.post("/sign-in", headers=SAME_ORIGIN)
+
+    assert f"{count} 1.0" in client.get("/metrics").text
+
+
 def test_page_over_rate_limit_shows_the_wait(make_app: MakeApp) -> None:
     browser = Browser(make_app(RATE_LIMIT_LOGIN="1/minute"))
     browser.post("/sign-in")
@@ -175,14 +206,15 @@ def test_page_over_rate_limit_shows_the_wait(make_app: MakeApp) -> None:
     assert re.search(r"Try again in \d+ s\.", page.text)
 
 
-def test_page_with_unavailable_database_is_503(make_app: MakeApp, tmp_path: object) -> None:
+def test_page_with_unavailable_database_is_503(make_app: MakeApp) -> None:
     app = make_app(SQLALCHEMY_DATABASE_URI="sqlite:////no/such/folder/test.db")
     browser = Browser(app)
     browser.client.set_cookie("flaskauth", "1.0.0.AAAA")
 
     page = browser.open("/sign-in")
 
-    assert (page.status_code, page.mimetype) == (503, "text/html")
+    assert (page.status_code, page.mimetype, page.headers["Retry-After"]) == (503, "text/html", "1")
+    assert "Try again in 1 s." in page.text
 
 
 def test_oversized_form_is_413(app: Flask) -> None:

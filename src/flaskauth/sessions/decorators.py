@@ -128,7 +128,7 @@ def auth_required(view: Callable[Concatenate[User, P], T]) -> Callable[P, T]: ..
 def auth_required(view: Callable[Concatenate[S, User, P], T]) -> Callable[Concatenate[S, P], T]: ...
 def auth_required(view: Callable[..., object]) -> Callable[..., object]:
     """Require a valid access token. The view's first argument is the User, after `self` in a class."""
-    return pass_user(view, lambda: _authenticate(view).user)
+    return pass_user(view, lambda: authorize(current_auth(), view).user)
 
 
 def auth_required_readonly(view: Callable[Concatenate[SessionUserRow, P], T]) -> Callable[P, T]:
@@ -190,7 +190,7 @@ def auth_optional(view: Callable[..., object]) -> Callable[..., object]:
     def find_user() -> User | None:
         if not context.is_server():
             context.mounted_server()  # raises if no server is mounted, also for requests without a token
-        return _authenticate(view).user if "Authorization" in request.headers else None
+        return authorize(current_auth(), view).user if "Authorization" in request.headers else None
 
     return pass_user(view, find_user, access="optional")
 
@@ -199,7 +199,7 @@ def fresh_auth_required(view: Callable[Concatenate[User, P], T]) -> Callable[P, 
     """Like `auth_required`, and require that all factors were proven in the last 10 minutes (ASVS 7.5.1)."""
 
     def require_fresh() -> User:
-        auth = _authenticate(view)
+        auth = authorize(current_auth(), view)
         if not auth.is_fresh:
             raise ReauthenticationRequired
         return auth.user
@@ -236,7 +236,7 @@ def _find_current_user() -> User | None:
     if "Authorization" not in request.headers and ENVIRON_KEY not in request.environ:
         return None
     try:
-        return _authenticate(current_app.view_functions.get(request.endpoint or "")).user
+        return authorize(current_auth(), current_app.view_functions.get(request.endpoint or "")).user
     except (Unauthorized, AccountPendingDeletion, MfaEnrolmentRequired):
         return None
 
@@ -258,6 +258,15 @@ def current_auth() -> AuthContext:
         cache[AuthContext] = _load_auth(bearer_claims())
     auth = cache[AuthContext]
     assert isinstance(auth, AuthContext)
+    return auth
+
+
+def authorize(auth: AuthContext, view: Callable[..., object] | None) -> AuthContext:
+    """Return the authentication. Raise AccountPendingDeletion or MfaEnrolmentRequired unless the view allows it."""
+    if auth.user.deletion_due_at is not None and not getattr(view, "allows_pending_deletion", False):
+        raise AccountPendingDeletion
+    if auth.must_enrol and not getattr(view, "allows_enrolment", False):
+        raise MfaEnrolmentRequired
     return auth
 
 
@@ -298,16 +307,6 @@ def bearer_token(environ: Environ) -> str:
     if scheme.lower() != "bearer":
         raise InvalidToken
     return str(token.strip())
-
-
-def _authenticate(view: Callable[..., object] | None) -> AuthContext:
-    """Return the authentication of the request. Reject a user whose state the view does not allow."""
-    auth = current_auth()
-    if auth.user.deletion_due_at is not None and not getattr(view, "allows_pending_deletion", False):
-        raise AccountPendingDeletion
-    if auth.must_enrol and not getattr(view, "allows_enrolment", False):
-        raise MfaEnrolmentRequired
-    return auth
 
 
 def _mounted_auth() -> AuthContext:

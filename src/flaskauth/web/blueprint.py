@@ -4,21 +4,13 @@ from flask import Response, current_app, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
-from flaskauth.core import errors
 from flaskauth.core.errors import APIError, InternalError, NotFound
 from flaskauth.core.http import json_body
+from flaskauth.core.http.app import ERRORS_BY_STATUS
 from flaskauth.core.http.request import Blueprint, public
 from flaskauth.core.observability import metrics
 from flaskauth.core.translations import languages
-from flaskauth.mfa.challenges import ChallengeExpired
-from flaskauth.passwords.service import PasskeyRequired
-from flaskauth.sessions.decorators import (
-    AccountPendingDeletion,
-    MfaEnrolmentRequired,
-    ReauthenticationRequired,
-)
-from flaskauth.signing_keys.access_tokens import InvalidToken
-from flaskauth.web import assets, cookies, page_session, rendering, urls
+from flaskauth.web import assets, cookies, rendering, urls
 from flaskauth.web.decorators import require_same_origin
 
 CONTENT_SECURITY_POLICY = (
@@ -51,7 +43,8 @@ def _finish_response(response: Response) -> Response:
         response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY.format(return_origins=sources)
         response.headers.update(HEADERS)
         response.vary.update(["Accept-Language", "Cookie"])
-        if (language := request.args.get("lang")) in languages() and language:
+        language = request.args.get("lang", "")
+        if language in languages():
             cookies.put_language(response, language)
     return response
 
@@ -60,33 +53,14 @@ def _finish_response(response: Response) -> Response:
 def _handle_api_error(error: APIError) -> BaseResponse:
     """Redirect to the page that the user needs first, or show an error page."""
     metrics.count_error(error.code)
-    page = urls.current_page(urls.root_path())
-    response: BaseResponse
-    match error:
-        case InvalidToken():
-            response = urls.redirect(urls.SIGN_IN, return_to=page)
-            page_session.end(response)
-        case ChallengeExpired():
-            response = rendering.redirect_with_notice(urls.SIGN_IN, "expired")
-        case PasskeyRequired():
-            response = rendering.redirect_with_notice(urls.CONFIRM, "passkey_required", return_to=page)
-        case ReauthenticationRequired():
-            response = urls.redirect(urls.CONFIRM, return_to=page)
-        case MfaEnrolmentRequired():
-            response = urls.redirect(urls.MFA)
-        case AccountPendingDeletion():
-            response = urls.redirect(urls.DELETE)
-        case _:
-            response = rendering.render_error(error)
-    return response
+    return rendering.redirect_to_required_page(error) or rendering.render_error(error)
 
 
 @bp.errorhandler(HTTPException)
 def _handle_http_error(error: HTTPException) -> BaseResponse | HTTPException:
     if error.code is None or error.code < 400:
         return error
-    by_status = {kind.status: kind for kind in (errors.BadRequest, NotFound, errors.MethodNotAllowed, errors.TooLarge)}
-    return _handle_api_error(by_status.get(error.code, InternalError)())
+    return _handle_api_error(ERRORS_BY_STATUS.get(error.code, InternalError)())
 
 
 @bp.get("/pages/<version>/<name>")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Concatenate, NoReturn, ParamSpec, TypeVar, overload
+from typing import Concatenate, ParamSpec, TypeVar, overload
 
 from flask import abort, request
 from werkzeug.wrappers import Response
@@ -11,18 +11,17 @@ from flaskauth.accounts.models import User
 from flaskauth.core import context
 from flaskauth.core.context import settings
 from flaskauth.core.db.session import transaction
-from flaskauth.core.errors import Forbidden
+from flaskauth.core.errors import APIError, Forbidden
 from flaskauth.sessions.decorators import (
     ENVIRON_KEY,
-    AccountPendingDeletion,
     AuthContext,
-    MfaEnrolmentRequired,
     ReauthenticationRequired,
+    authorize,
     pass_user,
 )
 from flaskauth.settings import origin_of
 from flaskauth.signing_keys.access_tokens import InvalidToken
-from flaskauth.web import page_session, urls
+from flaskauth.web import page_session, rendering, urls
 
 P = ParamSpec("P")
 S = TypeVar("S")
@@ -65,19 +64,13 @@ def account_page(
     def decorator(view: Callable[Concatenate[AuthContext, P], Response]) -> Callable[P, Response]:
         @wraps(view)
         def wrapper(*args: P.args, **kwargs: P.kwargs) -> Response:
-            auth = page_session.current()
-            if auth is None:
-                raise InvalidToken
-            page_session.extend(auth)
-            if auth.user.deletion_due_at is not None and not allows_pending_deletion:
-                raise AccountPendingDeletion
-            if auth.must_enrol and not allows_enrolment:
-                raise MfaEnrolmentRequired
+            auth = _require(page_session.current(), wrapper)
             if fresh and not auth.is_fresh:
                 raise ReauthenticationRequired
             return view(auth, *args, **kwargs)
 
-        wrapper.access = "guarded"  # type: ignore[attr-defined]
+        wrapper.access, wrapper.allows_enrolment = "guarded", allows_enrolment  # type: ignore[attr-defined]
+        wrapper.allows_pending_deletion = allows_pending_deletion  # type: ignore[attr-defined]
         return wrapper
 
     return decorator
@@ -94,10 +87,10 @@ def page_session_required(view: Callable[..., object]) -> Callable[..., object]:
     something must come from a page of the same origin. A user who must add a second factor first, or whose account is
     scheduled for deletion, is redirected to the page for it.
     """
-    return pass_user(view, _require_session)
+    return pass_user(view, lambda: _require_session(view))
 
 
-def _require_session() -> User:
+def _require_session(view: Callable[..., object]) -> User:
     """Return the user of the page session, also in an application that mounts the server.
 
     Raises:
@@ -105,27 +98,31 @@ def _require_session() -> User:
         CrossSiteRequest
     """
     if context.is_server():
-        auth = _check(page_session.current())
-        page_session.extend(auth)
-    else:
-        server, prefix = context.mounted_server(), request.script_root
-        # A request context of the server, because its code reads the cookie and its settings.
-        with server.request_context({**request.environ}):
-            auth = _check(transaction(page_session.load_detached), prefix)
-        request.environ[ENVIRON_KEY] = auth
+        return _require_or_redirect(page_session.current, view, "").user
+    server, prefix = context.mounted_server(), request.script_root
+    # A request context of the server, because its code reads the cookie and its settings.
+    with server.request_context({**request.environ}):
+        auth = _require_or_redirect(lambda: transaction(page_session.load_detached), view, prefix)
+    request.environ[ENVIRON_KEY] = auth
     return auth.user
 
 
-def _check(auth: AuthContext | None, prefix: str = "") -> AuthContext:
+def _require_or_redirect(
+    load: Callable[[], AuthContext | None], view: Callable[..., object], prefix: str
+) -> AuthContext:
     require_same_origin()
+    try:
+        return _require(load(), view)
+    except APIError as error:
+        response = rendering.redirect_to_required_page(error, prefix)
+        if response is None:
+            raise
+        abort(response)
+
+
+def _require(auth: AuthContext | None, view: Callable[..., object]) -> AuthContext:
+    """Return the session if there is one and the user may use the page. Extend its idle timeout."""
     if auth is None:
-        _redirect(urls.SIGN_IN, urls.current_page(prefix))
-    if auth.user.deletion_due_at is not None:
-        _redirect(urls.DELETE)
-    if auth.must_enrol:
-        _redirect(urls.MFA)
-    return auth
-
-
-def _redirect(path: str, return_to: str | None = None) -> NoReturn:
-    abort(urls.redirect(path, return_to=return_to))
+        raise InvalidToken
+    page_session.extend(auth)
+    return authorize(auth, view)

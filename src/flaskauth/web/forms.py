@@ -10,7 +10,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from flaskauth.core.errors import APIError, TooLarge, ValidationFailed
 from flaskauth.core.http import json_body, uploads
-from flaskauth.core.http.schemas import QueryInteger, RequestSchema, StrictBoolean, StrictInteger, fields
+from flaskauth.core.http.schemas import RequestSchema, StrictBoolean, fields
 from flaskauth.core.http.uploads import UploadSchema
 from flaskauth.core.translations import Text
 
@@ -103,6 +103,4 @@ def _parse(name: str, field: fields.Field[object]) -> object:
         return text is not None
     if not text:
         return "" if text == "" and getattr(field, "min_length", 1) == 0 else None
-    if isinstance(field, StrictInteger) and not isinstance(field, QueryInteger):
-        return int(text) if text.isascii() and text.isdigit() and len(text) <= 16 else text
     return json_body.parse_json(text.encode()) if isinstance(field, fields.Dict) else text

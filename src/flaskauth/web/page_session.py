@@ -97,8 +97,6 @@ def extend(auth: AuthContext) -> None:
 def load_detached() -> AuthContext | None:
     """Return the session of the cookie with complete, read-only objects, for an application that mounts the server."""
     auth = _load()
-    if auth:
-        extend(auth)
     db.session.expunge_all()
     return auth
 

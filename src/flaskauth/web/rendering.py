@@ -8,33 +8,29 @@ from urllib.parse import urlsplit
 from flask import Response, current_app, request
 from jinja2 import BaseLoader, ChoiceLoader, Environment, PackageLoader, PrefixLoader, StrictUndefined
 from markupsafe import Markup
+from werkzeug.wrappers import Response as BaseResponse
 
 from flaskauth.core import clock
 from flaskauth.core.context import settings
 from flaskauth.core.errors import APIError, RetryableError
 from flaskauth.core.http.request import is_direct_local_request, preferred_language
+from flaskauth.core.observability import metrics
 from flaskauth.core.translations import Text, languages, select_language, text_direction, translate
 from flaskauth.mail import templates as mail_templates
 from flaskauth.mfa.challenges import ChallengeExpired
+from flaskauth.passwords.service import PasskeyRequired
 from flaskauth.sessions.decorators import (
     AccountPendingDeletion,
     AuthContext,
     MfaEnrolmentRequired,
     ReauthenticationRequired,
 )
+from flaskauth.settings import is_domain
 from flaskauth.signing_keys.access_tokens import InvalidToken
-from flaskauth.web import assets, cookies, forms, urls
-from flaskauth.web.page_session import current
+from flaskauth.web import assets, cookies, forms, page_session, urls
 
 TEMPLATE_FOLDER = "web/templates"
 EXTENSION_KEY = "flaskauth.web.templates"
-NEEDS_OTHER_PAGE = (
-    InvalidToken,
-    ChallengeExpired,
-    ReauthenticationRequired,
-    MfaEnrolmentRequired,
-    AccountPendingDeletion,
-)
 LANGUAGE_NAMES = {
     "en": "English",
     "ar": "العربية",
@@ -66,20 +62,46 @@ NOTICES = {
 }
 
 
-def render(template: str, *, error: APIError | None = None, **context: object) -> Response:
+def render(template: str, *, error: APIError | None = None, **context: object) -> BaseResponse:
     """Return a page. With an error it shows what is wrong, and keeps what the user entered except secrets.
 
-    Raises:
-        APIError: the error, if the user needs a different page first.
+    If the user needs a different page first, it is a redirect to that page.
     """
-    if isinstance(error, NEEDS_OTHER_PAGE):
-        raise error
+    if error:
+        metrics.count_error(error.code)
+        if redirect := redirect_to_required_page(error):
+            return redirect
     form = {
         "return_to": urls.submitted_return_to(),
         "values": forms.submitted_values() if error else {},
         "errors": forms.errors_by_field(error),
     }
-    return _render(template, current(), error, {**form, **context})
+    return _render(template, page_session.current(), error, {**form, **context})
+
+
+def redirect_to_required_page(error: APIError, prefix: str | None = None) -> BaseResponse | None:
+    """Return a redirect to the page that the user needs first, or None if the error requires no other page.
+
+    Args:
+        prefix: the path at which browsers reach the application; by default that of PUBLIC_URL.
+    """
+    page = urls.current_page(urls.root_path() if prefix is None else prefix)
+    response: BaseResponse | None = None
+    match error:
+        case InvalidToken():
+            response = urls.redirect(urls.SIGN_IN, return_to=page)
+            page_session.end(response)
+        case ChallengeExpired():
+            response = redirect_with_notice(urls.SIGN_IN, "expired")
+        case PasskeyRequired():
+            response = redirect_with_notice(urls.CONFIRM, "passkey_required", return_to=page)
+        case ReauthenticationRequired():
+            response = urls.redirect(urls.CONFIRM, return_to=page)
+        case MfaEnrolmentRequired():
+            response = urls.redirect(urls.MFA)
+        case AccountPendingDeletion():
+            response = urls.redirect(urls.DELETE)
+    return response
 
 
 def render_error(error: APIError) -> Response:
@@ -124,12 +146,11 @@ def _render(template: str, auth: AuthContext | None, error: APIError | None, con
     return response
 
 
-def redirect_with_notice(path: str, notice: str, **query: str | None) -> Response:
+def redirect_with_notice(path: str, notice: str, **query: str | None) -> BaseResponse:
     """Return a redirect to a page that shows a notice once."""
     assert notice in NOTICES
     response = urls.redirect(path, **query)
     cookies.put_notice(response, notice)
-    assert isinstance(response, Response)
     return response
 
 
@@ -193,13 +214,9 @@ def _status(error: APIError | None) -> int:
 
 
 def _passkey_url() -> str | None:
-    """Return the URL of this page at the host of PUBLIC_URL for a browser that uses an IP address.
-
-    Passkeys belong to a domain.
-    """
-    host = urlsplit(settings().public_url).hostname or ""
-    is_address = request.host.startswith("[") or request.host.rpartition(":")[0].replace(".", "").isdigit()
-    return f"{settings().public_url}{request.path}" if is_address and not host.replace(".", "").isdigit() else None
+    """Return the URL of this page at the host of PUBLIC_URL if the browser uses an IP address, without passkeys."""
+    requested, public = (urlsplit(url).hostname or "" for url in (request.host_url, settings().public_url))
+    return f"{settings().public_url}{request.path}" if is_domain(public) and not is_domain(requested) else None
 
 
 def _wait(error: APIError | None) -> str:
