@@ -13,7 +13,7 @@ from tests.avatars.sample_images import MEGABYTE, multipart_form
 from tests.conftest import MakeApp
 from tests.mfa.helpers import MfaUser
 from tests.support.inspect import single_event
-from tests.support.route_catalog import is_page
+from tests.support.route_catalog import example_path, is_page
 from tests.support.users import PASSWORD, Mailbox, UserFactory
 from tests.web.helpers import EMAIL, SAME_ORIGIN, Browser, signed_in
 
@@ -177,6 +177,23 @@ def test_sensitive_pages_require_confirmation_and_return(app: Flask) -> None:
 
     assert response.headers["Location"] == "/account/email"
     assert browser.open("/account/email").request.path == "/account/email"
+
+
+def test_every_form_requires_confirmation_but_listed_ones(app: Flask) -> None:
+    """The forms in the list change nothing sensitive, ask for a secret themselves, or have a test of their own."""
+    browser = signed_in(app)
+    clock.travel(FRESH)
+    rules = [rule for rule in app.url_map.iter_rules() if is_page(rule) and "POST" in (rule.methods or ())]
+
+    open_forms = {
+        rule.rule.removeprefix("/account/")
+        for rule in rules
+        if rule.rule.startswith("/account/")
+        and "/account/confirm" not in browser.post(example_path(rule)).headers.get("Location", "")
+    }
+
+    without_secret = {"avatar", "avatar/remove", "delete/restore", "profile"}
+    assert open_forms == without_secret | {"confirm", "email/verify", "password"}
 
 
 def test_confirmation_keeps_a_kept_cookie(app: Flask) -> None:

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from flask import Flask
 from tests.conftest import MakeApp
+from tests.support.inspect import statement_counts
 from tests.support.route_catalog import example_path, is_page
 from tests.support.users import UserFactory
-from tests.web.helpers import EMAIL, SAME_ORIGIN, Browser
+from tests.web.helpers import EMAIL, SAME_ORIGIN, Browser, signed_in
 
 from flaskauth.core.translations import languages
 
@@ -40,6 +41,18 @@ def test_post_page_from_another_origin_is_forbidden(app: Flask) -> None:
     for rule, (name, headers) in product(rules, FORGED.items()):
         response = browser.send(example_path(rule), headers, {})
         assert (response.status_code, "Set-Cookie" in response.headers) == (403, False), (rule.rule, name)
+
+
+def test_get_of_any_page_writes_nothing(app: Flask) -> None:
+    browser = signed_in(app)
+    paths = {example_path(rule) for rule in app.url_map.iter_rules() if is_page(rule)}
+
+    assert {"/sign-out", "/account/delete", "/account/mfa/apps/1/confirm"} < paths
+    with statement_counts(app) as counts:
+        for path, method in product(sorted(paths), ("GET", "HEAD")):
+            status = browser.client.open(f"{path}?method=POST&_method=POST&understood=1", method=method).status_code
+            assert status in {200, 303, 404}, (path, method)
+    assert [kind for kind in counts if not kind.startswith("SELECT")] == []
 
 
 def test_post_page_with_origin_only_is_accepted(app: Flask) -> None:

@@ -25,6 +25,11 @@ def add_pages(app: Flask) -> None:
     def home(user: User) -> str:
         return f"{user.first_name} {current_user.email} " + render_template_string(GREETING)
 
+    @app.get("/catalog")
+    @page_session_required
+    def catalog(_user: User) -> tuple[str, dict[str, str]]:
+        return "catalog", {"Cache-Control": "private, max-age=60"}
+
     @app.get("/welcome")
     def welcome() -> str:
         return str(bool(current_user))
@@ -62,6 +67,22 @@ def test_own_page_without_session_redirects_and_returns(host: Flask) -> None:
     assert browser.open("/shop").text == "shop of Grace"
 
 
+def test_own_page_is_not_stored_by_browsers_and_proxies(host: Flask) -> None:
+    browser = Browser(host)
+    redirect = browser.client.get("/home")
+    browser.post(f"{prefix(host)}/sign-in", email=EMAIL, password=PASSWORD)
+
+    for response in (redirect, browser.client.get("/home"), browser.client.get("/shop")):
+        assert (response.headers["Cache-Control"], "Cookie" in response.vary) == ("no-store", True)
+
+
+def test_own_page_may_set_its_cache_control(host: Flask) -> None:
+    browser = Browser(host)
+    browser.post(f"{prefix(host)}/sign-in", email=EMAIL, password=PASSWORD)
+
+    assert browser.client.get("/catalog").headers["Cache-Control"] == "private, max-age=60"
+
+
 def test_own_page_after_sign_out_requires_session(host: Flask) -> None:
     browser = Browser(host)
     browser.post(f"{prefix(host)}/sign-in", email=EMAIL, password=PASSWORD)
@@ -85,6 +106,16 @@ def test_own_page_without_decorator_ignores_the_cookie(host: Flask) -> None:
     browser.post(f"{prefix(host)}/sign-in", email=EMAIL, password=PASSWORD)
 
     assert browser.open("/welcome").text == "False"
+
+
+def test_own_page_of_user_who_must_enrol_opens_its_page(make_app: MakeApp) -> None:
+    app = make_app(SECOND_FACTOR="required")
+    add_pages(app)
+    UserFactory(app).create_verified()
+    browser = Browser(app)
+    browser.sign_in()
+
+    assert browser.client.get("/home").headers["Location"] == "/account/mfa"
 
 
 def test_own_page_of_user_with_deletion_opens_its_page(host: Flask) -> None:

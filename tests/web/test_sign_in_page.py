@@ -210,6 +210,18 @@ def test_second_factor_page_accepts_recovery_code(app: Flask) -> None:
     assert browser.post("/sign-in/second-factor", recovery_code=user.recovery_codes[0].lower()).status_code == 303
 
 
+def test_rejected_form_does_not_repeat_secrets(app: Flask) -> None:
+    MfaUser.create(app)
+    browser = Browser(app)
+    browser.sign_in()
+    secret = "GHJK-BCDF-MNPQ-RSTV"
+
+    for name, method in (("recovery_code", "recovery_code"), ("otp", "otp"), ("passkey", "passkey")):
+        value = f'{{"id": "{secret}"}}' if name == "passkey" else secret
+        page = browser.post("/sign-in/second-factor", method=method, **{name: value})
+        assert (page.status_code, secret in page.text) == (422, False), name
+
+
 def test_second_factor_page_remembers_the_device(app: Flask) -> None:
     user = MfaUser.create(app)
     browser = Browser(app)

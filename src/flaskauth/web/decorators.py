@@ -4,7 +4,8 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Concatenate, ParamSpec, TypeVar, overload
 
-from flask import abort, request
+from flask import Response as FlaskResponse
+from flask import abort, after_this_request, request
 from werkzeug.wrappers import Response
 
 from flaskauth.accounts.models import User
@@ -84,8 +85,9 @@ def page_session_required(view: Callable[..., object]) -> Callable[..., object]:
     """Require a session of the hosted pages, for a page of your application. The view's first argument is the User.
 
     Without a session, the browser is redirected to the sign-in page and returns afterwards. A request that may change
-    something must come from a page of the same origin. A user who must add a second factor first, or whose account is
-    scheduled for deletion, is redirected to the page for it.
+    something must come from a page of the same origin. Browsers and proxies do not store the response, unless the view
+    sets `Cache-Control`. A user who must add a second factor first, or whose account is scheduled for deletion, is
+    redirected to the page for it.
     """
     return pass_user(view, lambda: _require_session(view))
 
@@ -97,6 +99,7 @@ def _require_session(view: Callable[..., object]) -> User:
         HTTPException: a redirect to the page that the user needs first.
         CrossSiteRequest
     """
+    after_this_request(_prevent_storage)
     if context.is_server():
         return _require_or_redirect(page_session.current, view, "").user
     server, prefix = context.mounted_server(), request.script_root
@@ -105,6 +108,13 @@ def _require_session(view: Callable[..., object]) -> User:
         auth = _require_or_redirect(lambda: transaction(page_session.load_detached), view, prefix)
     request.environ[ENVIRON_KEY] = auth
     return auth.user
+
+
+def _prevent_storage(response: FlaskResponse) -> FlaskResponse:
+    """Keep the page of a user out of caches, so that it cannot be opened after the sign-out."""
+    response.headers.setdefault("Cache-Control", "no-store")
+    response.vary.add("Cookie")
+    return response
 
 
 def _require_or_redirect(
