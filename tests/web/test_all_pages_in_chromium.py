@@ -156,7 +156,7 @@ def test_passkey_is_added_with_codes_to_copy_and_download(site: LiveSite) -> Non
     assert page.page.evaluate("navigator.clipboard.readText()") == "\n".join(codes)
     assert Path(download.value.path()).read_text() == "\n".join(codes) + "\n"
     page.follow("I have saved them")
-    assert page.page.locator("ul.rows b").inner_text() == "Passkey"
+    assert page.page.locator("ul.rows b").inner_text() == "HeadlessChrome (Linux)"
 
 
 def test_passkey_signs_in_with_the_button(site: LiveSite) -> None:

@@ -233,6 +233,18 @@ def test_page_that_needs_a_passkey_explains_its_requirements(app: Flask) -> None
     assert [[text in page for text in requirements] for page in pages] == [[True, True]] * 3
 
 
+def test_confirmation_with_a_key_of_mfa_needs_no_password(app: Flask) -> None:
+    browser = signed_in(app)
+    add_passkey(browser, enable_mfa="1")
+    clock.travel(timedelta(minutes=11))
+
+    page = browser.open("/account/passkeys").text
+
+    assert "A passkey needs no password. A security key does." in page
+    [password] = re.findall('<input id="password"[^>]*>', page)
+    assert " required" not in password
+
+
 def test_passkeys_page_renames_and_removes_a_key(app: Flask) -> None:
     browser = signed_in(app)
     add_passkey(browser, "security_key")
@@ -312,6 +324,7 @@ def test_required_second_factor_allows_only_its_pages(make_app: MakeApp) -> None
     assert browser.open("/account").request.path == "/account/mfa"
     assert browser.open("/account/profile").request.path == "/account/mfa"
     assert browser.open("/account/sessions").status_code == 200
+    assert 'name="enable_mfa"' not in browser.open("/account/passkeys").text
     assert (
         browser.post("/account/password", current_password=PASSWORD, password="x").headers["Location"] == "/account/mfa"
     )
