@@ -131,6 +131,7 @@ def create_app(settings: Settings | None = None) -> AuthFlask:
     app = create_base_app(settings)
     for bp in BLUEPRINTS:
         app.register_blueprint(bp)
+    app.register_blueprint(page_routes.link_bp)
     if settings.pages:
         app.register_blueprint(page_routes.bp)
     openapi.init_app(app, settings)

@@ -65,7 +65,8 @@ def assert_safe_response(response: TestResponse) -> TestResponse:
     headers = response.headers
     assert not {"Set-Cookie", "Server", "X-Powered-By"} & set(headers.keys())
     assert headers["X-Content-Type-Options"] == "nosniff"
-    assert headers["Referrer-Policy"] == "no-referrer"
+    is_page = "Cross-Origin-Opener-Policy" in headers  # a hosted page, whose form sends its Origin
+    assert headers["Referrer-Policy"] == ("same-origin" if is_page else "no-referrer")
     assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
     assert headers["X-Request-ID"]
     assert headers["Content-Security-Policy"].startswith("default-src 'none'")

@@ -60,7 +60,7 @@ class Route:
 
 def is_page(rule: Rule) -> bool:
     """Return True for a hosted page, which has a cookie and HTML instead of a token and JSON."""
-    return str(rule.endpoint).startswith("web.")
+    return str(rule.endpoint).startswith(("web.", "web_links."))
 
 
 def all_routes(app: Flask) -> Iterator[Route]:

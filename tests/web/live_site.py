@@ -14,7 +14,7 @@ import pyotp
 from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, CDPSession, Page, Playwright
 from tests.support.chromium import EXECUTABLE
-from tests.support.users import PASSWORD, Mailbox, UserFactory
+from tests.support.users import OTHER_IP, PASSWORD, Mailbox, UserFactory
 from werkzeug.serving import make_server
 
 from flaskauth.core import clock, context
@@ -142,6 +142,16 @@ class LiveSite:
     def new_user(self, email: str) -> str:
         UserFactory(self.app).create_verified(email)
         return email
+
+    def report_link(self, email: str) -> str:
+        """Create a user who signs in from a new network. Return the path of the link in the mail about it."""
+        user = UserFactory(self.app).create_verified(email)
+        user.login_ok()
+        user.login_ok(at=OTHER_IP)
+        [notice, _] = self.mailbox.wait(2, to=email)
+        link = re.search(r"/auth/report-sign-in#[\w-]{43}", notice["text"])
+        assert link
+        return link[0]
 
     def close_pages(self) -> None:
         """Close all tabs. Fail if a page has reported an error."""

@@ -40,6 +40,7 @@ ACCOUNT_PAGES = (
 PUBLIC_PAGES = (
     *("/sign-in", "/sign-in/email-code", "/sign-in/email-code/verify"),
     *("/register", "/verify", "/forgot", "/reset"),
+    *("/auth/report-sign-in", f"/auth/report-sign-in#{'x' * 43}"),
 )
 
 
@@ -74,6 +75,15 @@ def test_without_scripts_user_signs_in_with_a_mailed_code(site: LiveSite) -> Non
     page.submit()
 
     assert page.path() == "/account/sessions"
+
+
+def test_without_scripts_user_pastes_the_link_of_a_mail(site: LiveSite) -> None:
+    page, link = site.new_page(java_script_enabled=False), site.report_link("js10@example.com")
+    page.open(link)
+    page.fill(token=site.root + link)
+    page.submit()
+
+    assert page.heading() == "Done"
 
 
 def test_without_scripts_user_edits_the_profile(site: LiveSite, tmp_path: Path) -> None:
@@ -227,6 +237,7 @@ def states(page: LivePage, email: str) -> Iterator[tuple[str, Callable[[], None]
         yield path, lambda path=path: page.open(path)  # type: ignore[misc]
     yield "/sign-in with error", lambda: sign_in_with_error(page)
     yield "/register with errors", lambda: register_with_errors(page)
+    yield "link expired", lambda: follow_expired_link(page)
     yield "/nothing", lambda: page.open("/nothing")
     yield "signed in", lambda: page.sign_in(email)
     for path in ACCOUNT_PAGES:
@@ -237,6 +248,12 @@ def states(page: LivePage, email: str) -> Iterator[tuple[str, Callable[[], None]
     yield "second step", lambda: begin_second_step(page, email)
     yield "/sign-in/lost-factor", lambda: page.open("/sign-in/lost-factor")
     yield "lost factor code", page.submit
+
+
+def follow_expired_link(page: LivePage) -> None:
+    page.open("/auth/report-sign-in")
+    page.fill(token="expired")
+    page.submit()
 
 
 def begin_second_step(page: LivePage, email: str) -> None:

@@ -142,6 +142,22 @@ def test_error_summary_leads_to_the_field_with_the_keyboard(site: LiveSite) -> N
     assert page.page.input_value("#password") == ""
 
 
+def test_link_in_a_mail_sends_its_token_with_the_button_only(site: LiveSite) -> None:
+    page, link = site.new_page(), site.report_link("link1@example.com")
+    page.open(link)
+    page.page.locator("#token").wait_for(state="hidden")
+    assert page.path() == "/auth/report-sign-in"
+    page.follow("Kiswahili")
+    page.page.locator("#token").wait_for(state="hidden")
+    page.submit()
+    assert page.heading() == "Imekamilika"
+    page.open("/sign-in")
+    page.open(link)
+    page.submit()
+
+    assert page.heading() == "Kiungo hiki hakitumiki tena"
+
+
 @pytest.mark.parametrize(
     ("language", "scheme", "size"), [("en", "light", DESKTOP), ("ar", "dark", PHONE)], ids=["light", "dark-ar-phone"]
 )

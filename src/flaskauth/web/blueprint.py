@@ -1,4 +1,4 @@
-"""The blueprint of the pages: checks of each request, headers of each response, error pages and assets."""
+"""The blueprints of the pages: checks of each request, headers of each response, error pages and assets."""
 
 from flask import Response, current_app, request
 from werkzeug.exceptions import HTTPException
@@ -26,16 +26,15 @@ HEADERS = {
 }
 
 bp = Blueprint("web", __name__, enable_openapi=False)
+link_bp = Blueprint("web_links", __name__, enable_openapi=False)  # registered with PAGES=false too
 
 
-@bp.before_request
 def _check_request() -> None:
     require_same_origin()
     if request.mimetype != "multipart/form-data":  # of a longer body, werkzeug would parse the beginning
         json_body.read_body(request)
 
 
-@bp.after_request
 def _finish_response(response: Response) -> Response:
     """Add the headers of a page, and remember a language that the user selected."""
     if response.mimetype == "text/html":
@@ -49,21 +48,26 @@ def _finish_response(response: Response) -> Response:
     return response
 
 
-@bp.errorhandler(APIError)
 def _handle_api_error(error: APIError) -> BaseResponse:
     """Redirect to the page that the user needs first, or show an error page."""
     metrics.count_error(error.code)
     return rendering.redirect_to_required_page(error) or rendering.render_error(error)
 
 
-@bp.errorhandler(HTTPException)
 def _handle_http_error(error: HTTPException) -> BaseResponse | HTTPException:
     if error.code is None or error.code < 400:
         return error
     return _handle_api_error(ERRORS_BY_STATUS.get(error.code, InternalError)())
 
 
-@bp.get("/pages/<version>/<name>")
+for blueprint in (bp, link_bp):
+    blueprint.before_request(_check_request)
+    blueprint.after_request(_finish_response)
+    blueprint.register_error_handler(APIError, _handle_api_error)
+    blueprint.register_error_handler(HTTPException, _handle_http_error)
+
+
+@link_bp.get("/pages/<version>/<name>")
 @public
 def asset(version: str, name: str) -> Response:
     """Return an asset, which browsers may cache forever."""

@@ -30,7 +30,7 @@ LABELS = {
     "name": Text("Name"),
     "country": Text("Country"),
 }
-HIDDEN_FIELDS = {"password", "current_password", "otp", "recovery_code", "credential", "passkey"}
+HIDDEN_FIELDS = {"password", "current_password", "otp", "recovery_code", "credential", "passkey", "token"}
 
 
 def load(schema: type[RequestSchema], kind: type[T], **values: object) -> T:

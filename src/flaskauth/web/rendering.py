@@ -71,11 +71,7 @@ def render(template: str, *, error: APIError | None = None, **context: object) -
         metrics.count_error(error.code)
         if redirect := redirect_to_required_page(error):
             return redirect
-    form = {
-        "return_to": urls.submitted_return_to(),
-        "values": forms.submitted_values() if error else {},
-        "errors": forms.errors_by_field(error),
-    }
+    form = {"return_to": urls.submitted_return_to(), **_form_state(error)}
     return _render(template, page_session.current(), error, {**form, **context})
 
 
@@ -104,9 +100,16 @@ def redirect_to_required_page(error: APIError, prefix: str | None = None) -> Bas
     return response
 
 
+def render_public(template: str, *, error: APIError | None = None, **context: object) -> Response:
+    """Return a page that is the same with and without a session."""
+    if error:
+        metrics.count_error(error.code)
+    return _render(template, None, error, {"return_to": None, **_form_state(error), **context})
+
+
 def render_error(error: APIError) -> Response:
     """Return the page for an error that belongs to no form. It does not read the database, which may be unavailable."""
-    response = _render("error.html", None, error, {"return_to": None, "values": {}, "errors": {}})
+    response = _render("error.html", None, error, {"return_to": None, **_form_state(None)})
     response.status_code = error.status
     return response
 
@@ -124,6 +127,7 @@ def _render(template: str, auth: AuthContext | None, error: APIError | None, con
         "asset_url": asset_url,
         "logo": assets.logo(),
         "has_theme": assets.find("theme.css") is not None,
+        "has_pages": settings().pages,
         "has_email_sign_in": settings().email_sign_in,
         "has_mailbox": settings().has_mailbox and is_direct_local_request(),
         "passkey_url": _passkey_url(),
@@ -204,6 +208,11 @@ def _create_environment(loaders: Iterable[BaseLoader]) -> Environment:
     )
     templates.filters["time"] = format_time
     return templates
+
+
+def _form_state(error: APIError | None) -> dict[str, object]:
+    """Return what the user entered, and what is wrong with it."""
+    return {"values": forms.submitted_values() if error else {}, "errors": forms.errors_by_field(error)}
 
 
 def _status(error: APIError | None) -> int:

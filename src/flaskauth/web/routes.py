@@ -11,11 +11,12 @@ from flaskauth.web import (
     lost_factor,
     password_reset,
     registration,
+    security_links,
     sessions,
     sign_in,
     urls,
 )
-from flaskauth.web.blueprint import bp
+from flaskauth.web.blueprint import bp, link_bp
 
 FORMS = {  # targets of forms without a page of their own: the page that a GET request is redirected to
     "/sign-in/passkey": urls.SIGN_IN,
@@ -31,4 +32,13 @@ for rule, page in FORMS.items():
     view = public(partial(lambda target, **_rest: urls.redirect(target), page))
     bp.add_url_rule(rule, f"get {rule}", view, methods=["GET"])
 
-__all__ = ["bp", "email_sign_in", "lost_factor", "password_reset", "registration", "sign_in"]
+__all__ = [
+    "bp",
+    "email_sign_in",
+    "link_bp",
+    "lost_factor",
+    "password_reset",
+    "registration",
+    "security_links",
+    "sign_in",
+]

@@ -1,5 +1,5 @@
 "use strict";
-// Local times, copy and download buttons, and passkeys. Every page works without this script, except for passkeys.
+// Local times, copy and download buttons, tokens of links, and passkeys. Without this script, all but passkeys works.
 (() => {
   const RENEWAL = 240_000; // milliseconds; the options of a passkey request are valid for 5 minutes
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
@@ -39,6 +39,23 @@
       form.dataset.sent = "1";
       setTimeout(() => delete form.dataset.sent, 5000);
     });
+  }
+
+  const tokenField = document.querySelector("[data-link-token]");
+
+  // The token of a link from a mail is in the fragment, which browsers do not send. The form sends it.
+  function takeToken() {
+    const [token] = location.hash.match(/[\w-]{40,}/) ?? [];
+    if (!token) return;
+    tokenField.querySelector("input").value = token;
+    tokenField.hidden = true;
+    for (const link of all("footer a[hreflang]")) link.hash = token; // the same page in another language
+    history.replaceState(null, "", location.pathname + location.search);
+  }
+
+  if (tokenField) {
+    takeToken();
+    addEventListener("hashchange", takeToken);
   }
 
   // --- Passkeys ---
