@@ -37,6 +37,7 @@ ACCOUNT_PAGES = (
     *("/account/password", "/account/mfa", "/account/passkeys", "/account/recovery-codes", "/account/sessions"),
     *("/account/activity", "/account/export", "/account/delete", "/account/confirm", "/sign-out"),
 )
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 PUBLIC_PAGES = (
     *("/sign-in", "/sign-in/email-code", "/sign-in/email-code/verify"),
     *("/register", "/verify", "/forgot", "/reset"),
@@ -153,7 +154,8 @@ def test_without_scripts_arabic_page_is_right_to_left(site: LiveSite) -> None:
 
 
 def test_passkey_is_added_with_codes_to_copy_and_download(site: LiveSite) -> None:
-    page, email = site.new_page(permissions=["clipboard-read", "clipboard-write"]), site.new_user("pk1@example.com")
+    page = site.new_page(permissions=["clipboard-read", "clipboard-write"], user_agent=FIREFOX)
+    email = site.new_user("pk1@example.com")
     add_authenticator(page)
     page.sign_in(email)
     page.add_passkey()
@@ -166,7 +168,7 @@ def test_passkey_is_added_with_codes_to_copy_and_download(site: LiveSite) -> Non
     assert page.page.evaluate("navigator.clipboard.readText()") == "\n".join(codes)
     assert Path(download.value.path()).read_text() == "\n".join(codes) + "\n"
     page.follow("I have saved them")
-    assert page.page.locator("ul.rows b").inner_text() == "HeadlessChrome (Linux)"
+    assert page.page.locator("ul.rows b").inner_text() == "Firefox (Linux)"
 
 
 def test_passkey_signs_in_with_the_button(site: LiveSite) -> None:
@@ -182,6 +184,19 @@ def test_passkey_signs_in_with_the_button(site: LiveSite) -> None:
 
     [cookie] = [item for item in page.page.context.cookies() if item["name"] == "flaskauth"]
     assert cookie["expires"] > 0
+
+
+def test_passkey_options_of_an_idle_sign_in_page_are_renewed(site: LiveSite) -> None:
+    page = site.new_page()
+    add_authenticator(page)
+    page.page.clock.install()
+    with page.page.expect_request("**/auth/passkeys/options"):
+        page.open("/sign-in")
+    for _ in range(2):
+        with page.page.expect_response("**/auth/passkeys/options"):
+            page.page.clock.fast_forward(timedelta(minutes=4) // timedelta(milliseconds=1))
+
+    assert page.page.locator(".error:visible").count() == 0
 
 
 def test_passkey_is_the_second_step_after_a_password(site: LiveSite) -> None:
@@ -243,11 +258,38 @@ def states(page: LivePage, email: str) -> Iterator[tuple[str, Callable[[], None]
     for path in ACCOUNT_PAGES:
         yield path, lambda path=path: page.open(path)  # type: ignore[misc]
     yield "/account/password with error", lambda: change_password_with_error(page)
+    yield "deletion scheduled", lambda: delete_account(page, email)
+    yield "account restored", page.submit
     yield "new app", lambda: start_app(page)
     yield "new codes", lambda: enrol_app(page)
+    yield "/account/mfa with an app", lambda: page.open("/account/mfa")
+    yield "/account/mfa with error", lambda: rename_with_error(page)
     yield "second step", lambda: begin_second_step(page, email)
+    yield "second step with error", lambda: submit_wrong_code(page)
+    yield "second step by recovery code", lambda: page.open("/sign-in/second-factor?method=recovery_code")
     yield "/sign-in/lost-factor", lambda: page.open("/sign-in/lost-factor")
     yield "lost factor code", page.submit
+    yield "lost factor code with error", lambda: submit_wrong_code(page)
+
+
+def delete_account(page: LivePage, email: str) -> None:
+    page.open("/account/delete")
+    page.page.check("#understood")
+    page.submit()
+    page.sign_in(email)
+
+
+def rename_with_error(page: LivePage) -> None:
+    page.page.click("summary")
+    form = page.page.locator("form[action$='/rename']")
+    form.locator("input").fill("http://x")
+    with page.page.expect_navigation():
+        form.locator("button").click()
+
+
+def submit_wrong_code(page: LivePage) -> None:
+    page.fill(otp="BCDF-2345")
+    page.submit()
 
 
 def follow_expired_link(page: LivePage) -> None:

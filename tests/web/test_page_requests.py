@@ -10,7 +10,7 @@ from flask import Flask
 from tests.conftest import MakeApp
 from tests.support.inspect import statement_counts
 from tests.support.route_catalog import example_path, is_page
-from tests.support.users import UserFactory
+from tests.support.users import PASSWORD, UserFactory
 from tests.web.helpers import EMAIL, SAME_ORIGIN, Browser, signed_in
 
 from flaskauth.core.translations import languages
@@ -25,6 +25,7 @@ FORGED = {
     "other port": {"Origin": "http://localhost:5001"},
     "other scheme": {"Origin": "https://localhost:5000"},
 }
+REGISTRATION = {"email": EMAIL, "password": PASSWORD, "first_name": "Grace", "last_name": ""}
 UNSAFE_RETURN_URLS = (
     *("//evil.example", "/\\evil.example", "https://ok@evil.example", "%2f%2fevil.example", "/\r\nX: y"),
     *("https://app.example.com.evil.example/home", "https://app.example.com/home/x", "https://app.example.com"),
@@ -179,6 +180,18 @@ def test_password_inputs_are_masked_and_for_managers(app: Flask) -> None:
         assert 'type="password"' in field
         assert re.search('autocomplete="(current-password webauthn|new-password)"', field)
         assert "onpaste" not in field
+
+
+def test_forms_for_passwords_and_codes_show_the_username(app: Flask) -> None:
+    browser = signed_in(app)
+    pages = [browser.open(path).text for path in ("/account/password", "/account/confirm")]
+    pages += [browser.submit("/forgot", email=EMAIL).text, browser.submit("/register", **REGISTRATION).text]
+
+    for page in pages:
+        assert f'value="{EMAIL}" autocomplete="username" dir="ltr" readonly' in page
+    for page in pages[2:]:
+        assert 'autocomplete="one-time-code"' in page
+        assert "inputmode" not in page  # the codes in mails have letters
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.1:5000", "[::1]:5000"])
