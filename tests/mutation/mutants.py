@@ -1098,6 +1098,15 @@ MUTANTS = (
         ("tests/web/test_sign_in_page.py::test_second_factor_page_without_first_step_starts_again",),
     ),
     Mutant(
+        "code of another registration accepted by a page",
+        "web/registration.py",
+        """        identifier = {"verification_id": step["verification_id"], "email": None} if step else {}
+        service.verify""",
+        """        identifier = {"verification_id": None, "email": step["email"]} if step else {}
+        service.verify""",
+        ("tests/web/test_registration_pages.py::test_verify_page_rejects_code_of_another_registration",),
+    ),
+    Mutant(
         "step cookie of another flow accepted",
         "web/cookies.py",
         'return step if step["kind"] == kind else {}',

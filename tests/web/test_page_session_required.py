@@ -1,5 +1,7 @@
 """`page_session_required`: pages of an application that extends or mounts the server."""
 
+from urllib.parse import urlencode
+
 import pytest
 from flask import Flask, render_template_string
 from flask.views import MethodView
@@ -24,6 +26,11 @@ def add_pages(app: Flask) -> None:
     @page_session_required
     def home(user: User) -> str:
         return f"{user.first_name} {current_user.email} " + render_template_string(GREETING)
+
+    @app.get("/é/<name>")
+    @page_session_required
+    def page_outside_ascii(_user: User, name: str) -> str:
+        return f"page {name}"
 
     @app.get("/catalog")
     @page_session_required
@@ -65,6 +72,18 @@ def test_own_page_without_session_redirects_and_returns(host: Flask) -> None:
     assert response.headers["Location"] == "/home?tab=1"
     assert browser.open("/home?tab=1").text == f"Grace {EMAIL} <p>Grace</p>"
     assert browser.open("/shop").text == "shop of Grace"
+
+
+def test_own_page_returns_to_a_path_outside_ascii(host: Flask) -> None:
+    browser = Browser(host)
+    return_to = "/%C3%A9/a%20%22b%22%3F?x=%C3%A9"
+
+    location = browser.client.get(return_to).headers["Location"]
+
+    assert location == f"{prefix(host)}/sign-in?{urlencode({'return_to': return_to})}"
+    browser.post(f"{prefix(host)}/sign-in", email=EMAIL, password=PASSWORD, return_to=return_to)
+    assert browser.page.headers["Location"] == return_to
+    assert browser.open(return_to).text == 'page a "b"?'
 
 
 def test_own_page_is_not_stored_by_browsers_and_proxies(host: Flask) -> None:

@@ -1,9 +1,13 @@
 """The pages /register, /verify, /forgot and /reset."""
 
+from datetime import timedelta
+
 from flask import Flask
 from tests.conftest import MakeApp
-from tests.support.users import PASSWORD, Mailbox, UserFactory
+from tests.support.users import OTHER_IP, PASSWORD, Mailbox, UserFactory, code_in_mail
 from tests.web.helpers import EMAIL, Browser, signed_in
+
+from flaskauth.core import clock
 
 FORM = {"email": EMAIL, "password": PASSWORD, "first_name": "Grace", "last_name": ""}
 NEW_PASSWORD = "nine purple ladders"
@@ -64,6 +68,22 @@ def test_verify_page_in_another_browser_asks_for_email(app: Flask, mailbox: Mail
 
     assert 'name="email"' in other.open("/verify").text
     assert other.post("/verify", email=EMAIL, otp=mailbox.code(EMAIL)).headers["Location"] == "/sign-in"
+
+
+def test_verify_page_rejects_code_of_another_registration(app: Flask, mailbox: Mailbox) -> None:
+    """An attacker who registers the address with a password of their own must not have it verified by its owner."""
+    owner, attacker = Browser(app), Browser(app, network=OTHER_IP)
+    owner.submit("/register", **FORM)
+    own_code = mailbox.code(EMAIL)
+    clock.travel(timedelta(minutes=2))
+    attacker.submit("/register", **{**FORM, "password": NEW_PASSWORD})
+    other_code = mailbox.wait(2, to=EMAIL)[0]
+
+    assert own_code not in other_code["text"]
+    assert owner.post("/verify", otp=code_in_mail(other_code)).status_code == 422
+    assert owner.post("/verify", otp=own_code).status_code == 303
+    assert owner.sign_in(NEW_PASSWORD).status_code == 422
+    assert owner.sign_in().status_code == 303
 
 
 def test_verify_page_links_to_the_development_mailbox(make_app: MakeApp) -> None:

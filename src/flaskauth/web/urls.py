@@ -1,7 +1,7 @@
 """URLs of the pages, and the URL that a page returns to."""
 
 import re
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from flask import redirect as flask_redirect
 from flask import request
@@ -57,7 +57,8 @@ def current_page(prefix: str) -> str:
         prefix: the path at which browsers reach the application.
     """
     if request.method in SAFE_METHODS:
-        return prefix + request.full_path.removesuffix("?")
+        query = request.query_string.decode("latin-1")
+        return prefix + quote(request.path) + (f"?{query}" if query else "")
     origin, referrer = origin_of(settings().public_url), request.referrer or ""
     return referrer.removeprefix(origin) if referrer.startswith(f"{origin}/") else url(ACCOUNT)
 
