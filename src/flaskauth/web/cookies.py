@@ -9,6 +9,7 @@ from werkzeug.wrappers import Response
 
 from flaskauth.core import clock, crypto
 from flaskauth.core.context import settings
+from flaskauth.core.email_addresses import EmailAddress
 from flaskauth.sessions.devices import DEVICE_RECOGNITION_PERIOD
 
 SESSION, STEP, DEVICE, NOTICE, LANGUAGE = (
@@ -53,6 +54,11 @@ def put_step(response: Response, kind: str, **values: str | None) -> None:
     payload = crypto.base64url_encode(json.dumps(step).encode())
     mac = crypto.base64url_encode(crypto.mac(STEP_LABEL, payload))
     put(response, STEP, f"{payload}.{mac}", clock.now() + STEP_LIFETIME)
+
+
+def put_code_step(response: Response, kind: str, code_id: bytes, email: EmailAddress, return_to: str | None) -> None:
+    """Store what the page for a mailed code needs: the id of the code and the email address."""
+    put_step(response, kind, id=crypto.base64url_encode(code_id), email=email.original, return_to=return_to)
 
 
 def get_step(kind: str) -> Mapping[str, str]:

@@ -3,7 +3,6 @@
 from flask import request
 from werkzeug.wrappers import Response
 
-from flaskauth.core import crypto
 from flaskauth.core.context import settings
 from flaskauth.core.errors import APIError, NotFound
 from flaskauth.core.http.request import public
@@ -41,13 +40,7 @@ def request_sign_in_code() -> Response:
     except APIError as error:
         return render("email_sign_in.html", error=error)
     response = urls.redirect(CODE_PAGE)
-    cookies.put_step(
-        response,
-        STEP,
-        sign_in_id=crypto.base64url_encode(sign_in_id),
-        email=data.email.original,
-        return_to=urls.submitted_return_to(),
-    )
+    cookies.put_code_step(response, STEP, sign_in_id, data.email, urls.submitted_return_to())
     return response
 
 
@@ -66,7 +59,7 @@ def sign_in_with_code() -> Response:
     """Check the code, and start a session or begin the second step."""
     _require_enabled()
     step = cookies.get_step(STEP)
-    identifier = {"sign_in_id": step["sign_in_id"], "email": None} if step else {}
+    identifier = {"sign_in_id": step["id"], "email": None} if step else {}
     is_kept = "stay" in request.form
     try:
         data = forms.load(EmailSignInRequest, EmailSignInData, device_token=cookies.device_token(), **identifier)

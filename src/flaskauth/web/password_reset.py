@@ -2,7 +2,6 @@
 
 from werkzeug.wrappers import Response
 
-from flaskauth.core import crypto
 from flaskauth.core.errors import APIError
 from flaskauth.core.http.request import public
 from flaskauth.core.http.request_limits import rate_limit
@@ -35,13 +34,7 @@ def forgot() -> Response:
     except APIError as error:
         return render("forgot.html", error=error)
     response = urls.redirect("/reset")
-    cookies.put_step(
-        response,
-        STEP,
-        reset_id=crypto.base64url_encode(reset_id),
-        email=data.email.original,
-        return_to=urls.submitted_return_to(),
-    )
+    cookies.put_code_step(response, STEP, reset_id, data.email, urls.submitted_return_to())
     return response
 
 
@@ -59,7 +52,7 @@ def reset() -> Response:
     """Set the new password. All sessions are revoked, also that of this browser."""
     step = cookies.get_step(STEP)
     try:
-        identifier = {"reset_id": step["reset_id"], "email": None} if step else {}
+        identifier = {"reset_id": step["id"], "email": None} if step else {}
         service.reset_password(forms.load(ResetPasswordRequest, PasswordResetData, **identifier))
     except APIError as error:
         return render("reset.html", error=error, step=step)

@@ -2,7 +2,6 @@
 
 from werkzeug.wrappers import Response
 
-from flaskauth.core import crypto
 from flaskauth.core.errors import APIError
 from flaskauth.core.http.request import public
 from flaskauth.core.http.request_limits import rate_limit
@@ -37,13 +36,7 @@ def register() -> Response:
     except APIError as error:
         return render("register.html", error=error)
     response = urls.redirect("/verify")
-    cookies.put_step(
-        response,
-        STEP,
-        verification_id=crypto.base64url_encode(verification_id),
-        email=data.email.original,
-        return_to=urls.submitted_return_to(),
-    )
+    cookies.put_code_step(response, STEP, verification_id, data.email, urls.submitted_return_to())
     return response
 
 
@@ -61,7 +54,7 @@ def verify() -> Response:
     """Create the account with the code from the mail."""
     step = cookies.get_step(STEP)
     try:
-        identifier = {"verification_id": step["verification_id"], "email": None} if step else {}
+        identifier = {"verification_id": step["id"], "email": None} if step else {}
         service.verify(forms.load(VerifyRequest, VerificationData, **identifier))
     except InvalidCode:
         return render("verify.html", error=InvalidMailedCode(), step=step)
@@ -79,7 +72,7 @@ def resend() -> Response:
     """Mail the code again if that is due."""
     step = cookies.get_step(STEP)
     try:
-        identifier = {"verification_id": step["verification_id"], "email": None} if step else {}
+        identifier = {"verification_id": step["id"], "email": None} if step else {}
         service.resend(forms.load(ResendRequest, ResendData, **identifier))
     except APIError as error:
         return render("verify.html", error=error, step=step)

@@ -23,10 +23,10 @@ FORMS = {  # targets of forms without a page of their own: the page that a GET r
     "/verify/resend": "/verify",
     "/account/avatar/remove": account.AVATAR,
     "/account/delete/restore": urls.DELETE,
-    "/account/mfa/<path:_rest>": urls.MFA,
-    "/account/passkeys/<path:_rest>": factors.PASSKEYS,
+    "/account/mfa/<path:rest>": urls.MFA,
+    "/account/passkeys/<path:rest>": factors.PASSKEYS,
     "/account/password/remove": credentials.PASSWORD,
-    "/account/sessions/<path:_rest>": sessions.SESSIONS,
+    "/account/sessions/<path:rest>": sessions.SESSIONS,
 }
 for rule, page in FORMS.items():
     view = public(partial(lambda target, **_rest: urls.redirect(target), page))
