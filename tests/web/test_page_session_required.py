@@ -112,6 +112,15 @@ def test_own_page_after_sign_out_requires_session(host: Flask) -> None:
     assert browser.client.get("/home").status_code == 303
 
 
+def test_sign_out_keeps_what_a_mounting_application_stored(host: Flask) -> None:
+    browser = Browser(host)
+    browser.post(f"{prefix(host)}/sign-in", email=EMAIL, password=PASSWORD)
+
+    headers = browser.post(f"{prefix(host)}/sign-out").headers
+
+    assert headers.get("Clear-Site-Data") == (None if prefix(host) else '"cache", "storage"')
+
+
 def test_own_page_rejects_form_of_another_origin(host: Flask) -> None:
     browser = Browser(host)
     browser.post(f"{prefix(host)}/sign-in", email=EMAIL, password=PASSWORD)

@@ -111,7 +111,8 @@ def sign_out(auth: AuthContext) -> Response:
     sessions.sign_out(auth.session.id, auth.user.id)
     response = redirect_with_notice(urls.SIGN_IN, "signed_out")
     page_session.end(response)
-    response.headers["Clear-Site-Data"] = '"cache", "storage"'
+    if not urls.root_path():  # below a path, the application that mounts the server has stored data of its own
+        response.headers["Clear-Site-Data"] = '"cache", "storage"'
     return response
 
 
