@@ -21,6 +21,12 @@ class Shop(MethodView):
         return f"shop of {user.first_name}"
 
 
+class Cart(MethodView):
+    @page_session_required
+    def get(self, user: User) -> str:
+        return f"cart of {user.first_name}"
+
+
 def add_pages(app: Flask) -> None:
     @app.route("/home", methods=["GET", "POST"])
     @page_session_required
@@ -41,7 +47,13 @@ def add_pages(app: Flask) -> None:
     def welcome() -> str:
         return str(bool(current_user))
 
+    @app.get("/orders/<int:number>")
+    @page_session_required
+    async def order(user: User, number: int) -> str:
+        return f"order {number} of {user.first_name}"
+
     app.add_url_rule("/shop", view_func=Shop.as_view("shop"))
+    app.add_url_rule("/cart", view_func=Cart.as_view("cart"))
 
 
 @pytest.fixture(params=["extended", "mounted"])
@@ -71,7 +83,6 @@ def test_own_page_without_session_redirects_and_returns(host: Flask) -> None:
     response = browser.post(f"{prefix(host)}/sign-in", email=EMAIL, password=PASSWORD, return_to="/home?tab=1")
     assert response.headers["Location"] == "/home?tab=1"
     assert browser.open("/home?tab=1").text == f"Grace {EMAIL} <p>Grace</p>"
-    assert browser.open("/shop").text == "shop of Grace"
 
 
 def test_own_page_returns_to_a_path_outside_ascii(host: Flask) -> None:
@@ -84,6 +95,16 @@ def test_own_page_returns_to_a_path_outside_ascii(host: Flask) -> None:
     browser.post(f"{prefix(host)}/sign-in", email=EMAIL, password=PASSWORD, return_to=return_to)
     assert browser.page.headers["Location"] == return_to
     assert browser.open(return_to).text == 'page a "b"?'
+
+
+def test_own_page_may_be_a_class_method_or_coroutine(host: Flask) -> None:
+    browser = Browser(host)
+    texts = {"/shop": "shop of Grace", "/cart": "cart of Grace", "/orders/7": "order 7 of Grace"}
+
+    assert [browser.client.get(path).status_code for path in texts] == [303, 303, 303]
+    browser.post(f"{prefix(host)}/sign-in", email=EMAIL, password=PASSWORD)
+
+    assert {path: browser.open(path).text for path in texts} == texts
 
 
 def test_own_page_is_not_stored_by_browsers_and_proxies(host: Flask) -> None:

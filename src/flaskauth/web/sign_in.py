@@ -4,7 +4,7 @@ from flask import request
 from werkzeug.wrappers import Response
 
 from flaskauth.core.context import settings
-from flaskauth.core.errors import APIError
+from flaskauth.core.errors import APIError, BadRequest, ValidationFailed
 from flaskauth.core.http.request import public
 from flaskauth.core.http.request_limits import rate_limit
 from flaskauth.factor_reset import service as factor_resets
@@ -67,7 +67,7 @@ def sign_in_with_passkey() -> Response:
     try:
         data = forms.load(PasskeyLoginRequest, PasskeyLoginData, device_token=cookies.device_token())
         result = passkey.sign_in(data)
-    except InvalidCredentials:
+    except (InvalidCredentials, ValidationFailed, BadRequest):
         return render("sign_in.html", error=PasskeyRejected())
     except APIError as error:
         return render("sign_in.html", error=error)
