@@ -4,12 +4,14 @@ import re
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from flask import Flask
 from tests.conftest import MakeApp
 from tests.docs.code_blocks import block
 from tests.web.helpers import Browser
 
 from flaskauth import mount
+from flaskauth.cli.main import main
 from flaskauth.settings import SettingsError
 from flaskauth.web import template_check
 
@@ -98,6 +100,17 @@ def test_check_reports_broken_page_template(
 
     with make_app(MAIL_TEMPLATE_FOLDER=str(tmp_path)).app_context():
         assert template_check.find_errors() == ([f"{file.parent}/{error}"] if error else [])
+
+
+def test_copied_page_template_is_listed_and_valid(tmp_path: Path) -> None:
+    environ = {"FLASKAUTH_ENV": "development", "MAIL_TEMPLATE_FOLDER": str(tmp_path)}
+    commands = (["copy", "pages/sign_in.html"], ["list"], ["check"])
+
+    copied, listed, checked = (CliRunner().invoke(main, ["templates", *words], env=environ) for words in commands)
+
+    assert copied.output == f"copied {tmp_path}/pages/sign_in.html\n"
+    assert "pages/verify.html" in listed.output
+    assert checked.output == "1 replaced template is valid.\n"
 
 
 def test_template_of_mounting_application_replaces_a_page(make_app: MakeApp, tmp_path: Path) -> None:

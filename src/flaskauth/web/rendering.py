@@ -170,10 +170,19 @@ def environment() -> Environment:
     """Return the templates of the current application. They are compiled once; a new file requires a restart."""
     if EXTENSION_KEY not in current_app.extensions:
         loaders = [loader for loader in mail_templates.operator_loaders() if _has_pages(loader)]
-        current_app.extensions[EXTENSION_KEY] = _create_environment(loaders) if loaders else builtin_environment()
+        current_app.extensions[EXTENSION_KEY] = _create_environment(loaders) if loaders else _builtin_environment()
     templates = current_app.extensions[EXTENSION_KEY]
     assert isinstance(templates, Environment)
     return templates
+
+
+@cache
+def builtin_pages() -> dict[str, str]:
+    """Return the templates of the package: the text of each by its name, such as "pages/sign_in.html"."""
+    templates = _builtin_environment()
+    assert templates.loader
+    names = (name for name in templates.list_templates() if not name.startswith(mail_templates.BUILTIN_PREFIX))
+    return {name: templates.loader.get_source(templates, name)[0] for name in names}
 
 
 def format_time(value: datetime) -> Markup:
@@ -192,8 +201,7 @@ def _has_pages(loader: BaseLoader) -> bool:
 
 
 @cache
-def builtin_environment() -> Environment:
-    """Return the templates of the package."""
+def _builtin_environment() -> Environment:
     return _create_environment(())
 
 

@@ -15,7 +15,7 @@ def find_errors() -> list[str]:
 
 
 def _find_error(name: str) -> str | None:
-    if name not in _builtin_names():
+    if name not in rendering.builtin_pages():
         return "replaces no page"
     environment = rendering.environment()
     try:
@@ -31,14 +31,7 @@ def _find_error(name: str) -> str | None:
 
 
 @cache
-def _builtin_names() -> frozenset[str]:
-    return frozenset(rendering.builtin_environment().list_templates())
-
-
-@cache
 def _builtin_variables() -> frozenset[str]:
     """Return the variables of all pages of the package."""
-    environment = rendering.builtin_environment()
-    assert environment.loader
-    sources = [environment.loader.get_source(environment, name)[0] for name in _builtin_names()]
-    return frozenset().union(*(meta.find_undeclared_variables(environment.parse(source)) for source in sources))
+    sources = map(rendering.environment().parse, rendering.builtin_pages().values())
+    return frozenset().union(*map(meta.find_undeclared_variables, sources))
