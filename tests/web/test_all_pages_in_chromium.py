@@ -37,6 +37,11 @@ ACCOUNT_PAGES = (
     *("/account/password", "/account/mfa", "/account/passkeys", "/account/recovery-codes", "/account/sessions"),
     *("/account/activity", "/account/export", "/account/delete", "/account/confirm", "/sign-out"),
 )
+WITHOUT_JSON = """
+delete PublicKeyCredential.parseCreationOptionsFromJSON;
+delete PublicKeyCredential.parseRequestOptionsFromJSON;
+PublicKeyCredential.prototype.toJSON = () => { throw new TypeError("replaced by a password manager") };
+"""
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 PUBLIC_PAGES = (
     *("/sign-in", "/sign-in/email-code", "/sign-in/email-code/verify"),
@@ -186,6 +191,18 @@ def test_passkey_signs_in_with_the_button(site: LiveSite) -> None:
     assert cookie["expires"] > 0
 
 
+def test_passkey_works_without_json_functions_of_the_browser(site: LiveSite) -> None:
+    page, email = site.new_page(), site.new_user("pk7@example.com")
+    page.page.add_init_script(f"{WITHOUT_AUTOFILL}; {WITHOUT_JSON}")
+    add_authenticator(page)
+    page.sign_in(email)
+    page.add_passkey()
+    assert page.page.evaluate("PublicKeyCredential.parseCreationOptionsFromJSON") is None
+    page.sign_out()
+    page.press("Sign in with a passkey")
+    page.page.wait_for_url("**/account")
+
+
 def test_passkey_options_of_an_idle_sign_in_page_are_renewed(site: LiveSite) -> None:
     page = site.new_page()
     add_authenticator(page)
@@ -253,6 +270,8 @@ def states(page: LivePage, email: str) -> Iterator[tuple[str, Callable[[], None]
     yield "/sign-in with error", lambda: sign_in_with_error(page)
     yield "/register with errors", lambda: register_with_errors(page)
     yield "link expired", lambda: follow_expired_link(page)
+    yield "/verify with error", lambda: submit_wrong_mailed_code(page, "/verify")
+    yield "/reset with error", lambda: submit_wrong_mailed_code(page, "/reset", password=PASSWORD)
     yield "/nothing", lambda: page.open("/nothing")
     yield "signed in", lambda: page.sign_in(email)
     for path in ACCOUNT_PAGES:
@@ -264,6 +283,7 @@ def states(page: LivePage, email: str) -> Iterator[tuple[str, Callable[[], None]
     yield "new codes", lambda: enrol_app(page)
     yield "/account/mfa with an app", lambda: page.open("/account/mfa")
     yield "/account/mfa with error", lambda: rename_with_error(page)
+    yield "/account/confirm with MFA", lambda: page.open("/account/confirm")
     yield "second step", lambda: begin_second_step(page, email)
     yield "second step with error", lambda: submit_wrong_code(page)
     yield "second step by recovery code", lambda: page.open("/sign-in/second-factor?method=recovery_code")
@@ -295,6 +315,12 @@ def submit_wrong_code(page: LivePage) -> None:
 def follow_expired_link(page: LivePage) -> None:
     page.open("/auth/report-sign-in")
     page.fill(token="expired")
+    page.submit()
+
+
+def submit_wrong_mailed_code(page: LivePage, path: str, **values: str) -> None:
+    page.open(path)
+    page.fill(email="unknown@example.com", otp="BCDF-2345", **values)
     page.submit()
 
 
