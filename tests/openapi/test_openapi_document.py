@@ -24,14 +24,14 @@ WITHOUT_DATABASE = {"/", "/hello", "/health/live", "/.well-known/jwks.json", "/o
 OPERATION_IDS = {
     *("register", "verifyEmail", "resendCode", "login", "reauthenticate", "refreshToken", "logout"),
     *("requestEmailCode", "signInWithEmailCode", "requestLostFactorCode", "confirmLostFactor"),
-    "cancelFactorReset",
+    *("getCancelFactorResetPage", "cancelFactorReset"),
     *("confirmSecondFactor", "getReauthenticationOptions", "listFactors", "startTotp", "confirmTotp", "renameTotp"),
     *("getPasskeySignInOptions", "signInWithPasskey", "getPasskeyCreationOptions", "registerPasskey", "renamePasskey"),
     *("removePasskey", "removePassword", "listRelatedOrigins", "listPasskeyPages", "redirectToChangePassword"),
     *("removeTotp", "createRecoveryCodes", "setMfa", "forgetRememberedDevices"),
     *("listSessions", "revokeSession", "revokeOtherSessions", "forgotPassword", "resetPassword", "changePassword"),
     *("getProfile", "editProfile", "listActivity", "exportAccount", "changeEmail", "verifyEmailChange"),
-    *("revertEmailChange", "reportSignIn", "deleteAccount"),
+    *("getRevertEmailChangePage", "revertEmailChange", "getReportSignInPage", "reportSignIn", "deleteAccount"),
     *("restoreAccount", "replaceAvatar", "removeAvatar", "getAvatar", "listCountries", "listRegions", "getJwks"),
     *("getLiveness", "getReadiness", "getMetrics", "getIndex", "getHello", "getOpenapiDocument"),
 }

@@ -71,6 +71,7 @@ def assert_safe_response(response: TestResponse) -> TestResponse:
     assert headers["X-Request-ID"]
     assert headers["Content-Security-Policy"].startswith("default-src 'none'")
     if response.status_code >= 400:
-        assert (headers["Content-Type"], headers["Cache-Control"]) == (JSON, "no-store")
-        assert headers["Content-Security-Policy"] == API_CSP
+        media_type = "text/html; charset=utf-8" if is_page else JSON
+        assert (headers["Content-Type"], headers["Cache-Control"]) == (media_type, "no-store")
+        assert is_page or headers["Content-Security-Policy"] == API_CSP
     return response

@@ -59,8 +59,12 @@ class Route:
 
 
 def is_page(rule: Rule) -> bool:
-    """Return True for a hosted page, which has a cookie and HTML instead of a token and JSON."""
-    return str(rule.endpoint).startswith(("web.", "web_links."))
+    """Return True for a hosted page, which has a cookie and HTML instead of a token and JSON.
+
+    The pages of links in mails are documented like the routes of the API, whose paths they have.
+    """
+    endpoint = str(rule.endpoint)
+    return endpoint.startswith(("web.", "web_links.")) and not endpoint.startswith("web_links.get_")
 
 
 def all_routes(app: Flask) -> Iterator[Route]:

@@ -26,7 +26,7 @@ HEADERS = {
 }
 
 bp = Blueprint("web", __name__, enable_openapi=False)
-link_bp = Blueprint("web_links", __name__, enable_openapi=False)  # registered with PAGES=false too
+link_bp = Blueprint("web_links", __name__, tag="Account")  # registered with PAGES=false too
 
 
 def _check_request() -> None:
@@ -69,6 +69,7 @@ for blueprint in (bp, link_bp):
 
 @link_bp.get("/pages/<version>/<name>")
 @public
+@link_bp.doc(hide=True)
 def asset(version: str, name: str) -> Response:
     """Return an asset, which browsers may cache forever."""
     file = assets.find(name)

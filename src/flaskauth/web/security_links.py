@@ -8,6 +8,7 @@ also open links.
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from flask import request
 from werkzeug.wrappers import Response
@@ -39,6 +40,9 @@ class SecurityLink:
     next_label: Text
 
 
+PAGE_RESPONSE: dict[int | str, Any] = {
+    200: {"description": "Done", "content": {"text/html": {"schema": {"type": "string"}}}}
+}
 SECURED = Text(
     "All devices are signed out. Now set a new password: choose “Forgot password” where you usually sign in."
     " Until then, you cannot sign in."
@@ -85,14 +89,19 @@ SECURITY_LINKS = {
 
 @link_bp.get("/auth/revert-email-change")
 @public
-def revert_page() -> Response:
-    """Show the page that reverts an email change."""
+@link_bp.doc(responses=PAGE_RESPONSE)
+def get_revert_email_change_page() -> Response:
+    """Show the page that reverts an email change.
+
+    The token is in the URL fragment, so servers do not log it.
+    """
     return _render(links.REVERT_EMAIL_CHANGE)
 
 
 @link_bp.post("/auth/revert-email-change/confirm")
 @public
 @rate_limit()
+@link_bp.doc(hide=True)
 def revert() -> Response:
     """Revert an email change. All sessions are revoked, and a new password must be set."""
     return _perform(links.REVERT_EMAIL_CHANGE)
@@ -100,14 +109,19 @@ def revert() -> Response:
 
 @link_bp.get("/auth/report-sign-in")
 @public
-def report_page() -> Response:
-    """Show the page that reports a sign-in."""
+@link_bp.doc(responses=PAGE_RESPONSE)
+def get_report_sign_in_page() -> Response:
+    """Show the page that reports a sign-in.
+
+    The token is in the URL fragment, so servers do not log it.
+    """
     return _render(links.REPORT_SIGN_IN)
 
 
 @link_bp.post("/auth/report-sign-in/confirm")
 @public
 @rate_limit()
+@link_bp.doc(hide=True)
 def report() -> Response:
     """Report a sign-in. All sessions are revoked, and a new password must be set."""
     return _perform(links.REPORT_SIGN_IN)
@@ -115,14 +129,19 @@ def report() -> Response:
 
 @link_bp.get("/auth/lost-factor/cancel")
 @public
-def cancel_page() -> Response:
-    """Show the page that cancels the removal of second factors."""
+@link_bp.doc(responses=PAGE_RESPONSE)
+def get_cancel_factor_reset_page() -> Response:
+    """Show the page that cancels the removal of second factors.
+
+    The token is in the URL fragment, so servers do not log it.
+    """
     return _render(links.CANCEL_FACTOR_RESET)
 
 
 @link_bp.post("/auth/lost-factor/cancel/confirm")
 @public
 @rate_limit()
+@link_bp.doc(hide=True)
 def cancel() -> Response:
     """Cancel the removal of second factors."""
     return _perform(links.CANCEL_FACTOR_RESET)
@@ -150,5 +169,5 @@ def _perform(purpose: str) -> Response:
 
 
 for name in SECURITY_LINKS:
-    view = public(partial(urls.redirect, f"/auth/{name}"))
+    view = link_bp.doc(hide=True)(public(partial(urls.redirect, f"/auth/{name}")))
     link_bp.add_url_rule(f"/auth/{name}/confirm", f"get {name}", view, methods=["GET"])
