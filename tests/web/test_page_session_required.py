@@ -1,5 +1,6 @@
 """`page_session_required`: pages of an application that extends or mounts the server."""
 
+from datetime import timedelta
 from urllib.parse import urlencode
 
 import pytest
@@ -10,6 +11,7 @@ from tests.support.users import PASSWORD, UserFactory
 from tests.web.helpers import EMAIL, SAME_ORIGIN, Browser
 
 from flaskauth import User, current_user, mount, page_session_required
+from flaskauth.core import clock
 
 GREETING = "<p>{{ current_user.first_name }}</p>"
 
@@ -140,6 +142,15 @@ def test_sign_out_keeps_what_a_mounting_application_stored(host: Flask) -> None:
     headers = browser.post(f"{prefix(host)}/sign-out").headers
 
     assert headers.get("Clear-Site-Data") == (None if prefix(host) else '"cache", "storage"')
+
+
+def test_own_page_in_use_keeps_the_session_active(host: Flask) -> None:
+    browser = Browser(host)
+    browser.post(f"{prefix(host)}/sign-in", email=EMAIL, password=PASSWORD)
+
+    for _ in range(3):
+        clock.travel(timedelta(days=9))
+        assert browser.client.get("/home").status_code == 200
 
 
 def test_own_page_rejects_form_of_another_origin(host: Flask) -> None:
