@@ -57,7 +57,8 @@ class ProcessSettings(Section):
     flaskauth_dev_hosts: Networks = ()
     """Comma-separated IP addresses or networks that may also use a development server and read its mailbox, such as
     `172.17.0.0/16` for Docker or `192.168.1.20` for a phone. Use only networks that you trust: the mailbox shows all
-    codes. A warning is logged at start. Unset: this machine only.
+    codes. A warning is logged at start. Browsers there can send forms only if `PUBLIC_URL` is the URL that they open.
+    Unset: this machine only.
     """
 
     app_name: Annotated[AppName, Field(max_length=60)] = "flaskauth"
