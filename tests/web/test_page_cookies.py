@@ -7,6 +7,8 @@ from tests.mfa.helpers import MfaUser
 from tests.support.users import PASSWORD, UserFactory
 from tests.web.helpers import EMAIL, SAME_ORIGIN, Browser, signed_in
 
+from flaskauth.core.http.request import UNREADABLE
+
 # Browsers let any host of the domain set a cookie whose name begins with a space of Unicode, not with `__Host-`.
 SPACES = ("\u2000", "\u3000", "\xa0", "\x85", "\ufeff")
 MAX_COOKIE_LENGTH = 4096  # characters of name and value that browsers store
@@ -111,3 +113,21 @@ def test_language_cookie_is_set_by_pages_only(app: Flask) -> None:
 
     assert "flaskauth-language=ar" in page.headers["Set-Cookie"]
     assert "Set-Cookie" not in client.get(f"{asset}?lang=fr").headers
+
+
+def test_cookies_that_the_server_cannot_pass_on_are_named(app: Flask) -> None:
+    client = app.test_client(use_cookies=False)
+    unreadable = {"Cookie": UNREADABLE, **SAME_ORIGIN}
+    asset = client.get("/sign-in").text.partition('<link rel="stylesheet" href="')[2].partition('"')[0]
+
+    for method, path in (("GET", "/sign-in"), ("POST", "/sign-in"), ("GET", "/account"), ("POST", "/forgot")):
+        response = client.open(path, method=method, headers=unreadable)
+        assert (response.status_code, "Delete the cookies of this site" in response.text) == (400, True), (method, path)
+    assert client.get(asset, headers=unreadable).status_code == 200
+
+
+def test_cookie_beside_one_that_is_not_ascii_is_read(app: Flask) -> None:
+    value, client = signed_in(app).cookie("flaskauth"), app.test_client(use_cookies=False)
+
+    for other in ("Z\xfcrich", "Z\xc3\xbcrich", '"open', '{"a":"b"}', ""):
+        assert client.get("/account", headers={"Cookie": f"city={other}; flaskauth={value}"}).status_code == 200, other

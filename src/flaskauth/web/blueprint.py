@@ -4,10 +4,10 @@ from flask import Response, current_app, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
-from flaskauth.core.errors import APIError, InternalError, NotFound
+from flaskauth.core.errors import APIError, BadRequest, InternalError, NotFound
 from flaskauth.core.http import json_body
 from flaskauth.core.http.app import ERRORS_BY_STATUS
-from flaskauth.core.http.request import Blueprint, public
+from flaskauth.core.http.request import UNREADABLE, Blueprint, public
 from flaskauth.core.observability import metrics
 from flaskauth.core.translations import languages
 from flaskauth.web import assets, cookies, rendering, urls
@@ -29,10 +29,25 @@ bp = Blueprint("web", __name__, enable_openapi=False)
 link_bp = Blueprint("web_links", __name__, tag="Account")  # registered with PAGES=false too
 
 
+class UnreadableCookies(BadRequest):
+    """400 `bad_request`: one cookie is not ASCII, so the server passes none on, and no sign-in would have an effect."""
+
+    code = "bad_request"
+    message = (
+        "Your browser sends a cookie with characters outside ASCII, so this site cannot read your cookies. Delete the"
+        " cookies of this site, and try again."
+    )
+
+
 def _check_request() -> None:
     require_same_origin()
     if request.mimetype != "multipart/form-data":  # of a longer body, werkzeug would parse the beginning
         json_body.read_body(request)
+
+
+def _check_cookies() -> None:
+    if request.headers.get("Cookie") == UNREADABLE:
+        raise UnreadableCookies
 
 
 def _finish_response(response: Response) -> Response:
@@ -65,6 +80,7 @@ for blueprint in (bp, link_bp):
     blueprint.after_request(_finish_response)
     blueprint.register_error_handler(APIError, _handle_api_error)
     blueprint.register_error_handler(HTTPException, _handle_http_error)
+bp.before_request(_check_cookies)
 
 
 @link_bp.get("/pages/<version>/<name>")
