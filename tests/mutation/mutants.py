@@ -1100,7 +1100,7 @@ MUTANTS = (
     Mutant(
         "code of another registration accepted by a page",
         "web/registration.py",
-        """        identifier = {"verification_id": step["verification_id"], "email": None} if step else {}
+        """        identifier = {"verification_id": step["id"], "email": None} if step else {}
         service.verify""",
         """        identifier = {"verification_id": None, "email": step["email"]} if step else {}
         service.verify""",
@@ -1123,8 +1123,8 @@ MUTANTS = (
     Mutant(
         "recovery code repeated on a page",
         "web/forms.py",
-        '"recovery_code", "credential", "passkey"}',
-        '"credential", "passkey"}',
+        '"recovery_code", "credential", "passkey", "token"}',
+        '"credential", "passkey", "token"}',
         ("tests/web/test_sign_in_page.py::test_rejected_form_does_not_repeat_secrets",),
     ),
     Mutant(
