@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from playwright.sync_api import CDPSession
 from tests.mfa.helpers import STEP
 from tests.support.chromium import EXECUTABLE
 from tests.support.users import PASSWORD
@@ -48,6 +49,15 @@ PUBLIC_PAGES = (
     *("/register", "/verify", "/forgot", "/reset"),
     *("/auth/report-sign-in", f"/auth/report-sign-in#{'x' * 43}"),
 )
+
+
+def wait_until_deleted(page: LivePage, devtools: CDPSession, authenticator_id: str) -> None:
+    """Wait until the authenticator has deleted its passkey, up to 30 seconds."""
+    for _ in range(600):
+        if not devtools.send("WebAuthn.getCredentials", {"authenticatorId": authenticator_id})["credentials"]:
+            return
+        page.page.wait_for_timeout(50)
+    raise AssertionError("the passkey still exists")
 
 
 def start_app(page: LivePage) -> None:
@@ -255,12 +265,27 @@ def test_removed_passkey_is_deleted_and_errors_are_plain(site: LiveSite) -> None
     assert message.inner_text() == "This device already has a passkey for your account."
     page.page.click("summary >> nth=0")
     page.submit("Remove")
+    wait_until_deleted(page, devtools, authenticator_id)
     page.sign_out()
-    assert devtools.send("WebAuthn.getCredentials", {"authenticatorId": authenticator_id})["credentials"] == []
     page.press("Sign in with a passkey")
     page.page.locator("#credential-get-message").wait_for()
 
     assert page.page.locator("#credential-get-message").inner_text().startswith("No passkey was used.")
+
+
+def test_passkey_removed_elsewhere_is_deleted_at_sign_in(site: LiveSite) -> None:
+    page, other, email = site.new_page(), site.new_page(), site.new_user("pk7@example.com")
+    page.page.add_init_script(WITHOUT_AUTOFILL)
+    devtools, authenticator_id = add_authenticator(page)
+    page.sign_in(email)
+    page.add_passkey()
+    other.sign_in(email)
+    other.open("/account/passkeys")
+    other.page.click("ul.rows summary")
+    other.submit("Remove")
+    page.sign_in(email)
+
+    wait_until_deleted(page, devtools, authenticator_id)
 
 
 def states(page: LivePage, email: str) -> Iterator[tuple[str, Callable[[], None]]]:

@@ -27,6 +27,7 @@ from flaskauth.web import cookies, forms, page_session, urls
 from flaskauth.web.blueprint import bp
 from flaskauth.web.decorators import account_page
 from flaskauth.web.event_texts import EVENT_TEXTS
+from flaskauth.web.factors import accepted_credentials
 from flaskauth.web.rendering import redirect_with_notice, render
 
 PROFILE, AVATAR = "/account/profile", "/account/avatar"
@@ -36,11 +37,13 @@ PROFILE, AVATAR = "/account/profile", "/account/avatar"
 @account_page()
 def account(auth: AuthContext) -> Response:
     """Show the account with links to its pages."""
+    overview = factors.overview(auth.user)
     return render(
         "account.html",
         avatar_url=_avatar_url(auth),
         has_avatars=missing_extra("avatars") is None,
-        overview=factors.overview(auth.user),
+        overview=overview,
+        accepted=accepted_credentials(auth.user, overview),
         session_count=len(sessions.active_sessions(auth.user.id)),
     )
 

@@ -7,6 +7,7 @@ from flask import jsonify, request
 from markupsafe import Markup
 from werkzeug.wrappers import Response
 
+from flaskauth.accounts.models import User
 from flaskauth.core import crypto
 from flaskauth.core.context import settings
 from flaskauth.core.errors import APIError, ValidationFailed
@@ -178,6 +179,15 @@ def remove_passkey(auth: AuthContext, passkey_id: int) -> Response:
     return redirect_with_notice(PASSKEYS, "factor_removed")
 
 
+def accepted_credentials(user: User, overview: FactorOverview) -> dict[str, object] | None:
+    """Return what tells password managers which passkeys still exist (WebAuthn section 5.1.10)."""
+    if user.webauthn_user_handle is None:
+        return None
+    ids = [crypto.base64url_encode(passkey.credential_id) for passkey in overview.passkeys if passkey.can_sign_in]
+    handle = crypto.base64url_encode(user.webauthn_user_handle)
+    return {"rpId": settings().rp_id, "userId": handle, "allAcceptedCredentialIds": ids}
+
+
 def _render_mfa(auth: AuthContext, error: APIError | None = None, renamed_id: int | None = None) -> Response:
     overview = factors.overview(auth.user)
     return render("mfa.html", error=error, overview=overview, max_apps=totp.MAX_FACTORS, renamed_id=renamed_id)
@@ -204,19 +214,10 @@ def _render_passkeys(auth: AuthContext, error: APIError | None = None, renamed_i
         error=error,
         overview=overview,
         rows=[(passkey, provider_name(passkey.aaguid)) for passkey in overview.passkeys],
-        accepted=_accepted_credentials(auth, overview),
+        accepted=accepted_credentials(auth.user, overview),
         device=device_name(request.user_agent.string),
         renamed_id=renamed_id,
     )
-
-
-def _accepted_credentials(auth: AuthContext, overview: FactorOverview) -> dict[str, object] | None:
-    """Return what tells password managers which passkeys still exist (WebAuthn section 5.1.10)."""
-    if auth.user.webauthn_user_handle is None:
-        return None
-    ids = [crypto.base64url_encode(passkey.credential_id) for passkey in overview.passkeys if passkey.can_sign_in]
-    handle = crypto.base64url_encode(auth.user.webauthn_user_handle)
-    return {"rpId": settings().rp_id, "userId": handle, "allAcceptedCredentialIds": ids}
 
 
 def _finish_adding(codes: Sequence[str] | None, page: str) -> Response:
