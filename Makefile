@@ -13,7 +13,7 @@ export UV_SYSTEM_CERTS ?= 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup test test-mysql test-slow bench lint docs wheel lock clean
+.PHONY: help run setup test test-mysql test-slow bench lint screenshots docs wheel lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 19
@@ -50,7 +50,8 @@ test-slow: setup ## run a slow suite: SUITE=concurrency|chaos|chaos-mysql|chaos-
 	timing) $(bin)/python -m benchmarks.timing $(ARGS) ;; \
 	factors) $(bin)/python -m benchmarks.factors ;; \
 	import) $(bin)/python -m tests.user_admin.large_import $(ARGS) ;; \
-	browser) CHECK_TYPES=1 $(bin)/python -m pytest -q tests/examples/test_example_browser.py ;; \
+	browser) $(bin)/python -m pytest -q -m slow tests/web && \
+		CHECK_TYPES=1 $(bin)/python -m pytest -q tests/examples/test_example_browser.py ;; \
 	packaging) export UV_DEFAULT_INDEX="$(index)" && $(pytest) -m slow tests/e2e tests/docs tests/deploy && \
 		$(bin)/python -m tests.e2e.extras ;; \
 	migrations) $(pytest) -m slow tests/migrations ;; \
@@ -71,6 +72,9 @@ lint: setup ## run ruff, mypy --strict, import-linter, codespell and deptry
 	$(bin)/mypy
 	$(bin)/lint-imports
 	$(bin)/deptry src
+
+screenshots: setup ## write the images of the hosted pages in docs/images (needs Chromium)
+	@$(bin)/python -m tests.web.screenshots
 
 docs: setup ## write the generated pages and build the documentation in build/docs/index.html
 	@$(bin)/python -m docs.generate

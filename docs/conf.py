@@ -19,7 +19,7 @@ html_show_sphinx = False
 
 # The sidebar. It is defined here and not in index.md, so that GitHub displays the page without directives.
 NAVIGATION = {
-    "Tutorials": ["tutorials/getting-started", "tutorials/add-a-second-factor"],
+    "Tutorials": ["tutorials/getting-started", "tutorials/account-system", "tutorials/add-a-second-factor"],
     "How-to guides": [
         *(
             "how-to/embed-in-a-flask-app",
@@ -27,13 +27,14 @@ NAVIGATION = {
             "how-to/verify-access-tokens",
             "how-to/call-from-a-browser",
         ),
+        *("how-to/use-the-pages", "how-to/theme-the-pages"),
         *("how-to/add-passkeys", "how-to/require-second-factors", "how-to/recover-lost-factors"),
         *("how-to/change-the-mails", "how-to/import-users", "how-to/migrate-from-the-tutorial"),
         "how-to/install-extras",
     ],
     "Concepts": [
         *("concepts/registration", "concepts/sessions", "concepts/passwords"),
-        *("concepts/second-factors", "concepts/passkeys"),
+        *("concepts/second-factors", "concepts/passkeys", "concepts/hosted-pages"),
         *("concepts/email-change", "concepts/avatars", "concepts/account-deletion", "concepts/audit-log"),
         *("concepts/signing-keys", "concepts/outbox", "concepts/design-decisions"),
     ],

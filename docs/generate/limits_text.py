@@ -36,7 +36,8 @@ exceed a limit, by less than a quarter of it for each node
 ([ADR 27](../adr/0027-redis-receives-counts-and-notifications-in-batches.md)). Without Redis, each process enforces its
 share. Each route is counted separately. The [settings](settings.md) change the limits, such as
 `RATE_LIMIT_REGISTER=100/minute; 1000/hour`. `RATE_LIMIT_FACTOR` multiplies these limits and that of wrong passwords,
-for load tests, and no others. A route without a limit requires a valid access token first, or returns public data.
+for load tests, and no others. A route without a limit requires a valid access token or page session first, or returns
+public data.
 
 | route | setting | requests per network |
 |---|---|---|"""

@@ -1,8 +1,8 @@
 """A self-hosted authentication server on Flask and MySQL.
 
-`create_app` creates the server. `auth_required` and `auth_optional` protect your own routes; `current_user` is the
-user. `mount` embeds the server
-in your own Flask application. Use `Base`, `db` and `User` for your own tables, and `APIError` for error responses.
+`create_app` creates the server. `auth_required` and `auth_optional` protect your own routes, `page_session_required`
+your own pages; `current_user` is the user. `mount` embeds the server in your own Flask application. Use `Base`, `db`
+and `User` for your own tables, and `APIError` for error responses.
 """
 
 from importlib import import_module
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from flaskauth.mounting import mount
     from flaskauth.sessions.decorators import auth_optional, auth_required, current_user
     from flaskauth.settings import Settings
+    from flaskauth.web.decorators import page_session_required
 
 __all__ = [
     "APIError",
@@ -32,6 +33,7 @@ __all__ = [
     "current_user",
     "db",
     "mount",
+    "page_session_required",
 ]
 _MODULES = {
     "APIError": "core.errors",
@@ -44,6 +46,7 @@ _MODULES = {
     "current_user": "sessions.decorators",
     "db": "core.db.session",
     "mount": "mounting",
+    "page_session_required": "web.decorators",
 }
 
 

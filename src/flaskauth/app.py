@@ -61,6 +61,7 @@ from flaskauth.sessions.decorators import current_user
 from flaskauth.settings import Settings, require_installation
 from flaskauth.signing_keys import routes as signing_key_routes
 from flaskauth.signing_keys import service as signing_keys
+from flaskauth.web import routes as page_routes
 
 BLUEPRINTS = (
     registration_routes.bp,
@@ -130,6 +131,9 @@ def create_app(settings: Settings | None = None) -> AuthFlask:
     app = create_base_app(settings)
     for bp in BLUEPRINTS:
         app.register_blueprint(bp)
+    app.register_blueprint(page_routes.link_bp)
+    if settings.pages:
+        app.register_blueprint(page_routes.bp)
     openapi.init_app(app, settings)
     metrics.init_app(app, settings)
     background.init_app(app, () if settings.redis_url else periodic_jobs())

@@ -21,7 +21,6 @@ pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 LOGIN = "/auth/login"
 HTTPS = "https://auth.example.com"
-PAGES = ("/docs", "/auth/revert-email-change", "/auth/report-sign-in")
 
 
 def exceed_rate_limit(client: FlaskClient) -> TestResponse:
@@ -104,9 +103,8 @@ def test_success_response_has_security_headers(client: FlaskClient, method: str)
         assert (response.status_code, response.headers["Content-Security-Policy"]) == (200, API_CSP), path
 
 
-@pytest.mark.parametrize("path", PAGES)
-def test_html_page_csp_forbids_framing_and_unsafe_scripts(client: FlaskClient, path: str) -> None:
-    response = check_security_headers(client.get(path))
+def test_html_page_csp_forbids_framing_and_unsafe_scripts(client: FlaskClient) -> None:
+    response = check_security_headers(client.get("/docs"))
     policy = dict(part.split(" ", 1) for part in response.headers["Content-Security-Policy"].split("; "))
 
     assert response.status_code == 200

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import string
 from collections.abc import Iterator
 from typing import Any
@@ -29,7 +30,8 @@ def test_every_language_has_every_text() -> None:
 
 
 def test_every_text_of_the_code_is_translated() -> None:
-    texts = {str(getattr(text, "template", text)) for text in (*class_texts(), *field_texts(), *literal_texts())}
+    found = (*class_texts(), *field_texts(), *literal_texts(), *template_texts())
+    texts = {str(getattr(text, "template", text)) for text in found}
     constants = {node.value for _, tree in source_trees() for node in ast.walk(tree) if isinstance(node, ast.Constant)}
 
     assert texts - set(CATALOGS["fr"]) == set()
@@ -61,6 +63,12 @@ def schemas(parent: type[Schema]) -> Iterator[type[Any]]:
     for child in parent.__subclasses__():
         if child.__module__.startswith("flaskauth"):
             yield from schemas(child)
+
+
+def template_texts() -> Iterator[str]:
+    """Yield the texts of the hosted pages: the arguments of `t`."""
+    for path in SRC.glob("web/templates/pages/*.html"):
+        yield from re.findall(r'\bt\("([^"]+)"', path.read_text(encoding="utf-8"))
 
 
 def literal_texts() -> Iterator[str]:

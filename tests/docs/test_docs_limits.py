@@ -89,6 +89,7 @@ EXCLUDED_PREFIXES = {
     "mail.link_detection.": "detection of links in names",
     "mail.smtp.": "replies of the mail server",
     "migrations.": "a command",
+    "web.": "longer cookies and URLs to return to are ignored",
     "server.fast_path.": "Flask or a 503 handles the request",
     "sessions.routes.MAX_PLAIN_BODY": "Flask reads larger bodies",
     "server.request_buffer.MAX_SMALL_BODY": "larger bodies need an upload slot, which the page lists",

@@ -111,6 +111,15 @@ def test_broken_mail_template_fails(installation: Installation, tmp_path: Path) 
     assert "'nope' is undefined" in finding
 
 
+def test_broken_page_template_fails(installation: Installation, tmp_path: Path) -> None:
+    path = tmp_path / "pages/sign_in.html"
+    path.parent.mkdir()
+    path.write_text("{{ nope }}")
+
+    report = run_doctor(installation.workspace.with_settings(MAIL_TEMPLATE_FOLDER=str(tmp_path)))
+    assert "1 error in page templates: " in report.assert_only_failure("templates")
+
+
 def test_raised_rate_limit_factor_warns(installation: Installation) -> None:
     assert "RATE_LIMIT_FACTOR" in run_doctor(
         installation.workspace.with_settings(RATE_LIMIT_FACTOR="100")

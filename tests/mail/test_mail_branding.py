@@ -8,7 +8,7 @@ from tests.conftest import MakeApp
 from tests.mail.conftest import DEVELOPMENT, PRODUCTION
 from tests.mail.test_mail_rendering import CODE, CONTEXTS, LINK, make_mail
 
-from flaskauth.mail.colors import contrast, text_color_on
+from flaskauth.colors import contrast, text_color_on
 from flaskauth.mail.rendering import _brand, render
 from flaskauth.mail.templates import environment
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import Flask
 from openapi_schema_validator import OAS31Validator
+from tests.support.route_catalog import is_page
 
 UNDOCUMENTED = ("/dev/", "/docs", "/static/")
 METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE"}
@@ -24,7 +25,7 @@ def documented_routes(app: Flask) -> Iterator[tuple[tuple[str, str], Any]]:
     for rule in app.url_map.iter_rules():
         path = re.sub(r"<(?:[^<:]+:)?(\w+)>", r"{\1}", rule.rule)
         for method in (rule.methods or set()) & METHODS:
-            if not path.startswith(UNDOCUMENTED):
+            if not (path.startswith(UNDOCUMENTED) or is_page(rule)):
                 yield (path, method.lower()), app.view_functions[rule.endpoint]
 
 

@@ -16,17 +16,14 @@ def test_related_origins_are_listed(make_app: MakeApp) -> None:
     assert response.mimetype == "application/json"
 
 
-def test_pages_are_named_only_if_they_exist(app: Flask) -> None:
-    client = app.test_client()
+def test_pages_are_named_only_if_they_exist(make_app: MakeApp) -> None:
+    client = make_app(PAGES="false").test_client()
     assert client.get("/.well-known/passkey-endpoints").get_json() == {}
     assert error_of(client.get("/.well-known/change-password")) == (404, "not_found")
 
 
 def test_pages_that_exist_are_named(make_app: MakeApp) -> None:
-    app = make_app(PUBLIC_URL="https://auth.example.com")
-    for path in ("/account/passkeys", "/account/password"):
-        app.add_url_rule(path, path.rpartition("/")[2], lambda: "page")
-    client = app.test_client()
+    client = make_app(PUBLIC_URL="https://auth.example.com").test_client()
     endpoints = client.get("/.well-known/passkey-endpoints").get_json()
     redirect = client.get("/.well-known/change-password")
 
@@ -49,5 +46,6 @@ def test_mounted_server_answers_at_the_root_of_the_host(make_app: MakeApp, mount
         response = client.get(path)
         assert response.get_json() == {"origins": ["https://example.org"]}
         assert "X-Request-ID" in response.headers
-    assert client.get("/.well-known/passkey-endpoints").get_json() == {}
+    page = "http://localhost/accounts/account/passkeys"
+    assert client.get("/.well-known/passkey-endpoints").get_json() == {"enroll": page, "manage": page}
     assert client.get("/.well-known/change-password").text == "page of the host"

@@ -132,7 +132,7 @@ C_CODES = {
     ),
     "C23": (
         "links that a mail scanner follows",
-        "security_alerts/test_security_alert_pages.py::test_link_page_get_changes_nothing",
+        "web/test_security_link_pages.py::test_link_page_get_changes_nothing",
     ),
     "C25": (
         "attempts restored by a restart",
@@ -295,7 +295,7 @@ G_PASSWORDS = {
     ),
     "G15": (
         "token leak by the Referer header or scripts",
-        "security_alerts/test_security_alert_pages.py::test_link_page_csp_allows_only_its_own_script",
+        "web/test_page_requests.py::test_page_has_security_headers",
     ),
     "G19": (
         "mail that cannot be sent",

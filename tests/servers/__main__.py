@@ -1,6 +1,6 @@
 """python -m tests.servers COMMAND
 
-install: install MariaDB, Redis, nginx and zsh unless they exist.
+install: install MariaDB, Redis, nginx, zsh and Chromium unless they exist.
 install-mysqlclient: build the mysqlclient driver. install-mysql: install MySQL and that driver.
 install-galera: install Galera and haproxy.
 with-mysqlclient COMMAND: run a command with that driver.
@@ -9,13 +9,14 @@ with-mysqlclient COMMAND: run a command with that driver.
 import sys
 
 from tests.servers.install import install
+from tests.servers.install_chromium import install_chromium
 from tests.servers.install_galera import install_galera
 from tests.servers.install_mysql import install_mysql
 from tests.servers.mysqlclient import exec_with_driver, install_mysqlclient
 from tests.servers.packages import InstallError
 
 STEPS = {
-    "install": (install,),
+    "install": (install, install_chromium),
     "install-galera": (install, install_galera),
     "install-mysqlclient": (install_mysqlclient,),
     "install-mysql": (install_mysql, install_mysqlclient),

@@ -360,6 +360,7 @@ def test_settings_warnings_do_not_prevent_loading() -> None:
     assert load(**DEVELOPMENT, SECOND_FACTOR="required", SECOND_FACTOR_FROM="2027-01-31").warnings() == []
     assert load(**PRODUCTION, APP_NAME="Acme", MAIL_USE_TLS="1").warnings() == []
     assert load(**DEVELOPMENT).warnings() == []
+    assert load(**DEVELOPMENT, THEME_DIR="no/such").warnings() == ["THEME_DIR: there is no folder no/such"]
 
 
 def test_settings_are_immutable() -> None:

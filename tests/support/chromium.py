@@ -2,15 +2,15 @@
 
 import json
 import os
-import shutil
 import subprocess
 import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-EXECUTABLE = next(filter(None, map(shutil.which, NAMES)), None)
+from tests.servers.install_chromium import find_chromium
+
+EXECUTABLE = find_chromium()
 TIMEOUT = 120  # seconds for a whole browser
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from flask import Flask
 from marshmallow import fields
+from werkzeug.routing import Rule
 
 from flaskauth.core.http.schemas import RequestSchema, StrictInteger
 
@@ -57,14 +58,29 @@ class Route:
         return dict(self.body_schema.fields) if self.body_schema else {}
 
 
+def is_page(rule: Rule) -> bool:
+    """Return True for a hosted page, which has a cookie and HTML instead of a token and JSON.
+
+    The pages of links in mails are documented like the routes of the API, whose paths they have.
+    """
+    endpoint = str(rule.endpoint)
+    return endpoint.startswith(("web.", "web_links.")) and not endpoint.startswith("web_links.get_")
+
+
 def all_routes(app: Flask) -> Iterator[Route]:
-    """Yield every route. Variables in the path are replaced with their first choice, or with 1."""
+    """Yield every route of the API. Variables in the path are replaced with their first choice, or with 1."""
     for rule in app.url_map.iter_rules():
+        if is_page(rule):
+            continue
         view = app.view_functions[rule.endpoint]
         body_schema = getattr(view, "_spec", {}).get("body")
-        path = re.sub(r"<any\('([^']+)'.*?>|<[^>]+>", lambda match: match.group(1) or "1", rule.rule)
         for method in sorted((rule.methods or set()) & METHODS):
-            yield Route(method, path, getattr(view, "access", "public"), body_schema)
+            yield Route(method, example_path(rule), getattr(view, "access", "public"), body_schema)
+
+
+def example_path(rule: Rule) -> str:
+    """Return a path that the rule matches."""
+    return re.sub(r"<any\('([^']+)'.*?>|<[^>]+>", lambda match: match.group(1) or "1", rule.rule)
 
 
 def routes_with_json_body(app: Flask) -> list[Route]:

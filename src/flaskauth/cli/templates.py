@@ -1,4 +1,4 @@
-"""`flaskauth templates`: list, copy and check the templates of the mails."""
+"""`flaskauth templates`: list, copy and check the templates of mails and pages."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -15,11 +15,13 @@ from flaskauth.mail import template_check
 from flaskauth.mail import templates as mail_templates
 from flaskauth.mail.models import DEFAULT_LOCALE
 from flaskauth.settings import Settings, SettingsError
+from flaskauth.web import template_check as page_template_check
+from flaskauth.web.rendering import builtin_pages
 
 
 @click.group()
 def templates() -> None:
-    """Change the templates of the mails.
+    """Change the templates of mails and pages.
 
     A file in MAIL_TEMPLATE_FOLDER, or in templates/flaskauth of your application, replaces the built-in one of the same
     name.
@@ -28,10 +30,10 @@ def templates() -> None:
 
 @templates.command("list")
 def list_() -> None:
-    """List the mails, their languages, and the replaced files."""
+    """List mails, their languages, pages, and replaced files."""
     with _load_app().app_context():
-        paths = mail_templates.replacements()
-        shared = [(name, "", paths.get(name, "")) for name in mail_templates.shared_files()]
+        paths = mail_templates.replacements() | mail_templates.page_replacements()
+        shared = [(name, "", paths.get(name, "")) for name in (*mail_templates.shared_files(), *builtin_pages())]
         mails = [
             (mail, " ".join(mail_templates.languages_of(mail)), "\n".join(_paths_of(mail, paths)))
             for mail in mail_templates.mails()
@@ -46,7 +48,8 @@ def list_() -> None:
 def copy(names: Sequence[str], language: str | None, folder: Path | None) -> None:
     """Copy built-in templates, to change them. Existing files are not overwritten.
 
-    TEMPLATE is a name of `flaskauth templates list`, such as registration/verify_email or mail/base.html.
+    TEMPLATE is a name of `flaskauth templates list`, such as registration/verify_email, mail/base.html or
+    pages/sign_in.html.
     """
     with _load_app().app_context():
         target = folder or context.settings().mail_template_folder
@@ -54,16 +57,16 @@ def copy(names: Sequence[str], language: str | None, folder: Path | None) -> Non
         files = _files_to_copy(name, language)
         if not files:
             raise click.ClickException(f"There is no template {name}. Run: flaskauth templates list")
-        for file, source in files.items():
-            _write_new(target / file, mail_templates.builtin_source(source))
+        for file, text in files.items():
+            _write_new(target / file, text)
 
 
 @templates.command()
 def check() -> None:
-    """Render the mails with replaced templates. The exit status is 1 if one cannot be sent."""
+    """Check the replaced templates of mails and pages. The exit status is 1 if one cannot be rendered."""
     with _load_app().app_context():
-        errors = template_check.find_errors()
-        count = len(mail_templates.replacements())
+        errors = [*template_check.find_errors(), *page_template_check.find_errors()]
+        count = len(mail_templates.replacements()) + len(mail_templates.page_replacements())
     if errors:
         raise click.ClickException("\n".join(errors))
     noun = "replaced template is" if count == 1 else "replaced templates are"
@@ -86,15 +89,20 @@ def _paths_of(mail: str, paths: Mapping[str, str]) -> list[str]:
 
 
 def _files_to_copy(name: str, language: str | None) -> dict[str, str]:
-    """Return the built-in file for each file to write."""
+    """Return the text of each file to write."""
+    if page := builtin_pages().get(name):
+        return {name: page}
     if name in mail_templates.shared_files():
-        return {name: name}
-    sources = [file for file in mail_templates.builtin_files() if mail_templates.mail_of(file) == name]
+        return {name: mail_templates.builtin_source(name)}
+    files = [file for file in mail_templates.builtin_files() if mail_templates.mail_of(file) == name]
+    sources = {file: mail_templates.builtin_source(file) for file in files}
     if language is None:
-        return {source: source for source in sources}
-    targets = {file: file for file in sources if f"/{language}/" in file}
+        return sources
+    targets = {file: text for file, text in sources.items() if f"/{language}/" in file}
     return targets or {
-        file.replace(f"/{DEFAULT_LOCALE}/", f"/{language}/"): file for file in sources if f"/{DEFAULT_LOCALE}/" in file
+        file.replace(f"/{DEFAULT_LOCALE}/", f"/{language}/"): text
+        for file, text in sources.items()
+        if f"/{DEFAULT_LOCALE}/" in file
     }
 
 

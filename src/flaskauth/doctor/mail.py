@@ -7,6 +7,7 @@ from flaskauth.core import clock
 from flaskauth.core.context import settings
 from flaskauth.doctor.findings import CheckGroup, Finding, failed, ok, pluralize, run_checks, short_reason, warning
 from flaskauth.mail import smtp, template_check, templates
+from flaskauth.web import template_check as page_template_check
 
 TIMEOUT = 9.0  # seconds
 CERTIFICATE_WARNING = timedelta(days=14)
@@ -51,10 +52,11 @@ REQUIRED_SETTINGS = frozenset(
 
 
 def _check_templates() -> Finding:
-    """Check that the replaced mail templates can be rendered."""
-    if errors := template_check.find_errors():
-        count = pluralize(len(errors), "error", "errors")
-        return failed(f"{count} in mail templates: {errors[0]}", "Run flaskauth templates check.")
+    """Check that the replaced templates of mails and pages can be rendered."""
+    for kind, errors in (("mail", template_check.find_errors()), ("page", page_template_check.find_errors())):
+        if errors:
+            count = pluralize(len(errors), "error", "errors")
+            return failed(f"{count} in {kind} templates: {errors[0]}", "Run flaskauth templates check.")
     if replaced := len(templates.replacements()):
         return ok(f"{pluralize(replaced, 'replaced mail template is', 'replaced mail templates are')} valid")
     return ok("the mail templates are the built-in ones")

@@ -7,11 +7,11 @@ from functools import lru_cache
 
 from css_inline import CSSInliner
 
+from flaskauth.colors import text_color_on
 from flaskauth.core import crypto, email_addresses
 from flaskauth.core.context import settings
 from flaskauth.core.translations import text_direction
 from flaskauth.mail import templates
-from flaskauth.mail.colors import text_color_on
 from flaskauth.mail.headers import sender_address
 from flaskauth.mail.models import DEFAULT_LOCALE, OutboxMail
 from flaskauth.mail.serialization import serialize

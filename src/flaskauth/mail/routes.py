@@ -33,7 +33,8 @@ def require_local_request() -> None:
 @bp.doc(hide=True)
 def mailbox_page() -> Response:
     """Show the mails of this server."""
-    response = make_response(render_template("mailbox.html", app_name=settings().app_name, url=settings().public_url))
+    values = {"app_name": settings().app_name, "url": settings().public_url, "has_pages": settings().pages}
+    response = make_response(render_template("mailbox.html", **values))
     images = " ".join(filter(None, ("data:", _logo_origin())))
     response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY.format(images=images)
     return response

@@ -27,6 +27,7 @@ from flaskauth.mail.text import as_title, isolate
 PACKAGE = "flaskauth"
 TEMPLATE_FOLDER = "templates/mail"
 APPLICATION_FOLDER = "flaskauth/"  # below the template folders of an application
+PAGES_PREFIX = "pages/"  # templates of hosted pages, in the same folder
 BUILTIN_PREFIX = "builtin"  # "builtin/mail/base.html" is the package's own file, for a replacement that extends it
 SUFFIXES = (".subject.txt", ".txt", ".html")
 EXTENSION_KEY = "flaskauth.mail.templates"
@@ -52,7 +53,7 @@ def environment() -> Environment:
     if not has_app_context():
         return _builtin_environment()
     if EXTENSION_KEY not in current_app.extensions:
-        loaders = [loader for loader in _operator_loaders() if loader.list_templates()]
+        loaders = [loader for loader in operator_loaders() if loader.list_templates()]
         current_app.extensions[EXTENSION_KEY] = _create_environment(loaders) if loaders else _builtin_environment()
     templates: Environment = current_app.extensions[EXTENSION_KEY]
     return templates
@@ -65,10 +66,13 @@ def use_application(server: Flask, application: Flask) -> None:
 
 
 def replacements() -> dict[str, str]:
-    """Return the files of the operator: the path of each by its name."""
-    templates, loaders = environment(), _operator_loaders()
-    names = {name for loader in loaders for name in loader.list_templates()}
-    return {name: str(ChoiceLoader(loaders).get_source(templates, name)[1]) for name in sorted(names)}
+    """Return the mail templates of the operator: the path of each by its name."""
+    return {name: path for name, path in _operator_files().items() if not name.startswith(PAGES_PREFIX)}
+
+
+def page_replacements() -> dict[str, str]:
+    """Return the page templates of the operator: the path of each by its name."""
+    return {name: path for name, path in _operator_files().items() if name.startswith(PAGES_PREFIX)}
 
 
 def builtin_files() -> list[str]:
@@ -124,10 +128,16 @@ def _languages(templates: Environment) -> tuple[str, ...]:
     return (DEFAULT_LOCALE, *sorted(names - {DEFAULT_LOCALE}))
 
 
-def _operator_loaders() -> list[BaseLoader]:
+def operator_loaders() -> list[BaseLoader]:
     """Return the loaders of MAIL_TEMPLATE_FOLDER and of the application, which take precedence in this order."""
     application = current_app.extensions.get(APPLICATION_KEY, current_app)
     return [FileSystemLoader(settings().mail_template_folder), ApplicationLoader(application)]
+
+
+def _operator_files() -> dict[str, str]:
+    templates, loaders = environment(), operator_loaders()
+    names = {name for loader in loaders for name in loader.list_templates()}
+    return {name: str(ChoiceLoader(loaders).get_source(templates, name)[1]) for name in sorted(names)}
 
 
 def _create_environment(loaders: Iterable[BaseLoader]) -> Environment:

@@ -90,7 +90,7 @@ def change_password(auth: AuthContext, current_password: str | None, password: s
         InvalidToken: the session was revoked during this call.
     """
     has_password = auth.user.password_hash is not None
-    if (auth.user.mfa_enabled or not has_password) and not auth.is_fresh:
+    if requires_fresh_token(auth):
         raise ReauthenticationRequired
     if not has_password:
         _set_first_password(auth, password)
@@ -98,6 +98,11 @@ def change_password(auth: AuthContext, current_password: str | None, password: s
         raise ValidationFailed({"current_password": [Text("{field} is required!", field="current_password")]})
     else:
         _replace_password(auth, current_password, password)
+
+
+def requires_fresh_token(auth: AuthContext) -> bool:
+    """Return True if the factors must be proven again before the password is changed."""
+    return (auth.user.mfa_enabled or auth.user.password_hash is None) and not auth.is_fresh
 
 
 def remove_password(auth: AuthContext) -> None:

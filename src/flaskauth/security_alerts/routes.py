@@ -1,32 +1,12 @@
-"""The routes of the security links: for each a page, and the POST request that its button sends."""
-
-from typing import Any
-
-from flask import Response
+"""/auth/revert-email-change, /auth/report-sign-in, /auth/lost-factor/cancel. Their pages are in `web`."""
 
 from flaskauth.core.http.request import Blueprint, public, raises
 from flaskauth.core.http.request_limits import rate_limit
-from flaskauth.one_time_codes import links
-from flaskauth.security_alerts import pages, service
+from flaskauth.security_alerts import service
 from flaskauth.security_alerts.schemas import AccountSecuredResponse, FactorResetCancelledResponse, TokenRequest
 from flaskauth.security_alerts.service import LinkExpired
 
-PAGE_RESPONSE: dict[int | str, Any] = {
-    200: {"description": "Done", "content": {"text/html": {"schema": {"type": "string"}}}}
-}
-
-bp = Blueprint("security_alerts", __name__, tag="Account", url_prefix="/auth", template_folder="templates")
-
-
-@bp.get("/revert-email-change")
-@public
-@bp.doc(responses=PAGE_RESPONSE)
-def get_revert_email_change_page() -> Response:
-    """Show the page that reverts an email change.
-
-    The token is in the URL fragment, so servers do not log it.
-    """
-    return pages.render_page(links.REVERT_EMAIL_CHANGE)
+bp = Blueprint("security_alerts", __name__, tag="Account", url_prefix="/auth")
 
 
 @bp.post("/revert-email-change")
@@ -44,17 +24,6 @@ def revert_email_change(form: dict[str, str]) -> dict[str, object]:
     return {}
 
 
-@bp.get("/report-sign-in")
-@public
-@bp.doc(responses=PAGE_RESPONSE)
-def get_report_sign_in_page() -> Response:
-    """Show the page that reports a sign-in.
-
-    The token is in the URL fragment, so servers do not log it.
-    """
-    return pages.render_page(links.REPORT_SIGN_IN)
-
-
 @bp.post("/report-sign-in")
 @public
 @rate_limit()
@@ -68,17 +37,6 @@ def report_sign_in(form: dict[str, str]) -> dict[str, object]:
     """
     service.report_sign_in(form["token"])
     return {}
-
-
-@bp.get("/lost-factor/cancel")
-@public
-@bp.doc(responses=PAGE_RESPONSE)
-def get_cancel_factor_reset_page() -> Response:
-    """Show the page that cancels the removal of second factors.
-
-    The token is in the URL fragment, so servers do not log it.
-    """
-    return pages.render_page(links.CANCEL_FACTOR_RESET)
 
 
 @bp.post("/lost-factor/cancel")

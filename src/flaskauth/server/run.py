@@ -267,9 +267,11 @@ def _startup_message(settings: Settings, reasons: str) -> str:
     url = settings.public_url
     if reasons:
         return f"\n{settings.app_name} runs at {url} ({settings.flaskauth_env}), but is not ready:\n{reasons}\n"
+    pages = [f"  Sign-in page    {url}/sign-in"] if settings.pages else []
     lines = [
         f"{settings.app_name} is running at {url} ({settings.flaskauth_env})",
         "",
+        *pages,
         f"  API reference   {url}/docs",
     ]
     if settings.has_mailbox:

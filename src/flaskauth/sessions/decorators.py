@@ -27,6 +27,7 @@ from flaskauth.core.db.session import db, transaction, transaction_cache
 from flaskauth.core.errors import APIError, Forbidden, Unauthorized
 from flaskauth.core.http.request import Environ, RouteView, raises
 from flaskauth.countries.models import Country
+from flaskauth.sessions import active
 from flaskauth.sessions.models import Session, is_active
 from flaskauth.signing_keys import access_tokens, amr
 from flaskauth.signing_keys.access_tokens import AccessTokenClaims, InvalidToken
@@ -127,7 +128,7 @@ def auth_required(view: Callable[Concatenate[User, P], T]) -> Callable[P, T]: ..
 def auth_required(view: Callable[Concatenate[S, User, P], T]) -> Callable[Concatenate[S, P], T]: ...
 def auth_required(view: Callable[..., object]) -> Callable[..., object]:
     """Require a valid access token. The view's first argument is the User, after `self` in a class."""
-    return _pass_user(view, lambda: _authenticate(view).user)
+    return pass_user(view, lambda: authorize(current_auth(), view).user)
 
 
 def auth_required_readonly(view: Callable[Concatenate[SessionUserRow, P], T]) -> Callable[P, T]:
@@ -189,21 +190,21 @@ def auth_optional(view: Callable[..., object]) -> Callable[..., object]:
     def find_user() -> User | None:
         if not context.is_server():
             context.mounted_server()  # raises if no server is mounted, also for requests without a token
-        return _authenticate(view).user if "Authorization" in request.headers else None
+        return authorize(current_auth(), view).user if "Authorization" in request.headers else None
 
-    return _pass_user(view, find_user, access="optional")
+    return pass_user(view, find_user, access="optional")
 
 
 def fresh_auth_required(view: Callable[Concatenate[User, P], T]) -> Callable[P, T]:
     """Like `auth_required`, and require that all factors were proven in the last 10 minutes (ASVS 7.5.1)."""
 
     def require_fresh() -> User:
-        auth = _authenticate(view)
+        auth = authorize(current_auth(), view)
         if not auth.is_fresh:
             raise ReauthenticationRequired
         return auth.user
 
-    return raises(ReauthenticationRequired)(cast("Callable[P, T]", _pass_user(view, require_fresh)))
+    return raises(ReauthenticationRequired)(cast("Callable[P, T]", pass_user(view, require_fresh)))
 
 
 def allow_pending_deletion(view: Callable[P, T]) -> Callable[P, T]:
@@ -232,16 +233,16 @@ def token_optional(view: Callable[P, T]) -> Callable[P, T]:
 
 def _find_current_user() -> User | None:
     """Return the user of the access token, or None if it is missing, invalid, or not allowed for the requested view."""
-    if "Authorization" not in request.headers:
+    if "Authorization" not in request.headers and ENVIRON_KEY not in request.environ:
         return None
     try:
-        return _authenticate(current_app.view_functions.get(request.endpoint or "")).user
+        return authorize(current_auth(), current_app.view_functions.get(request.endpoint or "")).user
     except (Unauthorized, AccountPendingDeletion, MfaEnrolmentRequired):
         return None
 
 
 current_user = cast("User", LocalProxy(_find_current_user))
-"""The user of the request, also in templates. It is false if the request has no valid access token."""
+"""The user of the request, also in templates. It is false without a valid access token or a required page session."""
 
 
 def current_auth() -> AuthContext:
@@ -257,6 +258,15 @@ def current_auth() -> AuthContext:
         cache[AuthContext] = _load_auth(bearer_claims())
     auth = cache[AuthContext]
     assert isinstance(auth, AuthContext)
+    return auth
+
+
+def authorize(auth: AuthContext, view: Callable[..., object] | None) -> AuthContext:
+    """Return the authentication. Raise AccountPendingDeletion or MfaEnrolmentRequired unless the view allows it."""
+    if auth.user.deletion_due_at is not None and not getattr(view, "allows_pending_deletion", False):
+        raise AccountPendingDeletion
+    if auth.must_enrol and not getattr(view, "allows_enrolment", False):
+        raise MfaEnrolmentRequired
     return auth
 
 
@@ -299,16 +309,6 @@ def bearer_token(environ: Environ) -> str:
     return str(token.strip())
 
 
-def _authenticate(view: Callable[..., object] | None) -> AuthContext:
-    """Return the authentication of the request. Reject a user whose state the view does not allow."""
-    auth = current_auth()
-    if auth.user.deletion_due_at is not None and not getattr(view, "allows_pending_deletion", False):
-        raise AccountPendingDeletion
-    if auth.must_enrol and not getattr(view, "allows_enrolment", False):
-        raise MfaEnrolmentRequired
-    return auth
-
-
 def _mounted_auth() -> AuthContext:
     """Return the authentication of a request in an application that mounts a server, read once per request.
 
@@ -331,14 +331,13 @@ def _load_detached(token: str) -> AuthContext:
 
 
 def _load_auth(claims: AccessTokenClaims, *loading: ExecutableOption) -> AuthContext:
-    statement = select(Session, User).join(User, User.id == Session.user_id).where(Session.id == claims.session_id)
-    row = db.session.execute(statement.options(*loading)).first()
-    if row is None or row.User.id != claims.user_id or not row.Session.is_active:
+    row = active.load(claims.session_id, *loading)
+    if row is None or row[1].id != claims.user_id:
         raise InvalidToken
-    return AuthContext(row.User, row.Session, claims, must_enrol=mfa_policy.must_enrol(row.User))
+    return AuthContext(row[1], row[0], claims, must_enrol=mfa_policy.must_enrol(row[1]))
 
 
-def _pass_user(
+def pass_user(
     view: Callable[..., object], find_user: Callable[[], User | None], access: str = "guarded"
 ) -> Callable[..., object]:
     """Return a view that passes the user to a view, which may be a method, a class or a coroutine function."""

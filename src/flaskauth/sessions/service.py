@@ -20,6 +20,7 @@ from flaskauth.core.ids import new_id
 from flaskauth.rate_limits import service as rate_limits
 from flaskauth.rate_limits.service import RateLimit
 from flaskauth.sessions import devices, refresh_tokens
+from flaskauth.sessions.active import IS_ACTIVE, idle_expiry
 from flaskauth.sessions.device_names import device_name
 from flaskauth.sessions.models import Device, Session, is_active
 from flaskauth.sessions.refresh_tokens import ParsedRefreshToken
@@ -58,10 +59,7 @@ class HistoryRow(NamedTuple):
     has_maximum_sessions: bool
 
 
-_IS_ACTIVE = and_(
-    Session.revoked_at.is_(None), Session.idle_expires_at > bindparam("now"), Session.expires_at > bindparam("now")
-)
-_ACTIVE_SESSIONS = select(Session.id).where(Session.user_id == bindparam("user_id"), _IS_ACTIVE)
+_ACTIVE_SESSIONS = select(Session.id).where(Session.user_id == bindparam("user_id"), IS_ACTIVE)
 EXCESS_SESSIONS = CompiledStatement(
     _ACTIVE_SESSIONS.order_by(Session.created_at.desc()).offset(MAX_SESSIONS - 1), IdRow
 )
@@ -103,7 +101,7 @@ def _build_rotation(size: int, *, advances_generation: bool) -> CompiledStatemen
     values: dict[str, Any] = {"last_used_at": bindparam("now"), "idle_expires_at": bindparam("idle_expiry")}
     if advances_generation:
         values |= {"generation": Session.generation + 1, "rotated_at": bindparam("now")}
-    return CompiledStatement(update(Session).where(or_(*is_current), _IS_ACTIVE).values(values), autocommit=True)
+    return CompiledStatement(update(Session).where(or_(*is_current), IS_ACTIVE).values(values), autocommit=True)
 
 
 class InvalidRefreshToken(Unauthorized):
@@ -150,7 +148,7 @@ def start(
         user_agent=user_agent(),
         created_at=now,
         last_used_at=now,
-        idle_expires_at=_idle_expiry(now),
+        idle_expires_at=idle_expiry(now),
         expires_at=now + timedelta(minutes=settings().refresh_token_duration),
         amr=amr,
     )
@@ -204,7 +202,7 @@ def rotate(
     current = [row for token, row in zip(tokens, rows, strict=True) if row and row.is_current(token.generation)]
     if current:
         signing_keys.active_key()  # before the rotation, which would consume the tokens without a response
-    idle_expires_at = _idle_expiry(request_time)
+    idle_expires_at = idle_expiry(request_time)
     if not (current and _advance_generations(current, request_time, idle_expires_at)):
         current = []
     step = int(settings().refresh_token_rotation)
@@ -390,7 +388,3 @@ def _evict_oldest(user_id: int) -> None:
     for session in EXCESS_SESSIONS.all(user_id=user_id, now=clock.now()):
         revoke(session.id)
         audit.record("session_evicted", user_id=user_id, session_id=session.id)
-
-
-def _idle_expiry(now: datetime) -> datetime:
-    return now + timedelta(minutes=settings().session_idle_timeout)

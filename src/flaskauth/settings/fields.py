@@ -15,6 +15,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from flaskauth import bloom_filter
+from flaskauth.colors import WHITE, contrast
 from flaskauth.extras import missing_extra
 
 _ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://([^\s/?#@*\\]+)/*", re.ASCII | re.IGNORECASE)
@@ -130,6 +131,16 @@ def _require_https(value: str) -> str:
     return value
 
 
+def _check_return_url(value: str) -> str:
+    """Accept an https URL, http on a loopback host, or a private scheme with a dot (RFC 8252 section 7.1)."""
+    parts = urlsplit(value)
+    is_web = parts.scheme in {"http", "https"} and _has_host(value) and "@" not in parts.netloc
+    is_private = "." in parts.scheme and parts.scheme not in {"http", "https"}
+    if not (is_web or is_private) or not re.fullmatch(r"[!-~]+", value) or re.search(r"[\\*;]", value):
+        raise ValueError("must be URLs such as https://app.example.com/home or com.example.app:/home, without *")
+    return _require_https(value) if is_web else value
+
+
 def _check_database_url(value: str) -> str:
     try:
         url = make_url(value)
@@ -199,6 +210,12 @@ def _check_color(value: str) -> str:
     return value
 
 
+def _check_theme_color(value: str) -> str:
+    if contrast(value, WHITE) < MIN_CONTRAST:
+        raise ValueError(f"must be darker: white text on it needs a contrast of {MIN_CONTRAST}:1, such as on #3344a8")
+    return value
+
+
 def _check_line(value: str) -> str:
     if not re.fullmatch(r"[^\x00-\x1f\x7f<>]+", value):
         raise ValueError("must be one line without the characters < and >")
@@ -245,6 +262,7 @@ def _check_filter_file(path: Path) -> Path:
     return path
 
 
+MIN_CONTRAST = 4.5  # of text (WCAG 2.2, success criterion 1.4.3)
 MAX_RATE = 1_000_000  # requests in one window
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -256,6 +274,7 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 Url = Annotated[str, AfterValidator(_check_http_url)]
 Endpoint = Annotated[Url, AfterValidator(_require_https)]
 Origins = Annotated[tuple[Annotated[str, AfterValidator(_check_origin)], ...], BeforeValidator(_split_list)]
+ReturnUrls = Annotated[tuple[Annotated[str, AfterValidator(_check_return_url)], ...], BeforeValidator(_split_list)]
 DatabaseUrl = Annotated[str, AfterValidator(_check_database_url)]
 HeaderSecret = Annotated[SecretStr, AfterValidator(_check_header_value)]
 RpId = Annotated[str, AfterValidator(_check_rp_id)]
@@ -267,6 +286,7 @@ BreachedPasswords = Annotated[Path | str, BeforeValidator(_parse_breached_passwo
 Rates = Annotated[str, AfterValidator(_check_rates)]
 AppName = Annotated[str, AfterValidator(_check_app_name)]
 Color = Annotated[str, AfterValidator(_check_color)]
+ThemeColor = Annotated[Color, AfterValidator(_check_theme_color)]
 EmailAddress = Annotated[str, AfterValidator(_check_email_address)]
 ImageUrl = Annotated[str, AfterValidator(_check_image_url)]
 Line = Annotated[str, AfterValidator(_check_line)]

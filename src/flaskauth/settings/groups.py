@@ -22,9 +22,11 @@ from flaskauth.settings.fields import (
     Port,
     Rates,
     RedisUrl,
+    ReturnUrls,
     RpId,
     Secrets,
     Sender,
+    ThemeColor,
     Url,
     WebAuthnOrigins,
 )
@@ -55,7 +57,8 @@ class ProcessSettings(Section):
     flaskauth_dev_hosts: Networks = ()
     """Comma-separated IP addresses or networks that may also use a development server and read its mailbox, such as
     `172.17.0.0/16` for Docker or `192.168.1.20` for a phone. Use only networks that you trust: the mailbox shows all
-    codes. A warning is logged at start. Unset: this machine only.
+    codes. A warning is logged at start. Browsers there can send forms only if `PUBLIC_URL` is the URL that they open.
+    Unset: this machine only.
     """
 
     app_name: Annotated[AppName, Field(max_length=60)] = "flaskauth"
@@ -188,7 +191,7 @@ class MailContentSettings(Section):
     """Content of mails"""
 
     mail_template_folder: Path = Path("templates/flaskauth")
-    """Folder with mail templates that replace the built-in ones. `flaskauth templates copy` creates them."""
+    """Folder of templates that replace those of mails (`flaskauth templates copy`) and, in `pages`, of hosted pages."""
 
     mail_logo_url: ImageUrl | None = None
     """URL of the logo at the top of HTML mails, such as `https://example.com/logo.png`: a PNG or JPEG file, shown 40
@@ -242,8 +245,8 @@ class ProtectionSettings(Section):
     """Minimum password length in characters. NIST SP 800-63B-4 requires 15 if the password is the only factor."""
 
     email_sign_in: bool = False
-    """Let users sign in with a code from a mail instead of the password: `POST /auth/email-code`. A mailbox then gives
-    access to the account, as it does by a password reset.
+    """Let users sign in with a code from a mail instead of the password: `POST /auth/email-code`, and a link on the
+    sign-in page. A mailbox then gives access to the account, as it does by a password reset.
     """
 
     breached_passwords: BreachedPasswords | None = None
@@ -332,6 +335,26 @@ class PasskeySettings(Section):
     """
 
 
+class PageSettings(Section):
+    """Hosted pages"""
+
+    pages: bool = True
+    """Serve HTML pages for registration, sign-in and the account, such as `/sign-in`. `false`: 404, only the API."""
+
+    return_to: ReturnUrls = ()
+    """Comma-separated URLs that a page may return to after a sign-in, besides paths of its own host:
+    `https://app.example.com/home`, or `com.example.app:/home` for a native app. They must match exactly.
+    """
+
+    theme_color: ThemeColor | None = None
+    """Color of buttons and links on pages, such as `#3344a8`. White text on it must have a contrast of at least 4.5:1
+    (WCAG 2.2). Unset: blue.
+    """
+
+    theme_dir: Path | None = None
+    """Folder with a `logo.svg` or `logo.png` for the pages, and a `theme.css` that follows their style sheet."""
+
+
 class RetentionSettings(Section):
     """Retention"""
 
@@ -371,6 +394,7 @@ SECTIONS: tuple[type[Section], ...] = (
     ProtectionSettings,
     SecondFactorSettings,
     PasskeySettings,
+    PageSettings,
     RetentionSettings,
     AvatarSettings,
 )

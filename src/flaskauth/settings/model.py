@@ -19,6 +19,7 @@ from flaskauth.settings.groups import (
     DatabaseSettings,
     MailContentSettings,
     MailSettings,
+    PageSettings,
     PasskeySettings,
     ProcessSettings,
     ProtectionSettings,
@@ -66,6 +67,7 @@ class Settings(
     ProtectionSettings,
     PasskeySettings,
     SecondFactorSettings,
+    PageSettings,
     RetentionSettings,
     AvatarSettings,
 ):
@@ -251,7 +253,11 @@ class Settings(
             messages.append(f"PUT /users/avatar: rejects every upload because {missing}")
         if self.mail_server and not (self.mail_use_tls or self.mail_use_ssl) and not is_loopback(self.mail_server):
             messages.append("MAIL_USE_TLS: mail is sent unencrypted")
-        return [*messages, *self._factor_warnings()]
+        return [*messages, *self._factor_warnings(), *self._theme_warnings()]
+
+    def _theme_warnings(self) -> list[str]:
+        folder = self.theme_dir
+        return [f"THEME_DIR: there is no folder {folder}"] if folder and not folder.is_dir() else []
 
     def _factor_warnings(self) -> list[str]:
         messages = []

@@ -14,6 +14,7 @@ from io import StringIO
 from pathlib import Path
 
 from flask import Flask, request
+from tests.servers.install_chromium import find_chromium
 from werkzeug.serving import make_server
 
 from flaskauth import Settings, create_app
@@ -94,7 +95,7 @@ def check_typescript_client(folder: Path, node_bin: Path, url: str) -> None:
 
 
 def main() -> None:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or sys.exit("Install Chromium.")
+    chromium = find_chromium() or sys.exit("Install Chromium.")
     with redirect_stderr(StringIO()), tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         node_bin, python_bin = folder / "node_modules/.bin", folder / "tools/bin"

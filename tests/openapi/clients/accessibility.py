@@ -3,10 +3,13 @@
 import json
 import sys
 from pathlib import Path
+from typing import Literal
 
 from playwright.sync_api import Browser, CDPSession, sync_playwright
 
 URL, AXE, CHROMIUM = sys.argv[1:]
+Scheme = Literal["light", "dark"]
+SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 OPENED = (0, 3, 9, 25)  # operations of each method
 OPEN = """
 const click = (selector, indexes) => {
@@ -17,7 +20,7 @@ const click = (selector, indexes) => {
 RUN_AXE = "axe.run(document, {resultTypes: ['violations']}).then((result) => JSON.stringify(result.violations))"
 
 
-def violations(browser: Browser, scheme: str) -> list[str]:
+def violations(browser: Browser, scheme: Scheme) -> list[str]:
     """Return the serious and critical violations of the page, with operations and with the dialog."""
     context = browser.new_context(color_scheme=scheme)
     page = context.new_page()
@@ -49,5 +52,5 @@ with (
     sync_playwright() as playwright,
     playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"]) as browser,
 ):
-    found = [f"{scheme}: {violation}" for scheme in ("light", "dark") for violation in violations(browser, scheme)]
+    found = [f"{scheme}: {violation}" for scheme in SCHEMES for violation in violations(browser, scheme)]
 sys.exit("\n".join(found) or None)

@@ -35,9 +35,10 @@ STARTED_AT = "flaskauth.started_at"
 FAST_PATH_ERROR = "flaskauth.fast_path_error"  # an APIError that the fast path raised
 CONTENT_SECURITY_POLICY = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 # Fixed headers replace those of a view; a view may override the fallback headers.
-FIXED_HEADERS = (("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no-referrer"))
+FIXED_HEADERS = (("X-Content-Type-Options", "nosniff"),)
 HSTS_HEADER = ("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
 FALLBACK_HEADERS = (
+    ("Referrer-Policy", "no-referrer"),
     ("Cross-Origin-Resource-Policy", "same-origin"),
     ("Content-Security-Policy", CONTENT_SECURITY_POLICY),
     ("Cache-Control", "no-store"),

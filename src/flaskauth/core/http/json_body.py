@@ -5,6 +5,7 @@ A body must be one JSON object. Repeated keys in a body or query are rejected, b
 
 import json
 import re
+from collections.abc import Mapping
 from typing import NoReturn, cast
 
 from apiflask.schema_adapters.marshmallow import parser
@@ -36,7 +37,7 @@ def load_json(req: Request, schema: Schema) -> object:
             Content-* header is not ASCII text.
         TooLarge, UnsupportedMediaType
     """
-    body = _read_body(req)
+    body = read_body(req)
     is_optional = not any(field.required for field in schema.fields.values())
     if not body and is_optional and not req.content_type:
         return {}
@@ -80,15 +81,21 @@ def load_query(req: Request, _schema: Schema) -> dict[str, str]:
 def handle_validation_error(error: ValidationError, *_args: object, **_kwargs: object) -> NoReturn:
     """Raise 422 with a flat, sorted map of field to messages; `body` stands for the whole body."""
     messages = cast("dict[str, dict[str, object]]", error.messages)  # location -> field -> messages
-    errors = {
-        _field_name(field): _flatten_messages(field_messages)
-        for fields in messages.values()
-        for field, field_messages in fields.items()
-    }
-    raise ValidationFailed(dict(sorted(errors.items())))
+    raise validation_failed({field: item for fields in messages.values() for field, item in fields.items()})
 
 
-def _read_body(req: Request) -> bytes:
+def validation_failed(messages: Mapping[str, object]) -> ValidationFailed:
+    """Return the error with a flat, sorted map of field to messages."""
+    errors = {_field_name(field): _flatten_messages(item) for field, item in messages.items()}
+    return ValidationFailed(dict(sorted(errors.items())))
+
+
+def read_body(req: Request) -> bytes:
+    """Return the body.
+
+    Raises:
+        TooLarge
+    """
     body = req.get_data()
     if len(body) > MAX_BODY_BYTES:
         raise TooLarge

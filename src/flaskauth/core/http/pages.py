@@ -1,6 +1,7 @@
 """HTML pages for users who open the API in a browser: the index and error pages, without scripts."""
 
 import base64
+from importlib.resources import files
 from urllib.parse import urlsplit
 
 from flask import Response, request
@@ -11,11 +12,8 @@ from flaskauth.core.context import settings
 from flaskauth.core.http.request import is_direct_local_request, preferred_language
 from flaskauth.core.translations import Text, languages, text_direction, translate
 
-STYLE = Markup("""
-:root { color-scheme: light dark; font: 17px/1.6 system-ui, sans-serif; }
-body { margin: 0 auto; padding: 10vh 1rem; max-width: 34rem; }
-h1 { font-size: 1.4rem; }
-""")
+STYLE_FILE = files("flaskauth.core.http").joinpath("static", "pages.css")
+STYLE = Markup(STYLE_FILE.read_text(encoding="utf-8"))  # noqa: S704 (a file of the package)
 CONTENT_SECURITY_POLICY = (
     f"default-src 'none'; style-src 'sha256-{base64.b64encode(crypto.sha256(STYLE.encode())).decode()}'; "
     "img-src data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
@@ -31,11 +29,14 @@ PAGE = Markup("""<!doctype html>
 <style>{style}</style>
 </head>
 <body>
+<header class="top"><a class="brand" dir="auto" href="{root}/">{app_name}</a></header>
+<main>
 <h1>{title}</h1>
 <p dir="auto">{text}</p>
-<ul>
+<ul class="links">
 {links}
 </ul>
+</main>
 </body>
 </html>
 """)
@@ -55,17 +56,20 @@ def render_page(title: str, text: str) -> Response:
     It is in the language of the user.
     """
     language, root, links = preferred_language(languages()), urlsplit(settings().public_url).path, LINKS
+    if settings().pages:
+        links = {"/sign-in": Text("Sign in"), **links}
     if settings().has_mailbox and is_direct_local_request():
-        links = {**LINKS, "/dev/mailbox": Text("Development mailbox")}
-    items = [LINK.format(path=root + path, name=translate(name, language)) for path, name in links.items()]
+        links = {**links, "/dev/mailbox": Text("Development mailbox")}
+    others = [(path, translate(name, language)) for path, name in links.items() if path != request.path]
     page = PAGE.format(
         title=translate(title, language),
         app_name=settings().app_name,
+        root=root,
         style=STYLE,
         text=translate(text, language),
         language=language,
         direction=text_direction(language),
-        links=Markup("\n").join(items),
+        links=Markup("\n").join(LINK.format(path=root + path, name=name) for path, name in others),
     )
     headers = {
         "Content-Security-Policy": CONTENT_SECURITY_POLICY,
