@@ -274,7 +274,7 @@ def test_removed_passkey_is_deleted_and_errors_are_plain(site: LiveSite) -> None
 
 
 def test_passkey_removed_elsewhere_is_deleted_at_sign_in(site: LiveSite) -> None:
-    page, other, email = site.new_page(), site.new_page(), site.new_user("pk7@example.com")
+    page, other, email = site.new_page(), site.new_page(), site.new_user("pk8@example.com")
     page.page.add_init_script(WITHOUT_AUTOFILL)
     devtools, authenticator_id = add_authenticator(page)
     page.sign_in(email)
