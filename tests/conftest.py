@@ -156,12 +156,6 @@ def start_server_logs() -> None:
     server_logs.start_test()
 
 
-@pytest.fixture(autouse=True)
-def close_sqlite_connections() -> Iterator[None]:
-    yield
-    shortcuts.close_sqlite_connections()
-
-
 @pytest.fixture(scope="session", autouse=True)
 def cheap_argon2() -> Iterator[None]:
     with shortcuts.use_hasher(shortcuts.CHEAP):

@@ -31,7 +31,6 @@ _make_engines = extension._make_engines  # type: ignore[attr-defined]
 _add_listeners = engines.add_listeners
 _shared: dict[tuple[str, ...], dict[str, Engine]] = {}
 _with_listeners: WeakSet[Engine] = WeakSet()
-_sqlite_engines: list[Engine] = []
 
 
 @contextmanager
@@ -123,8 +122,6 @@ def share_engines() -> Iterator[None]:
         return dict(_shared[key])
 
     def add_listeners(engine: Engine) -> None:
-        if engine.dialect.name == "sqlite":
-            _sqlite_engines.append(engine)
         if engine not in _with_listeners:
             _with_listeners.add(engine)
             _add_listeners(engine)
@@ -137,16 +134,6 @@ def share_engines() -> Iterator[None]:
             for engine in each.values():
                 engine.dispose()
         _shared.clear()
-
-
-def close_sqlite_connections() -> None:
-    """Close the idle connections of the SQLite engines that were created since the last call.
-
-    From Python 3.13 on, the garbage collector warns of an open connection, in whatever test it runs.
-    """
-    for engine in _sqlite_engines:
-        engine.dispose()
-    _sqlite_engines.clear()
 
 
 def _share_compiled_statements(engine: Engine, isolation_level: str | None) -> None:

@@ -41,6 +41,11 @@ class SQLiteConnection(sqlite3.Connection):
         for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
             self.execute(f"PRAGMA {pragma}")
 
+    def __del__(self) -> None:
+        """Close what the pool of a discarded application left open; from Python 3.13 on, that would be a warning."""
+        with suppress(sqlite3.ProgrammingError):  # of another thread, or not even opened
+            self.close()
+
 
 class InstrumentedPool(QueuePool):
     """Count waits for a connection, and timeouts, in the metrics."""
