@@ -60,11 +60,19 @@ def test_post_page_with_origin_only_is_accepted(app: Flask) -> None:
     assert Browser(app).send("/sign-in", {"Origin": "http://localhost:5000"}, {}).status_code == 422
 
 
-def test_page_has_security_headers(app: Flask) -> None:
-    headers = Browser(app).open("/sign-in").headers
+@pytest.mark.parametrize("path", ["/sign-in", "/auth/revert-email-change", "/auth/report-sign-in"])
+def test_page_has_security_headers(make_app: MakeApp, path: str) -> None:
+    page = Browser(make_app(PUBLIC_URL="https://auth.example.com")).open(path)
+    headers = page.headers
 
+    assert page.status_code == 200
+    assert not re.search(r"http|//", page.text)  # of another host
+    assert not {"Server", "X-Powered-By", "Set-Cookie"} & set(headers.keys())
+    assert headers["Strict-Transport-Security"] == "max-age=31536000; includeSubDomains"
+    assert (headers["X-Content-Type-Options"], headers["Cross-Origin-Resource-Policy"]) == ("nosniff", "same-origin")
+    assert headers["X-Request-ID"]
     policy = headers["Content-Security-Policy"]
-    assert "default-src 'none'; script-src 'self'; style-src 'self'" in policy
+    assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'")
     assert "form-action 'self'; frame-ancestors 'none'; base-uri 'none'" in policy
     assert "require-trusted-types-for 'script'; trusted-types 'none'" in policy
     assert "unsafe" not in policy

@@ -56,6 +56,8 @@ def account_page(
 ) -> Callable[[Callable[Concatenate[AuthContext, P], Response]], Callable[P, Response]]:
     """Require a session, and pass its authentication to the view. Otherwise redirect to the page that is needed first.
 
+    The idle timeout of the session is extended in the database, at most every 5 minutes.
+
     Args:
         fresh: all factors must have been proven in the last 10 minutes.
         allows_enrolment: users who must add a second factor first may use the page.
@@ -87,7 +89,7 @@ def page_session_required(view: Callable[..., object]) -> Callable[..., object]:
     Without a session, the browser is redirected to the sign-in page and returns afterwards. A request that may change
     something must come from a page of the same origin. Browsers and proxies do not store the response, unless the view
     sets `Cache-Control`. A user who must add a second factor first, or whose account is scheduled for deletion, is
-    redirected to the page for it.
+    redirected to the page for it. The idle timeout of the session is extended, at most every 5 minutes.
     """
     return pass_user(view, lambda: _require_session(view))
 
