@@ -82,6 +82,7 @@ def repeatable_read(app: Flask) -> Iterator[None]:
     event.listen(engine, "engine_connect", set_repeatable_read)
     yield
     event.remove(engine, "engine_connect", set_repeatable_read)
+    engine.dispose()  # the next tests share the engine, and its connections keep the level
 
 
 def test_interleaved_refresh_returns_the_same_successor(app: Flask) -> None:
