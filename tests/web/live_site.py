@@ -94,7 +94,7 @@ class LivePage:
         self.open("/account/passkeys")
         if requires_mfa:
             self.page.check("#enable_mfa")
-        self.press("Add a passkey")
+        self.page.locator("[data-kind=passkey]").click()
         self.page.wait_for_selector("#codes, ul.rows")
 
     def heading(self) -> str:
@@ -102,6 +102,9 @@ class LivePage:
 
     def path(self) -> str:
         return self.page.url.removeprefix(self.root)
+
+    def language(self) -> str:
+        return self.page.locator("html").get_attribute("lang") or ""
 
     def violations(self) -> list[str]:
         """Return the violations that axe finds. The policy of the page does not apply to the devtools."""
