@@ -58,6 +58,14 @@ def read(pid: int, name: str) -> str:
     return Path(f"/proc/{pid}/{name}").read_text()
 
 
+def wait_until_ended(pid: int) -> None:
+    """Wait until a process has ended: then it has no command line, or no entry if its parent knows."""
+    deadline = time.monotonic() + 10
+    while Path(f"/proc/{pid}/cmdline").exists() and read(pid, "cmdline"):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def nice_values(pid: int) -> set[int]:
     return {int(stat.read_text().rpartition(")")[2].split()[16]) for stat in Path(f"/proc/{pid}/task").glob("*/stat")}
 
@@ -100,6 +108,7 @@ def test_killed_hash_process_is_restarted_and_logged(server: Server) -> None:
     running, port = server
     [pid] = hash_process_ids(running)
     os.kill(pid, signal.SIGKILL)
+    wait_until_ended(pid)  # until then it can receive a request
 
     assert login(port) == 401
     assert "hash_process_restarted" in running.output
@@ -112,7 +121,4 @@ def test_hash_process_ends_with_a_killed_server(server: Server) -> None:
     for worker in workers:
         if worker != pid:
             os.kill(worker, signal.SIGKILL)
-    deadline = time.monotonic() + 10
-    while Path(f"/proc/{pid}/cmdline").exists() and read(pid, "cmdline"):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until_ended(pid)
