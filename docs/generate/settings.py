@@ -1,12 +1,15 @@
 """`.env.example` and the settings page, generated from `Settings`."""
 
+import ast
+import inspect
 import textwrap
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 from pydantic.fields import FieldInfo
 
-from flaskauth.settings.groups import SECTIONS
+from flaskauth.settings.groups import SECTIONS, Section
 
 WIDTH = 120
 ABOUT_EXAMPLE = """\
@@ -37,9 +40,10 @@ def example() -> Iterator[str]:
     """Yield the lines of `.env.example`: every setting with its default, commented out."""
     yield from (f"# {line}".rstrip() for line in ABOUT_EXAMPLE.splitlines())
     for section in SECTIONS:
+        descriptions = _descriptions(section)
         yield from ("", f"# --- {section.__doc__} ---")
         for name, field in section.model_fields.items():
-            description = _description(field).replace("`", "")
+            description = descriptions[name].replace("`", "")
             yield from ("", *(f"# {line}" for line in textwrap.wrap(description, WIDTH - 2, break_on_hyphens=False)))
             yield f"#{name.upper()}={_default(name, field)}"
 
@@ -48,19 +52,30 @@ def page() -> Iterator[str]:
     """Yield the lines of the settings page."""
     yield from ABOUT_PAGE.splitlines()
     for section in SECTIONS:
-        schema = section.model_json_schema()["properties"]
+        schema, descriptions = section.model_json_schema()["properties"], _descriptions(section)
         yield from ("", f"## {section.__doc__}")
         for name, field in section.model_fields.items():
             default = f", default `{value}`" if (value := _default(name, field)) else ""
             # An HTML link is an anchor in Sphinx and on GitHub. The list has one column, for narrow screens.
             yield from ("", f'<a id="{name}" href="#{name}"><code>{name.upper()}</code></a>')
             yield f": {_type(schema[name.upper()]).capitalize()}{default}."
-            yield from ("", f": {_description(field)}")
+            yield from ("", f": {descriptions[name]}")
 
 
-def _description(field: FieldInfo) -> str:
-    assert field.description, "a setting without a description"
-    return " ".join(field.description.split())
+def _descriptions(section: type[Section]) -> dict[str, str]:
+    """Return the docstring of each setting of a group.
+
+    Pydantic can read them too, but only when the class is created, which would be at each start of the server.
+    """
+    [tree] = ast.parse(inspect.getsource(section)).body
+    assert isinstance(tree, ast.ClassDef)
+    return {
+        statement.target.id: " ".join(docstring.value.value.split())
+        for statement, docstring in pairwise(tree.body)
+        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name)
+        if isinstance(docstring, ast.Expr) and isinstance(docstring.value, ast.Constant)
+        if isinstance(docstring.value.value, str)
+    }
 
 
 def _default(name: str, field: FieldInfo) -> str:

@@ -35,8 +35,8 @@ from flaskauth.settings.fields import (
 class Section(BaseModel):
     """A group of settings. The docstring of a subclass is its heading, that of a field its description."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="ignore", alias_generator=str.upper, validate_by_name=True, use_attribute_docstrings=True
+    model_config = ConfigDict(  # defer_build: only `Settings`, with the fields of all groups, needs a validator
+        frozen=True, extra="ignore", alias_generator=str.upper, validate_by_name=True, defer_build=True
     )
 
 
