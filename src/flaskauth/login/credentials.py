@@ -53,6 +53,7 @@ def _build_query(is_user: ColumnElement[bool]) -> CompiledStatement[CredentialsR
             *devices.match_columns(func.coalesce(User.id, 0)),
         ).select_from(user),
         CredentialsRow,
+        autocommit=True,  # the connection is not kept while the password is hashed, and needs no ROLLBACK
     )
 
 
