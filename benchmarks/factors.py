@@ -20,7 +20,7 @@ from tests.support.soft_authenticator import SoftAuthenticator
 from benchmarks.environment import PASSWORD, RunningServer, running_server
 from flaskauth.accounts.models import User
 from flaskauth.core import clock
-from flaskauth.core.db.session import db, transaction
+from flaskauth.core.db.session import db, transaction, transaction_for_each
 from flaskauth.core.ids import RANDOM_BITS, new_id
 from flaskauth.mfa import challenges, totp
 from flaskauth.mfa.models import TotpFactor
@@ -74,15 +74,15 @@ def prepare_codes(server: RunningServer) -> list[Request]:
     They count as the first ones of these users, so none is mailed as the sign-in of a new device.
     """
 
-    def begin() -> list[str]:
+    def reset() -> Sequence[int]:
         db.session.execute(update(TotpFactor).values(last_step=0))
         db.session.execute(update(User).where(User.mfa_enabled.is_(True)).values(last_login_at=None))
-        return [
-            challenges.create(user_id, 0, "pwd", None)[0] for user_id in db.session.scalars(select(TotpFactor.user_id))
-        ]
+        return db.session.scalars(select(TotpFactor.user_id)).all()
 
     with server.app.test_request_context(environ_base={"REMOTE_ADDR": "127.0.0.1"}):
-        tokens = transaction(begin)
+        user_ids = transaction(reset)
+        # Hundreds of ids in one transaction could have the same random bits in the same millisecond.
+        tokens = transaction_for_each(user_ids, lambda user_id: challenges.create(user_id, 0, "pwd", None)[0])
     code = pyotp.TOTP(totp._to_base32(SECRET)).at(clock.now())
     return [("/auth/second-factor", {"challenge_token": token, "otp": code}) for token in tokens]
 
