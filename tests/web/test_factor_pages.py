@@ -187,6 +187,17 @@ def test_passkeys_page_adds_passkey_that_signs_in(app: Flask) -> None:
     assert other.open("/account/mfa").status_code == 200
 
 
+def test_form_with_a_passkey_sent_twice_adds_one(app: Flask) -> None:
+    browser = signed_in(app)
+    options = browser.post("/account/passkeys/options", kind="passkey").get_json()["options"]
+    form = {"credential": json.dumps(SoftAuthenticator().create(options)), "name": "Laptop"}
+
+    statuses = [browser.post("/account/passkeys", **form).status_code for _ in range(2)]
+
+    assert statuses == [200, 422]
+    assert browser.open("/account/passkeys").text.count(">Laptop<") == 1
+
+
 def test_sign_in_page_with_invalid_passkey_is_422(app: Flask) -> None:
     browser = Browser(app)
 

@@ -24,15 +24,24 @@ def test_sign_in_page_sets_session_cookie(app: Flask) -> None:
     assert browser.page.headers["Location"] == "/account"
     cookie = next(item for item in browser.page.headers.getlist("Set-Cookie") if item.startswith("flaskauth="))
     assert "Expires" not in cookie
+    assert "Max-Age" not in cookie
     assert browser.open("/sign-out").status_code == 200
 
 
-def test_sign_in_page_with_stay_keeps_cookie_until_expiry(app: Flask) -> None:
-    UserFactory(app).create_verified()
+@pytest.mark.parametrize("has_second_step", [False, True], ids=["password", "second step"])
+def test_stay_keeps_the_cookie_until_the_session_expires(app: Flask, has_second_step: bool) -> None:
+    user = MfaUser.create(app) if has_second_step else UserFactory(app).create_verified()
+    browser = Browser(app)
+    browser.sign_in(stay="1")
+    if isinstance(user, MfaUser):
+        browser.post("/sign-in/second-factor", otp=user.otp())
 
-    cookies = Browser(app).sign_in(stay="1").headers.getlist("Set-Cookie")
+    cookie = browser.client.get_cookie("flaskauth")
 
-    assert "Expires" in next(item for item in cookies if item.startswith("flaskauth="))
+    assert cookie
+    with app.app_context():
+        expires_at = db.session.get_one(Session, int(cookie.value.partition(".")[0])).expires_at
+    assert (cookie.expires, cookie.max_age) == (expires_at.replace(microsecond=0), None)
 
 
 def test_sign_in_page_with_wrong_password_is_422(app: Flask) -> None:

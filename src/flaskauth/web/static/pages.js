@@ -118,13 +118,20 @@
     current = controller;
     const isCreation = button.dataset.passkey === "create";
     const publicKey = parseOptions(await loadOptions(button.dataset), isCreation);
-    if (controller.signal.aborted) return;
+    controller.signal.throwIfAborted();
     const request = { publicKey, signal: controller.signal, ...(mediation ? { mediation } : {}) };
     const credential = await navigator.credentials[isCreation ? "create" : "get"](request);
     const form = button.form;
     form.querySelector(`input[name="${button.dataset.field}"]`).value = JSON.stringify(toJson(credential));
     form.action = button.formAction;
     form.submit();
+    button.dataset.busy = "1"; // a click before the next page would begin another ceremony
+    setTimeout(release, 5000, button);
+  }
+
+  function release(button) {
+    delete button.dataset.busy;
+    button.removeAttribute("aria-disabled");
   }
 
   function showMessage(button, text) {
@@ -158,11 +165,10 @@
       try {
         await runCeremony(button);
       } catch (error) {
+        release(button);
         showMessage(button, errorText(error, button.dataset));
         if ("autofill" in button.dataset) startAutofill(button);
       }
-      delete button.dataset.busy;
-      button.removeAttribute("aria-disabled");
     });
     if ("autofill" in button.dataset) startAutofill(button);
   }
