@@ -24,7 +24,7 @@ from flaskauth.core import clock
 
 PUBLIC_PAGES = (
     *("/sign-in", "/sign-in/email-code", "/sign-in/email-code/verify"),
-    *("/register", "/verify", "/forgot", "/reset"),
+    *("/register", "/verify", "/forgot", "/reset", "/sign-out"),
     *("/auth/report-sign-in", f"/auth/report-sign-in#{'x' * 43}"),
 )
 ACCOUNT_PAGES = (

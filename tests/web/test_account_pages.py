@@ -83,6 +83,16 @@ def test_profile_page_changes_names_country_and_language(app: Flask) -> None:
     single_event(app, "profile_edited")
 
 
+def test_profile_page_with_empty_first_name_is_422(app: Flask) -> None:
+    browser = signed_in(app)
+
+    page = browser.post("/account/profile", first_name="", last_name="Hopper", locale="en")
+
+    assert page.status_code == 422
+    assert '<a href="#first_name">First name: Must be 1 to 100 characters long.</a>' in page.text
+    assert 'name="first_name" type="text" autocomplete="given-name" maxlength="100" value="Grace"' in page.text
+
+
 def test_profile_page_keeps_the_region_of_a_language(app: Flask) -> None:
     UserFactory(app).create_verified(locale="pt-BR")
     browser = Browser(app)

@@ -1,6 +1,7 @@
 """What all pages share: the check against forged forms, headers, languages, assets, errors and the setting."""
 
 import io
+import json
 import re
 from itertools import product
 from typing import Any
@@ -54,6 +55,22 @@ def test_get_of_any_page_writes_nothing(app: Flask) -> None:
             status = browser.client.open(f"{path}?method=POST&_method=POST&understood=1", method=method).status_code
             assert status in {200, 303, 404}, (path, method)
     assert [kind for kind in counts if not kind.startswith("SELECT")] == []
+
+
+def test_form_of_another_origin_is_logged_with_public_url(
+    make_app: MakeApp, capsys: pytest.CaptureFixture[str]
+) -> None:
+    browser = Browser(make_app())
+    browser.send("/sign-in", {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}, {})
+    assert "form_rejected" not in capsys.readouterr().err
+
+    page = browser.send("/sign-in", {"Origin": f"http://192.168.1.20:5000{'x' * 300}"}, {})
+
+    assert (page.status_code, "PUBLIC_URL" in page.text) == (403, False)
+    [line] = [line for line in capsys.readouterr().err.splitlines() if "form_rejected" in line]
+    event = json.loads(line)
+    assert event["origin"] == f"http://192.168.1.20:5000{'x' * 300}"[:255]
+    assert event["hint"] == "browsers must open the pages at PUBLIC_URL, http://localhost:5000"
 
 
 def test_post_page_with_origin_only_is_accepted(app: Flask) -> None:

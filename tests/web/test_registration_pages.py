@@ -23,6 +23,8 @@ def test_register_verify_and_sign_in_by_pages(app: Flask, mailbox: Mailbox) -> N
 
     assert "Your email address is verified." in browser.page.text
     assert 'name="return_to" value="/shop"' in browser.page.text
+    assert browser.page.request.url.endswith("/sign-in?return_to=/shop")
+    assert f'value="{EMAIL}"' in browser.page.text
     assert browser.sign_in().status_code == 303
 
 
@@ -63,11 +65,13 @@ def test_verify_page_with_wrong_code_is_422(app: Flask) -> None:
 
 
 def test_verify_page_in_another_browser_asks_for_email(app: Flask, mailbox: Mailbox) -> None:
-    Browser(app).submit("/register", **FORM)
-    other = Browser(app)
+    browser, other = Browser(app), Browser(app)
+    browser.submit("/register", **FORM)
 
     assert 'name="email"' in other.open("/verify").text
-    assert other.post("/verify", email=EMAIL, otp=mailbox.code(EMAIL)).headers["Location"] == "/sign-in"
+    assert other.post("/verify", email=f" {EMAIL} ", otp=mailbox.code(EMAIL)).headers["Location"] == "/sign-in"
+    assert f'value="{EMAIL}"' in other.open("/sign-in").text
+    assert f'value="{EMAIL}"' not in browser.open("/sign-in").text
 
 
 def test_verify_page_rejects_code_of_another_registration(app: Flask, mailbox: Mailbox) -> None:
@@ -110,8 +114,13 @@ def test_reset_page_sets_password_and_ends_session(app: Flask, mailbox: Mailbox)
     browser.submit("/reset", otp=mailbox.code(EMAIL), password=NEW_PASSWORD)
 
     assert "Sign in with the new password." in browser.page.text
+    assert f'value="{EMAIL}"' in browser.page.text
+    assert browser.page.request.query_string == b""
     assert browser.cookie("flaskauth") == ""
+    assert f'value="{EMAIL}"' in browser.post("/sign-in", password="wrong").text
     assert browser.sign_in(NEW_PASSWORD).status_code == 303
+    browser.submit("/sign-out")
+    assert f'value="{EMAIL}"' not in browser.open("/sign-in").text
 
 
 def test_forgot_page_with_unknown_email_looks_the_same(app: Flask) -> None:

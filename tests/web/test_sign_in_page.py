@@ -25,7 +25,7 @@ def test_sign_in_page_sets_session_cookie(app: Flask) -> None:
     cookie = next(item for item in browser.page.headers.getlist("Set-Cookie") if item.startswith("flaskauth="))
     assert "Expires" not in cookie
     assert "Max-Age" not in cookie
-    assert browser.open("/sign-out").status_code == 200
+    assert browser.client.get("/account").status_code == 200
 
 
 @pytest.mark.parametrize("has_second_step", [False, True], ids=["password", "second step"])
@@ -83,7 +83,7 @@ def test_sign_out_page_revokes_session_and_keeps_device(app: Flask) -> None:
     assert response.headers["Clear-Site-Data"] == '"cache", "storage"'
     assert (browser.cookie("flaskauth"), browser.cookie("flaskauth-device") != "") == ("", True)
     browser.client.set_cookie("flaskauth", old_cookie)
-    assert browser.client.get("/sign-out").headers["Location"] == "/sign-in?return_to=%2Fsign-out"
+    assert browser.client.get("/account").headers["Location"] == "/sign-in?return_to=%2Faccount"
     assert "You are signed out." in browser.open("/sign-in").text
     assert "You are signed out." not in browser.open("/sign-in").text
     single_event(app, "signed_out")
@@ -92,8 +92,16 @@ def test_sign_out_page_revokes_session_and_keeps_device(app: Flask) -> None:
 def test_sign_out_page_with_get_changes_nothing(app: Flask) -> None:
     browser = signed_in(app)
 
-    assert browser.open("/sign-out").status_code == 200
-    assert browser.open("/sign-out").status_code == 200
+    assert "Sign out of this browser?" in browser.open("/sign-out").text
+    assert browser.client.get("/account").status_code == 200
+
+
+def test_sign_out_page_without_session_links_to_sign_in(app: Flask) -> None:
+    page = app.test_client().get("/sign-out")
+
+    assert (page.status_code, "You are signed out." in page.text) == (200, True)
+    assert '<a href="/sign-in">Sign in</a>' in page.text
+    assert "<form" not in page.text
 
 
 def test_session_cookie_is_ignored_by_the_api(app: Flask) -> None:
@@ -128,7 +136,7 @@ def test_altered_session_cookie_is_ignored(app: Flask) -> None:
 
     for value in altered:
         browser.client.set_cookie("flaskauth", value)
-        assert browser.client.get("/sign-out").status_code == 303, value
+        assert browser.client.get("/account").status_code == 303, value
 
 
 def test_session_cookie_survives_a_rotated_secret_key(make_app: MakeApp) -> None:
@@ -150,7 +158,7 @@ def test_session_cookie_of_expired_session_is_ignored(app: Flask) -> None:
 
     clock.travel(timedelta(days=15))
 
-    assert browser.client.get("/sign-out").status_code == 303
+    assert browser.client.get("/account").status_code == 303
 
 
 def test_page_session_in_use_stays_active_beyond_idle_timeout(app: Flask) -> None:
@@ -158,7 +166,7 @@ def test_page_session_in_use_stays_active_beyond_idle_timeout(app: Flask) -> Non
 
     for _ in range(3):
         clock.travel(timedelta(days=9))
-        assert browser.client.get("/sign-out").status_code == 200
+        assert browser.client.get("/account").status_code == 200
 
 
 def test_page_session_in_use_is_written_every_5_minutes(app: Flask) -> None:
@@ -166,7 +174,7 @@ def test_page_session_in_use_is_written_every_5_minutes(app: Flask) -> None:
     times = [_last_used(app)]
     for minutes in (4, 2, 4):
         clock.travel(timedelta(minutes=minutes))
-        browser.open("/sign-out")
+        browser.open("/account")
         times.append(_last_used(app))
 
     assert times[0] == times[1] < times[2] == times[3]
@@ -187,13 +195,13 @@ def test_second_factor_page_completes_sign_in(app: Flask) -> None:
     response = browser.sign_in(return_to="/shop")
 
     assert response.headers["Location"] == "/sign-in/second-factor"
-    assert browser.client.get("/sign-out").status_code == 303
+    assert browser.client.get("/account").status_code == 303
     page = browser.open("/sign-in/second-factor").text
     assert 'autocomplete="one-time-code"' in page
     assert 'inputmode="numeric"' in page
     assert f'value="{EMAIL}" autocomplete="username"' in page
     assert browser.post("/sign-in/second-factor", otp=user.otp()).headers["Location"] == "/shop"
-    assert browser.open("/sign-out").status_code == 200
+    assert browser.client.get("/account").status_code == 200
 
 
 def test_second_factor_page_with_wrong_code_can_be_repeated(app: Flask) -> None:
@@ -267,7 +275,7 @@ def test_leaving_second_factor_page_opens_nothing(app: Flask) -> None:
     browser = Browser(app)
     browser.sign_in()
 
-    assert browser.client.get("/sign-out").status_code == 303
+    assert browser.client.get("/account").status_code == 303
     assert browser.open("/sign-in").status_code == 200
     assert PASSWORD not in browser.cookie("flaskauth-step")
 

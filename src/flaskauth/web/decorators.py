@@ -13,6 +13,7 @@ from flaskauth.core import context
 from flaskauth.core.context import settings
 from flaskauth.core.db.session import transaction
 from flaskauth.core.errors import APIError, Forbidden
+from flaskauth.core.observability.log import get_logger
 from flaskauth.sessions.decorators import (
     ENVIRON_KEY,
     AuthContext,
@@ -27,6 +28,10 @@ from flaskauth.web import page_session, rendering, urls
 P = ParamSpec("P")
 S = TypeVar("S")
 T = TypeVar("T")
+
+MAX_LOGGED_ORIGIN = 255  # characters
+
+log = get_logger(__name__)
 
 
 class CrossSiteRequest(Forbidden):
@@ -48,6 +53,9 @@ def require_same_origin() -> None:
         return
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
     if not (site == "same-origin" if site is not None else origin and origin == origin_of(settings().public_url)):
+        if site is None and origin:
+            hint = f"browsers must open the pages at PUBLIC_URL, {settings().public_url}"
+            log.warning("form_rejected", origin=origin[:MAX_LOGGED_ORIGIN], hint=hint)
         raise CrossSiteRequest
 
 

@@ -1,5 +1,6 @@
 """/forgot, /reset."""
 
+from flask import request
 from werkzeug.wrappers import Response
 
 from flaskauth.core.errors import APIError
@@ -11,7 +12,8 @@ from flaskauth.passwords.schemas import ForgotPasswordRequest, ResetPasswordRequ
 from flaskauth.passwords.service import PasswordResetData
 from flaskauth.web import cookies, forms, page_session, urls
 from flaskauth.web.blueprint import bp
-from flaskauth.web.rendering import redirect_with_notice, render
+from flaskauth.web.rendering import render
+from flaskauth.web.sign_in import redirect_to_sign_in
 
 STEP = "reset"
 
@@ -56,7 +58,7 @@ def reset() -> Response:
         service.reset_password(forms.load(ResetPasswordRequest, PasswordResetData, **identifier))
     except APIError as error:
         return render("reset.html", error=error, step=step)
-    response = redirect_with_notice(urls.SIGN_IN, "password_reset", return_to=step.get("return_to"))
-    cookies.delete(response, cookies.STEP)
+    email = step.get("email") or request.form["email"]
+    response = redirect_to_sign_in("password_reset", email, step.get("return_to"))
     page_session.end(response)
     return response

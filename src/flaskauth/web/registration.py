@@ -1,5 +1,6 @@
 """/register, /verify."""
 
+from flask import request
 from werkzeug.wrappers import Response
 
 from flaskauth.core.errors import APIError
@@ -13,6 +14,7 @@ from flaskauth.registration.service import RegistrationData, ResendData, Verific
 from flaskauth.web import cookies, forms, page_session, urls
 from flaskauth.web.blueprint import bp
 from flaskauth.web.rendering import page_language, redirect_with_notice, render
+from flaskauth.web.sign_in import redirect_to_sign_in
 
 STEP = "verify"
 
@@ -60,9 +62,7 @@ def verify() -> Response:
         return render("verify.html", error=InvalidMailedCode(), step=step)
     except APIError as error:
         return render("verify.html", error=error, step=step)
-    response = redirect_with_notice(urls.SIGN_IN, "verified", return_to=step.get("return_to"))
-    cookies.delete(response, cookies.STEP)
-    return response
+    return redirect_to_sign_in("verified", step.get("email") or request.form["email"], step.get("return_to"))
 
 
 @bp.post("/verify/resend")

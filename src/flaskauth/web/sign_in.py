@@ -23,7 +23,7 @@ from flaskauth.web.blueprint import bp
 from flaskauth.web.decorators import account_page
 from flaskauth.web.rendering import redirect_with_notice, render
 
-STEP = "second_factor"
+STEP, EMAIL_STEP = "second_factor", "sign_in"
 SECOND_FACTOR_PAGE = "/sign-in/second-factor"
 
 
@@ -40,7 +40,7 @@ def sign_in_page() -> Response:
     """Show the form, or go on if the browser has a session."""
     if page_session.current():
         return urls.redirect_back(urls.submitted_return_to())
-    return render("sign_in.html")
+    return _render_sign_in()
 
 
 @bp.post(urls.SIGN_IN)
@@ -55,7 +55,7 @@ def sign_in() -> Response:
     except SecondFactorRequired as error:
         return begin_second_step(error, data.email.original, urls.submitted_return_to(), is_kept=is_kept)
     except APIError as error:
-        return render("sign_in.html", error=error)
+        return _render_sign_in(error)
     return complete(result, urls.submitted_return_to(), is_kept=is_kept)
 
 
@@ -68,9 +68,9 @@ def sign_in_with_passkey() -> Response:
         data = forms.load(PasskeyLoginRequest, PasskeyLoginData, device_token=cookies.device_token())
         result = passkey.sign_in(data)
     except (InvalidCredentials, ValidationFailed, BadRequest):
-        return render("sign_in.html", error=PasskeyRejected())
+        return _render_sign_in(PasskeyRejected())
     except APIError as error:
-        return render("sign_in.html", error=error)
+        return _render_sign_in(error)
     return complete(result, urls.submitted_return_to(), is_kept="stay" in request.form)
 
 
@@ -98,9 +98,9 @@ def confirm_second_factor() -> Response:
 
 
 @bp.get("/sign-out")
-@account_page(allows_enrolment=True, allows_pending_deletion=True)
-def sign_out_page(_auth: AuthContext) -> Response:
-    """Ask for confirmation, for links to this URL."""
+@public
+def sign_out_page() -> Response:
+    """Ask for confirmation, for links to this URL. Without a session, show that the user is signed out."""
     return render("sign_out.html")
 
 
@@ -113,6 +113,13 @@ def sign_out(auth: AuthContext) -> Response:
     page_session.end(response)
     if not urls.root_path():  # below a path, the application that mounts the server has stored data of its own
         response.headers["Clear-Site-Data"] = '"cache", "storage"'
+    return response
+
+
+def redirect_to_sign_in(notice: str, email: str, return_to: str | None) -> Response:
+    """Return a redirect to the form, which contains the email address of the previous page. The URL does not."""
+    response = redirect_with_notice(urls.SIGN_IN, notice, return_to=return_to)
+    cookies.put_step(response, EMAIL_STEP, email=email.strip())
     return response
 
 
@@ -131,6 +138,10 @@ def complete(result: LoginResult, return_to: str | None, *, is_kept: bool) -> Re
     response = urls.redirect_back(return_to)
     page_session.start(response, result, is_kept=is_kept)
     return response
+
+
+def _render_sign_in(error: APIError | None = None) -> Response:
+    return render("sign_in.html", error=error, email=cookies.get_step(EMAIL_STEP).get("email", ""))
 
 
 def _token() -> str:
