@@ -117,7 +117,7 @@ export class AuthClient extends EventTarget {
 
   /** Send the refresh token, unless another tab did so. @param {string | null} expired @param {boolean} hasWaited */
   async #exchange(expired, hasWaited) {
-    // What another tab has sent and stored can arrive after its lock.
+    // The tokens of another tab can arrive in this tab after the other tab has released the lock.
     const isStored = localStorage.getItem(REFRESH_TOKEN) !== this.#refreshToken;
     if (this.#token === expired && (hasWaited || isStored)) await this.#nextChange(3000);
     const refresh_token = localStorage.getItem(REFRESH_TOKEN);
