@@ -14,7 +14,7 @@ default settings, these crowds do not reach a limit:
 
 @dataclass(frozen=True)
 class Crowd:
-    """What the users behind one address do, and the setting that limits it."""
+    """An action of the users behind one IP address, and the setting that limits it."""
 
     crowd: str
     action: str

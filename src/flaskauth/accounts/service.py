@@ -41,7 +41,7 @@ class EmailOwnerRow(NamedTuple):
 
 @dataclass(frozen=True)
 class StoredCredentials:
-    """What a password is compared with. `user_id` 0 without a password means that no user can sign in."""
+    """The stored values to verify a password with. `user_id` 0 without a password means that no user can sign in."""
 
     user_id: int
     password_hash: str | None

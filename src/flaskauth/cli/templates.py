@@ -30,7 +30,7 @@ def templates() -> None:
 
 @templates.command("list")
 def list_() -> None:
-    """List mails, their languages, pages, and replaced files."""
+    """List the templates, their languages, and their replacements."""
     with _load_app().app_context():
         paths = mail_templates.replacements() | mail_templates.page_replacements()
         shared = [(name, "", paths.get(name, "")) for name in (*mail_templates.shared_files(), *builtin_pages())]

@@ -28,29 +28,30 @@ ADVICE = {
 
 
 def load_settings() -> tuple[Settings, list[str]]:
-    """Return the settings that a server would load, and their errors. A generated secret is not stored.
+    """Return the settings that a server would load, and the messages about invalid ones.
 
-    Invalid settings have their defaults. An invalid SECRET_KEY stays empty.
+    Invalid settings have their defaults, and an invalid SECRET_KEY is empty. Without SECRET_KEY, the secret is the one
+    in the instance folder, or else a new one that is not stored.
     """
     settings, errors = Settings.load_with_errors()
-    if settings.secret_key.get_secret_value() or "SECRET_KEY" in unusable_settings(errors):
+    if settings.secret_key.get_secret_value() or "SECRET_KEY" in settings_named_in(errors):
         return settings, errors
     path = secret_files.stored_secret(settings)
     secret = path.read_text(encoding="utf-8") if path.exists() else crypto.base64url_encode(crypto.random_bytes(48))
     return settings.model_copy(update={"secret_key": SecretStr(secret)}), errors
 
 
-def unusable_settings(errors: list[str]) -> set[str]:
-    """Return the names of the settings in the error messages."""
-    names = (name for error in errors for name in error.partition(":")[0].split(", "))
+def settings_named_in(messages: list[str]) -> set[str]:
+    """Return the names of the settings with which the error or warning messages begin."""
+    names = (name for message in messages for name in message.partition(":")[0].split(", "))
     return {name.removesuffix("_FILE") for name in names}
 
 
 def check_values(settings: Settings, errors: list[str]) -> Iterator[Finding]:
     """Report every error, then the warnings about the other settings."""
     findings = [failed(error, _advice(error)) for error in errors]
-    invalid = unusable_settings(errors)
-    warnings = [message for message in settings.warnings() if not unusable_settings([message]) & invalid]
+    invalid = settings_named_in(errors)
+    warnings = [message for message in settings.warnings() if not settings_named_in([message]) & invalid]
     findings += [warning(message, _advice(message)) for message in warnings]
     for finding in findings or [ok(f"valid: {settings.flaskauth_env}, {_source()}")]:
         yield replace(finding, check="settings")

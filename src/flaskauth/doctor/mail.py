@@ -23,14 +23,15 @@ def _check_smtp() -> Finding:
     if settings().has_mailbox:
         return ok("MAIL_SERVER is not set: read the mail at /dev/mailbox")
     try:
-        expires_at = smtp.check_connection(TIMEOUT)
+        certificate_expiry = smtp.check_connection(TIMEOUT)
     except smtp.DeliveryError as error:
         return failed(f"{settings().mail_server} accepts no mail: {_reason(error)}", _advice(error))
-    if expires_at and expires_at - clock.now() < CERTIFICATE_WARNING:
+    if certificate_expiry and certificate_expiry - clock.now() < CERTIFICATE_WARNING:
         return warning(
-            f"the certificate of {settings().mail_server} expires at {clock.to_rfc3339(expires_at)}", "Renew it."
+            f"the certificate of {settings().mail_server} expires at {clock.to_rfc3339(certificate_expiry)}",
+            "Renew it.",
         )
-    return ok(f"{settings().mail_server} accepts mail" + (" over TLS" if expires_at else ", unencrypted"))
+    return ok(f"{settings().mail_server} accepts mail" + (" over TLS" if certificate_expiry else ", unencrypted"))
 
 
 def _reason(error: smtp.DeliveryError) -> str:

@@ -87,8 +87,11 @@ def run_doctor(create_app: Callable[[Settings], Flask], server: Flask | None = N
         settings, errors = configuration.load_settings()
         app = create_app(settings)
     except Exception as error:  # noqa: BLE001 (an unreadable .env, a driver that is not installed, ...)
-        return _settings_unreadable(error)
-    return [*configuration.check_values(settings, errors), *_run_groups(app, configuration.unusable_settings(errors))]
+        return _unreadable_findings(error)
+    return [
+        *configuration.check_values(settings, errors),
+        *_run_groups(app, configuration.settings_named_in(errors)),
+    ]
 
 
 def _run_groups(app: Flask, unusable: set[str]) -> list[Finding]:
@@ -117,7 +120,8 @@ def _missing_settings(group: CheckGroup, unusable: set[str]) -> set[str]:
     return unusable & (group.required_settings | {env_file.name if env_file else ""})
 
 
-def _settings_unreadable(error: Exception) -> list[Finding]:
+def _unreadable_findings(error: Exception) -> list[Finding]:
+    """Return a failure of the check `settings`, and skip all other checks."""
     finding = failed(
         f"the settings cannot be read: {type(error).__name__}",
         "Check that this user can read .env and the secret in the instance folder,"

@@ -1,4 +1,4 @@
-"""What a sign-in reads before it counts the attempt: the user, and whether the client is recognised."""
+"""Read the user, and whether the client is recognised, before a sign-in counts the attempt."""
 
 from datetime import datetime
 from typing import NamedTuple

@@ -46,7 +46,7 @@ class LoginData:
 
 @dataclass(frozen=True)
 class LoginProof:
-    """What a client has proven: the user as read before the check of the factors, and the authentication methods.
+    """A verified sign-in step: the user as read before the check of the factors, and the authentication methods.
 
     `factor` is a verified second factor that is not consumed yet.
     """

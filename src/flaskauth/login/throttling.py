@@ -181,8 +181,9 @@ def is_under_attack() -> bool:
 def _hit_lockout(attempt: LoginAttempt, rejected: RateLimitResult) -> AttemptResult:
     """Count an attempt during a lockout.
 
-    The first 10 of each network or device compute a hash, so the response time does not reveal the lockout. Only
-    attempts of recognised clients are compared. Their codes count for all clients, so they end too.
+    The first 10 attempts of each network or device compute a hash, so the response time does not reveal the lockout.
+    Only those of recognised clients are compared. Their codes of authenticator apps also count towards the limit of
+    100 for all clients, so a recognised client cannot guess codes without end.
     """
     remaining, max_lockout = rejected.retry_after, MAX_LOCKOUT.total_seconds()
     is_final = remaining > max_lockout

@@ -70,7 +70,7 @@ class FactorsDisabled(Forbidden):
 
 @dataclass(frozen=True)
 class FactorOverview:
-    """What the user sees of the factors."""
+    """The factors as the user sees them."""
 
     mfa_enabled: bool
     required: bool

@@ -52,7 +52,7 @@ class SessionRow(NamedTuple):
 
 
 class HistoryRow(NamedTuple):
-    """What a sign-in needs to know about the earlier ones: whether this network with this user agent was seen."""
+    """The facts about earlier sign-ins that a sign-in needs: whether this network with this user agent was seen."""
 
     has_seen_client: bool
     has_maximum_devices: bool
@@ -113,7 +113,7 @@ class InvalidRefreshToken(Unauthorized):
 
 @dataclass(frozen=True)
 class TokenPair:
-    """An access token and a refresh token of a session."""
+    """An access token and a refresh token of a session. `id` is the id of the user, as in the response."""
 
     token: str
     refresh_token: str
@@ -182,15 +182,20 @@ def refresh(token: str, request_time: datetime) -> TokenPair:
 def rotate(
     tokens: Sequence[ParsedRefreshToken], request_time: datetime, *, skips_locked: bool = False
 ) -> list[TokenPair | InvalidRefreshToken | None]:
-    """Return the next tokens for the first use of each refresh token. The tokens belong to different sessions.
+    """Rotate refresh tokens of different sessions. Return one result for each token, in the same order.
 
-    One conditional UPDATE advances all generations. The result is an error for a forged token, and None if the token
-    was used before or its session has ended. It is None for all if the UPDATE changed fewer rows than expected:
-    `refresh` then recognises the tokens that were rotated by `request_time`.
+    The result is
+
+    - the next tokens, if this is the first use of the token;
+    - an error, if the token is forged or its session does not exist;
+    - None, if the token was used before or its session has ended. The caller then calls `refresh`.
+
+    One conditional UPDATE advances the generations of all sessions. If it changes fewer rows than expected, no result
+    has tokens. `refresh` then recognises by `request_time` which sessions the UPDATE has changed.
 
     Args:
-        skips_locked: do not wait for sessions that another transaction has locked. The result for them, and for
-            sessions that do not exist, is None.
+        skips_locked: do not wait for sessions that another transaction has locked. They cannot be distinguished from
+            sessions that do not exist, so the result for both is None.
 
     Raises:
         Unavailable: there is no signing key yet.
@@ -205,7 +210,7 @@ def rotate(
     idle_expires_at = idle_expiry(request_time)
     if not (current and _advance_generations(current, request_time, idle_expires_at)):
         current = []
-    step = int(settings().refresh_token_rotation)
+    step = int(settings().refresh_token_rotation)  # without rotation, the refresh token stays the same
     pairs = {
         (row.id, row.generation): _build_tokens(
             row._replace(generation=row.generation + step, idle_expires_at=idle_expires_at)

@@ -74,7 +74,7 @@ def reset(email: EmailAddress, reason: str) -> bool:
     Raises:
         UserNotFound
     """
-    return _reset(service.find(email).id, reason)
+    return _reset_user(service.find(email).id, reason)
 
 
 def reset_undecryptable(reason: str) -> int:
@@ -83,7 +83,7 @@ def reset_undecryptable(reason: str) -> int:
     Raises:
         ExceptionGroup: it failed for some users. The next call does them.
     """
-    return sum(transaction_for_each(transaction(totp.undecryptable_user_ids), partial(_reset, reason=reason)))
+    return sum(transaction_for_each(transaction(totp.undecryptable_user_ids), partial(_reset_user, reason=reason)))
 
 
 def require(email: EmailAddress, *, required: bool) -> bool:
@@ -120,7 +120,11 @@ def report() -> FactorReport:
     )
 
 
-def _reset(user_id: int, reason: str) -> bool:
+def _reset_user(user_id: int, reason: str) -> bool:
+    """Delete the factors and the password, revoke codes and sessions, and mail a link to report the reset.
+
+    Return False without a change if the user does not exist, has no factor and has removed none.
+    """
     user = accounts.lock_user(user_id)
     if user is None or not factor_changes.delete_all(user_id):
         return False

@@ -57,6 +57,8 @@ return results
 
 
 class LimitedView(Protocol):
+    """A view with `rate_limit`. `count_request` counts a request that is answered without a call of the view."""
+
     count_request: Callable[[Environ], None]
 
 
@@ -115,7 +117,7 @@ class RequestLimiter:
         return self._check(limits, key, counts=False)
 
     def reconcile_soon(self) -> None:
-        """Let the other processes know the counts within milliseconds, not within a second."""
+        """Exchange the counts with the other processes within milliseconds instead of a second."""
         self._is_urgent.set()
 
     def reconcile(self) -> bool:
@@ -271,9 +273,9 @@ def count_request(view: Callable[..., object], environ: Environ) -> None:
 
 
 def hit(limits: str, *key: str) -> bool:
-    """Count an event, and let the other processes know it within milliseconds.
+    """Count an event. Return True if it is within the limits. The caller raises the error if it is not.
 
-    Return True if it is within the limits; the caller decides what follows if not.
+    The other processes receive the count within milliseconds.
     """
     limiter = _get_limiter()
     is_allowed = limiter.hit(limits, *key) == 0
@@ -291,7 +293,15 @@ def init_app(app: Flask, settings: Settings) -> None:
 
 
 def _count_once(setting: str, name: str, environ: Environ) -> None:
-    """Count the request once, even if its transaction is retried."""
+    """Count the request for the network of its client: once, even if its transaction is retried.
+
+    Args:
+        setting: the name of the setting with the limits.
+        name: the counter, which is the view.
+
+    Raises:
+        TooManyRequests: the limit is exceeded.
+    """
     counted: set[str] = environ.setdefault(COUNTED_LIMITS, set())
     if name in counted:
         return

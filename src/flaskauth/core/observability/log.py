@@ -99,7 +99,7 @@ def get_logger(name: str) -> BoundLogger:
     """Return a structlog logger for the standard library's logger of this name."""
     logger: BoundLogger = structlog.wrap_logger(
         logging.getLogger(name),
-        processors=[structlog.stdlib.filter_by_level, *SHARED_PROCESSORS, _pass_on],
+        processors=[structlog.stdlib.filter_by_level, *SHARED_PROCESSORS, _pass_to_logging],
         wrapper_class=BoundLogger,
     ).bind()
     return logger
@@ -221,7 +221,7 @@ def _is_secret(name: str) -> bool:
     return any(word in f"{name}_" for word in SECRET_WORDS) and name != "event"
 
 
-def _pass_on(logger: logging.Logger, method: str, event: EventDict) -> tuple[tuple[Event], dict[str, object]]:
+def _pass_to_logging(logger: logging.Logger, method: str, event: EventDict) -> tuple[tuple[Event], dict[str, object]]:
     """Pass the event to the standard library, in the form that `ProcessorFormatter` recognises.
 
     Without a handler of the application, write it directly, in half of the time: each request writes a line.
