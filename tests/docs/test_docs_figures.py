@@ -55,7 +55,7 @@ FIGURES: list[tuple[str, str, list[Any]]] = [
     (REGISTRATION, "| {} for the registration |", [verification.MAX_ATTEMPTS_BY_ID]),
     (
         REGISTRATION,
-        "| {} an hour for the address,",
+        "| {} an hour for the email address,",
         [verification.EMAIL_LIMIT.limit * HOUR / verification.EMAIL_LIMIT.window],
     ),
     (REGISTRATION, "of which {} an hour from one network", [verification.EMAIL_NETWORK_LIMIT.limit]),
@@ -75,7 +75,7 @@ FIGURES: list[tuple[str, str, list[Any]]] = [
         "(sessions.md#recognised-devices-and-networks) | {} a day |",
         [mail_limits.RECOGNISED_EMAIL_LIMIT.limit],
     ),
-    (SESSIONS, "a signed JWT | {} minutes of calls |", [setting_default("jwt_duration") / MINUTE]),
+    (SESSIONS, "a signed JWT | {} minutes |", [setting_default("jwt_duration") / MINUTE]),
     (SESSIONS, "one use, repeatable for {} seconds", [Settings.model_fields["refresh_token_reuse_interval"].default]),
     (SESSIONS, "| {} days since its last sign-in |", [devices.DEVICE_RECOGNITION_PERIOD / DAY]),
     (SESSIONS, "until it expires: {} minutes at most", [setting_default("jwt_duration") / MINUTE]),
@@ -94,7 +94,7 @@ FIGURES: list[tuple[str, str, list[Any]]] = [
     (SESSIONS, "up to {} hour |", [rate_limits.MAX_LOCKOUT / HOUR]),
     (
         SESSIONS,
-        "one address | {} in {} minutes |",
+        "one email address | {} in {} minutes |",
         [throttling.EMAIL_LIMIT.limit, throttling.EMAIL_LIMIT.window / MINUTE],
     ),
     (SESSIONS, "consecutive | {} |", [throttling.CONSECUTIVE_LIMIT.limit]),
@@ -137,7 +137,7 @@ FIGURES: list[tuple[str, str, list[Any]]] = [
     (PASSWORDS, "| {} for the reset |", [verification.MAX_ATTEMPTS_BY_ID]),
     (
         PASSWORDS,
-        "| {} an hour for the address,",
+        "| {} an hour for the email address,",
         [verification.EMAIL_LIMIT.limit * HOUR / verification.EMAIL_LIMIT.window],
     ),
     (PASSWORDS, "of which {} an hour from one network", [verification.EMAIL_NETWORK_LIMIT.limit]),
