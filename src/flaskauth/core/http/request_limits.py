@@ -57,7 +57,7 @@ return results
 
 
 class LimitedView(Protocol):
-    """A view with `rate_limit`. `count_request` counts a request that is answered without a call of the view."""
+    """A view with `rate_limit`. `count_request` counts a request that the fast path handles instead."""
 
     count_request: Callable[[Environ], None]
 
@@ -256,6 +256,7 @@ def rate_limit(group: str = "default") -> Callable[[Callable[P, T]], Callable[P,
             _count_once(setting, name, request.environ)
             return view(*args, **kwargs)
 
+        # `limits` is for the generated documentation, and `count_request` for the fast path, which skips the view.
         limited_view.limits = setting  # type: ignore[attr-defined]
         limited_view.count_request = partial(_count_once, setting, name)  # type: ignore[attr-defined]
         return raises(TooManyRequests)(limited_view)
@@ -273,7 +274,7 @@ def count_request(view: Callable[..., object], environ: Environ) -> None:
 
 
 def hit(limits: str, *key: str) -> bool:
-    """Count an event. Return True if it is within the limits. The caller raises the error if it is not.
+    """Count an event. Return True if it is within the limits. Raise nothing if it is not.
 
     The other processes receive the count within milliseconds.
     """
