@@ -121,7 +121,7 @@ def test_read_only_database_fails(installation: Installation, durable_mariadb: M
 def test_too_few_database_connections_fail(installation: Installation) -> None:
     report = run_doctor(installation.workspace.with_settings(WEB_CONCURRENCY="8")).assert_only_failure("connections")
 
-    assert "with WEB_CONCURRENCY=8, the server can open 263 connections, but only 151 are allowed" in report
+    assert "with WEB_CONCURRENCY=8, the server can open 267 connections, but only 151 are allowed" in report
 
 
 def test_old_mariadb_version_fails() -> None:

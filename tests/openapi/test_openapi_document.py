@@ -27,7 +27,7 @@ OPERATION_IDS = {
     *("getCancelFactorResetPage", "cancelFactorReset"),
     *("confirmSecondFactor", "getReauthenticationOptions", "listFactors", "startTotp", "confirmTotp", "renameTotp"),
     *("getPasskeySignInOptions", "signInWithPasskey", "getPasskeyCreationOptions", "registerPasskey", "renamePasskey"),
-    *("removePasskey", "removePassword", "listRelatedOrigins", "listPasskeyPages", "redirectToChangePassword"),
+    *("removePasskey", "removePassword", "listRelatedOrigins", "listPasskeyPages"),
     *("removeTotp", "createRecoveryCodes", "setMfa", "forgetRememberedDevices"),
     *("listSessions", "revokeSession", "revokeOtherSessions", "forgotPassword", "resetPassword", "changePassword"),
     *("getProfile", "editProfile", "listActivity", "exportAccount", "changeEmail", "verifyEmailChange"),
@@ -231,5 +231,6 @@ def test_examples_of_exclusive_fields_are_valid_requests(make_app: MakeApp, path
         assert response.status_code in {200, 401}, response.text
 
 
-def test_redirect_to_the_password_page_is_documented(document: dict[str, Any]) -> None:
-    assert "303" in operations(document)["/.well-known/change-password", "get"]["responses"]
+def test_every_operation_has_a_2xx_response(document: dict[str, Any]) -> None:
+    for operation, definition in operations(document).items():
+        assert any(status.startswith("2") for status in definition["responses"]), operation

@@ -14,7 +14,7 @@ MIN_VERSIONS = {"MySQL": (8, 0), "MariaDB": (10, 6)}
 DURABLE_VALUES = {"innodb_flush_log_at_trx_commit": 1, "sync_binlog": 1}
 TLS_ADVICE = "Append ?ssl_ca=/path/of/its/authority.pem to SQLALCHEMY_DATABASE_URI."
 SYNC_WAIT_READ = 1  # bit of wsrep_sync_wait: reads wait
-RESERVED_CONNECTIONS = 39  # 8 for each of the four worker processes, 7 for operators
+RESERVED_CONNECTIONS = 43  # 9 for each of the four worker processes, 7 for operators
 
 
 def check_version(connection: Connection) -> Finding:

@@ -1,7 +1,5 @@
 """/users/factors/passkeys, and the documents that browsers and password managers read below /.well-known."""
 
-from typing import Any
-
 from flask import Response, current_app, redirect
 
 from flaskauth.accounts.models import User
@@ -29,10 +27,6 @@ WELL_KNOWN = "/.well-known"
 RULE_AT_ROOT = f"{WELL_KNOWN}/<any('webauthn', 'passkey-endpoints', 'change-password'):name>"
 """Paths that clients request at the root of a host. With a variable, a rule of the host for a path takes precedence."""
 PASSKEYS_PAGE, PASSWORD_PAGE = "/account/passkeys", "/account/password"
-
-REDIRECT_RESPONSE: dict[int | str, Any] = {
-    303: {"description": "The redirect to the page", "content": {"text/html": {"schema": {"type": "string"}}}}
-}
 
 well_known_bp = Blueprint("well_known", __name__, tag="Reference", url_prefix=WELL_KNOWN)
 
@@ -125,7 +119,7 @@ def list_passkey_pages() -> dict[str, object]:
 @well_known_bp.get("/change-password")
 @public
 @raises(NotFound)
-@well_known_bp.doc(responses=REDIRECT_RESPONSE)
+@well_known_bp.doc(hide=True)  # for browsers: it has no 2xx response
 def redirect_to_change_password() -> Response:
     """Redirect to the page where users change their password.
 
