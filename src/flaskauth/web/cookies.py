@@ -62,7 +62,7 @@ def put_code_step(response: Response, kind: str, code_id: bytes, email: EmailAdd
 
 
 def get_step(kind: str) -> Mapping[str, str]:
-    """Return what the previous page of this kind of flow stored, or nothing."""
+    """Return what `put_step` stored with this kind. Return nothing for another kind, or if the MAC is wrong."""
     payload, _, mac = get(STEP).partition(".")
     expected = crypto.macs_all_keys(STEP_LABEL, payload)
     if not any([crypto.compare_digest(crypto.base64url_decode(mac), value) for value in expected]):
