@@ -177,6 +177,16 @@ def test_console_log_escapes_control_characters(make_app: MakeApp, read_log: Rea
     assert "\x1b" not in line
 
 
+def test_log_of_the_application_has_no_control_characters(make_app: MakeApp) -> None:
+    own = io.StringIO()
+    make_app(**PRODUCTION)
+    logging.basicConfig(stream=own, format="%(message)s", level=logging.INFO)
+
+    get_logger("flaskauth.test").warning("line\nforged", agent="\x1b[2J\u2028x")
+
+    assert own.getvalue().startswith("line\\nforged agent=\\x1b[2J\\u2028x")
+
+
 @pytest.mark.parametrize("is_first", [True, False], ids=["before create_app", "after create_app"])
 @EMBEDDINGS
 def test_logging_of_the_application_is_kept(make_app: MakeApp, read_log: ReadLog, embed: Embed, is_first: bool) -> None:

@@ -11,6 +11,7 @@ from flaskauth.core import clock
 
 FORM = {"email": EMAIL, "password": PASSWORD, "first_name": "Grace", "last_name": ""}
 NEW_PASSWORD = "nine purple ladders"
+IGNORED = "\u2069"  # a format character, which is removed from email addresses
 
 
 def test_register_verify_and_sign_in_by_pages(app: Flask, mailbox: Mailbox) -> None:
@@ -69,9 +70,20 @@ def test_verify_page_in_another_browser_asks_for_email(app: Flask, mailbox: Mail
     browser.submit("/register", **FORM)
 
     assert 'name="email"' in other.open("/verify").text
-    assert other.post("/verify", email=f" {EMAIL} ", otp=mailbox.code(EMAIL)).headers["Location"] == "/sign-in"
+    email = f" {EMAIL}{IGNORED * 2000} "
+    assert other.post("/verify", email=email, otp=mailbox.code(EMAIL)).headers["Location"] == "/sign-in"
     assert f'value="{EMAIL}"' in other.open("/sign-in").text
     assert f'value="{EMAIL}"' not in browser.open("/sign-in").text
+
+
+def test_verify_page_without_its_cookie_accepts_the_code(app: Flask, mailbox: Mailbox) -> None:
+    browser = Browser(app)
+    browser.submit("/register", **FORM)
+    code = mailbox.code(EMAIL)
+    browser.submit("/forgot", email="other@example.com")  # its cookie replaces that of the registration
+
+    assert browser.post("/verify", otp=code).status_code == 303
+    assert f'value="{EMAIL}"' in browser.open("/sign-in").text
 
 
 def test_verify_page_rejects_code_of_another_registration(app: Flask, mailbox: Mailbox) -> None:
@@ -121,6 +133,26 @@ def test_reset_page_sets_password_and_ends_session(app: Flask, mailbox: Mailbox)
     assert browser.sign_in(NEW_PASSWORD).status_code == 303
     browser.submit("/sign-out")
     assert f'value="{EMAIL}"' not in browser.open("/sign-in").text
+
+
+def test_reset_page_in_another_browser_prefills_the_email(app: Flask, mailbox: Mailbox) -> None:
+    UserFactory(app).create_verified()
+    Browser(app).submit("/forgot", email=EMAIL)
+    other = Browser(app)
+
+    other.submit("/reset", email=f"{EMAIL}{IGNORED * 2000}", otp=mailbox.code(EMAIL), password=NEW_PASSWORD)
+
+    assert f'value="{EMAIL}"' in other.page.text
+
+
+def test_sign_out_removes_the_prefilled_email(app: Flask, mailbox: Mailbox) -> None:
+    browser = signed_in(app)
+    browser.submit("/register", **{**FORM, "email": "other@example.com"})
+    browser.submit("/verify", otp=mailbox.code("other@example.com"))
+
+    browser.submit("/sign-out")
+
+    assert "other@example.com" not in browser.open("/sign-in").text
 
 
 def test_forgot_page_with_unknown_email_looks_the_same(app: Flask) -> None:

@@ -57,10 +57,11 @@ def request_reset(request: MailedCodeRequest) -> bytes:
 
 
 @hashing.reserves_hash_slot
-def reset_password(form: PasswordResetData) -> None:
+def reset_password(form: PasswordResetData) -> User:
     """Set a new password with the mailed code, revoke all sessions, codes and superseded links, and notify the user.
 
-    The previous password is accepted: to reject it would reveal it to an attacker who can read the user's mail.
+    The previous password is accepted: to reject it would reveal it to an attacker who can read the user's mail. Return
+    the user.
 
     Raises:
         InvalidMailedCode, TooManyRequests, WeakPassword, Overloaded
@@ -74,6 +75,7 @@ def reset_password(form: PasswordResetData) -> None:
     audit.record("password_reset", user_id=user.id)
     links.revoke_superseded(user.id, user.normalized_email)
     _revoke_access_and_notify(user)
+    return user
 
 
 @hashing.reserves_hash_slot

@@ -96,8 +96,8 @@ def _encode_host(host: str) -> str:
 
 def origin_of(url: str) -> str:
     """Return the origin of an http URL as browsers send it, or "" if its host name is invalid."""
-    parts = urlsplit(url)
     try:
+        parts = urlsplit(url)
         return _check_origin(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}")
     except ValueError:
         return ""

@@ -29,8 +29,6 @@ P = ParamSpec("P")
 S = TypeVar("S")
 T = TypeVar("T")
 
-MAX_LOGGED_ORIGIN = 255  # characters
-
 log = get_logger(__name__)
 
 
@@ -51,11 +49,11 @@ def require_same_origin() -> None:
     """
     if request.method in urls.SAFE_METHODS:
         return
-    site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
-    if not (site == "same-origin" if site is not None else origin and origin == origin_of(settings().public_url)):
-        if site is None and origin:
-            hint = f"browsers must open the pages at PUBLIC_URL, {settings().public_url}"
-            log.warning("form_rejected", origin=origin[:MAX_LOGGED_ORIGIN], hint=hint)
+    site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin", "")
+    expected_origin = origin_of(settings().public_url)
+    if not (site == "same-origin" if site is not None else origin and origin == expected_origin):
+        if site is None and (valid_origin := origin_of(origin)):
+            log.warning("form_rejected", origin=valid_origin, public_url=expected_origin)
         raise CrossSiteRequest
 
 

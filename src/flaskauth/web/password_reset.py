@@ -1,6 +1,5 @@
 """/forgot, /reset."""
 
-from flask import request
 from werkzeug.wrappers import Response
 
 from flaskauth.core.errors import APIError
@@ -55,10 +54,9 @@ def reset() -> Response:
     step = cookies.get_step(STEP)
     try:
         identifier = {"reset_id": step["id"], "email": None} if step else {}
-        service.reset_password(forms.load(ResetPasswordRequest, PasswordResetData, **identifier))
+        user = service.reset_password(forms.load(ResetPasswordRequest, PasswordResetData, **identifier))
     except APIError as error:
         return render("reset.html", error=error, step=step)
-    email = step.get("email") or request.form["email"]
-    response = redirect_to_sign_in("password_reset", email, step.get("return_to"))
+    response = redirect_to_sign_in("password_reset", user.email, step.get("return_to"))
     page_session.end(response)
     return response

@@ -1,6 +1,5 @@
 """/register, /verify."""
 
-from flask import request
 from werkzeug.wrappers import Response
 
 from flaskauth.core.errors import APIError
@@ -57,12 +56,12 @@ def verify() -> Response:
     step = cookies.get_step(STEP)
     try:
         identifier = {"verification_id": step["id"], "email": None} if step else {}
-        service.verify(forms.load(VerifyRequest, VerificationData, **identifier))
+        user = service.verify(forms.load(VerifyRequest, VerificationData, **identifier))
     except InvalidCode:
         return render("verify.html", error=InvalidMailedCode(), step=step)
     except APIError as error:
         return render("verify.html", error=error, step=step)
-    return redirect_to_sign_in("verified", step.get("email") or request.form["email"], step.get("return_to"))
+    return redirect_to_sign_in("verified", user.email, step.get("return_to"))
 
 
 @bp.post("/verify/resend")

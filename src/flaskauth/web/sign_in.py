@@ -111,15 +111,16 @@ def sign_out(auth: AuthContext) -> Response:
     sessions.sign_out(auth.session.id, auth.user.id)
     response = redirect_with_notice(urls.SIGN_IN, "signed_out")
     page_session.end(response)
+    cookies.delete(response, cookies.STEP)
     if not urls.root_path():  # below a path, the application that mounts the server has stored data of its own
         response.headers["Clear-Site-Data"] = '"cache", "storage"'
     return response
 
 
 def redirect_to_sign_in(notice: str, email: str, return_to: str | None) -> Response:
-    """Return a redirect to the form, which contains the email address of the previous page. The URL does not."""
+    """Return a redirect to the form, which contains the email address. The URL does not."""
     response = redirect_with_notice(urls.SIGN_IN, notice, return_to=return_to)
-    cookies.put_step(response, EMAIL_STEP, email=email.strip())
+    cookies.put_step(response, EMAIL_STEP, email=email)
     return response
 
 

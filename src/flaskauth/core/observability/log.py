@@ -35,8 +35,8 @@ class Event(dict[str, object]):
     """The message of a log record. As text it is `event key=value`, for the handlers of the application."""
 
     def __str__(self) -> str:
-        pairs = [f"{name}={value}" for name, value in self.items() if name not in TEXT_EXCLUDED]
-        text = " ".join([str(self["event"]), *pairs])
+        pairs = [f"{name}={_escape(name, value)}" for name, value in self.items() if name not in TEXT_EXCLUDED]
+        text = " ".join([str(_escape("event", self["event"])), *pairs])
         return f"{text}\n{self['exception']}" if "exception" in self else text
 
 
