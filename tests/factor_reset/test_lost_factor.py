@@ -168,9 +168,9 @@ def test_lost_factor_of_unauthorised_client_is_decoy(app: Flask, lost: LostFacto
         clock.travel(timedelta(days=29))
     else:
         execute_statement(app, update(User).values(mfa_required=True))
-    app.extensions[background.KEY].stop()
     response = lost.request(at, password, **device)
     assert response.status_code == 200
+    wait_for_outbox(app)
 
     reset_id = response.get_json()["reset_id"]
     assert query_all(app, select(OutboxMail.state).where(OutboxMail.template.like("factor_reset/%"))) == [DISCARDED]

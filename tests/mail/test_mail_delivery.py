@@ -215,6 +215,15 @@ def test_mail_with_invalid_code_is_not_sent(harness: MailHarness, reason: str) -
     assert (row.state, row.last_error, harness.sink.messages) == (DISCARDED, "its code is no longer valid", [])
 
 
+def test_mail_with_invalid_code_is_rendered_like_others(harness: MailHarness) -> None:
+    """A mail to an unknown email address causes the same work as others. Only a mail that is rendered can be broken."""
+    mail_id = harness.enqueue(code_id=b"?" * 16, template="registration/no_such")
+
+    harness.deliver_due()
+
+    assert (harness.row(mail_id).state, harness.row(mail_id).last_error) == (FAILED, "cannot be rendered")
+
+
 @pytest.mark.parametrize(
     "broken_fields", [{"template": "registration/no_such"}, {"template": "?"}, {"context": {"a": "b"}}]
 )

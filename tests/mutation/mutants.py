@@ -72,6 +72,20 @@ MUTANTS = (
         ("tests/registration/test_email_enumeration.py::test_resend_costs_the_same_for_each_address_of_a_network",),
     ),
     Mutant(
+        "work differs for an unknown address",
+        "login/mailed_codes.py",
+        "    state = SUPPRESSED if is_suppressed else QUEUED\n",
+        '    state = SUPPRESSED if is_suppressed else "discarded" if code.is_decoy else QUEUED\n',
+        ("tests/passwords/test_password_reset.py::test_reset_mail_for_unknown_email_is_discarded",),
+    ),
+    Mutant(
+        "decoy mailed",
+        "mail/delivery.py",
+        "    if code is None or link is None:\n",
+        "    if link is None:\n",
+        ("tests/passwords/test_password_reset.py::test_reset_mail_for_unknown_email_is_discarded",),
+    ),
+    Mutant(
         "personal data in logs",
         "core/observability/log.py",
         "    _state.shows_exception_text = settings.is_development\n",
@@ -1058,8 +1072,8 @@ MUTANTS = (
     Mutant(
         "form without any origin accepted",
         "web/decorators.py",
-        "else origin and origin == origin_of(settings().public_url)",
-        'else origin in {None, "", origin_of(settings().public_url)}',
+        "else origin and origin == expected_origin",
+        'else origin in {"", expected_origin}',
         ("tests/web/test_page_requests.py::test_post_page_from_another_origin_is_forbidden",),
     ),
     Mutant(
@@ -1101,9 +1115,9 @@ MUTANTS = (
         "code of another registration accepted by a page",
         "web/registration.py",
         """        identifier = {"verification_id": step["id"], "email": None} if step else {}
-        service.verify""",
+        user = service.verify""",
         """        identifier = {"verification_id": None, "email": step["email"]} if step else {}
-        service.verify""",
+        user = service.verify""",
         ("tests/web/test_registration_pages.py::test_verify_page_rejects_code_of_another_registration",),
     ),
     Mutant(

@@ -13,7 +13,7 @@ from flaskauth.core.email_addresses import EmailAddress
 from flaskauth.core.errors import TooManyRequests, ValidationFailed
 from flaskauth.core.http.request import client_network
 from flaskauth.mail import rate_limits as mail_limits
-from flaskauth.mail.models import DISCARDED, QUEUED, SUPPRESSED
+from flaskauth.mail.models import QUEUED, SUPPRESSED
 from flaskauth.one_time_codes import links, verification
 from flaskauth.one_time_codes import service as codes
 from flaskauth.one_time_codes.models import OneTimeCode
@@ -105,7 +105,7 @@ def _mail_code(user: User, email: EmailAddress) -> OneTimeCode:
     is_suppressed = not mail_limits.reserve(email.normalized, current_network, is_recognised=False)
     request = CodeRequest(PURPOSE, email.normalized, current_network, expires_at=clock.now() + codes.CODE_LIFETIME)
     code = codes.issue(request, is_decoy=is_decoy, is_suppressed=is_suppressed)
-    state = SUPPRESSED if is_suppressed else DISCARDED if is_decoy else QUEUED
+    state = SUPPRESSED if is_suppressed else QUEUED  # the mail of a decoy is discarded before it is sent
     recipient = mail.EmailRecipient(email.original, user.locale)
     mail.notify("email_change/verify_email", recipient, code=code, state=state)
     return code

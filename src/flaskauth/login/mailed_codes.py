@@ -7,7 +7,7 @@ from flaskauth.accounts import service as accounts
 from flaskauth.core import clock
 from flaskauth.core.email_addresses import EmailAddress
 from flaskauth.core.http.request import client_network
-from flaskauth.mail.models import DISCARDED, QUEUED, SUPPRESSED
+from flaskauth.mail.models import QUEUED, SUPPRESSED
 from flaskauth.one_time_codes import service as codes
 from flaskauth.one_time_codes import verification
 from flaskauth.one_time_codes.models import OneTimeCode
@@ -45,8 +45,8 @@ def issue(purpose: str, request: MailedCodeRequest, *, is_decoy: bool = False) -
     """Insert a code for the owner of an email address. The caller mails it.
 
     The device token of an earlier sign-in raises the mail limits, which other clients may have exhausted.
-    Without an owner, or if the caller requests it, the code is a decoy: the mail is stored but not sent, so that both
-    cases do the same work.
+    Without an owner, or if the caller requests it, the code is a decoy. Its mail is delivered like any other until the
+    worker discards it before it is sent, so that both cases do the same work.
     """
     email, network = request.email, client_network()
     owner = accounts.get_mail_recipient(email.normalized)
@@ -54,7 +54,7 @@ def issue(purpose: str, request: MailedCodeRequest, *, is_decoy: bool = False) -
     is_suppressed = not devices.reserve_mail(email.normalized, user_id, network, request.device_token)
     code_request = CodeRequest(purpose, email.normalized, network, expires_at=clock.now() + codes.CODE_LIFETIME)
     code = codes.issue(code_request, is_decoy=is_decoy or owner is None, is_suppressed=is_suppressed)
-    state = SUPPRESSED if is_suppressed else QUEUED if not code.is_decoy else DISCARDED
+    state = SUPPRESSED if is_suppressed else QUEUED
     return MailedCode(code, owner or mail.EmailRecipient(email.original), state, user_id)
 
 
