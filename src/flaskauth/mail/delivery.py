@@ -85,8 +85,8 @@ class DeliveryResult:
 
 
 CANNOT_BE_RENDERED = DeliveryResult(FAILED, "cannot be rendered")
-CODE_NOT_VALID = DeliveryResult(DISCARDED, "its code is no longer valid")  # or it was a decoy
-LINK_NOT_VALID = DeliveryResult(DISCARDED, "its link is no longer valid")
+# A decoy was never valid.
+NOT_VALID = {name: DeliveryResult(DISCARDED, f"its {name} is no longer valid") for name in ("code", "link")}
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ def _attempt(claimed: ClaimedMail, connections: smtp.Connections) -> DeliveryRes
         log.exception("mail_cannot_be_rendered", mail_id=mail.id, template=mail.template)
         return CANNOT_BE_RENDERED
     if code is None or link is None:
-        return CODE_NOT_VALID if code is None else LINK_NOT_VALID
+        return NOT_VALID["code" if code is None else "link"]
     return _send(mail, message, connections)
 
 
@@ -196,7 +196,7 @@ def _record_result(mail: OutboxMail, result: DeliveryResult) -> None:
     sent_at = clock.now() if result.state == SENT else None
     if not RECORD_RESULT.rowcount(mail_id=mail.id, attempt=mail.attempts, sent_now=sent_at, **values):
         return
-    log_at_level = log.info if result.state == SENT or result in {CODE_NOT_VALID, LINK_NOT_VALID} else log.warning
+    log_at_level = log.info if result.state == SENT or result in NOT_VALID.values() else log.warning
     log_at_level(
         "mail", state=result.state, mail_id=mail.id, template=mail.template, attempts=mail.attempts, error=result.error
     )
