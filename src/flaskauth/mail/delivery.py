@@ -85,7 +85,7 @@ class DeliveryResult:
 
 
 CANNOT_BE_RENDERED = DeliveryResult(FAILED, "cannot be rendered")
-# A decoy was never valid.
+# The code of a decoy is never valid.
 NOT_VALID = {name: DeliveryResult(DISCARDED, f"its {name} is no longer valid") for name in ("code", "link")}
 
 
@@ -153,7 +153,8 @@ def _attempt(claimed: ClaimedMail, connections: smtp.Connections) -> DeliveryRes
     if mail.expires_at <= clock.now():
         return DeliveryResult(DISCARDED, "expired")
     try:
-        # Also if it is not sent: the next response is faster after more work, which would reveal unknown addresses.
+        # A mail that is not sent is rendered too. Otherwise the next response would be slower than after a sent mail,
+        # which would reveal that the email address has no account.
         message = render(mail, code or "", link or "")
     except Exception:  # an error in one mail must not stop the others
         log.exception("mail_cannot_be_rendered", mail_id=mail.id, template=mail.template)

@@ -63,9 +63,9 @@ def edit_profile(auth: AuthContext) -> Response:
     language = request.form.get("locale", "")
     # The user's tag may have a region, such as pt-BR. Only a selected language replaces it.
     is_same = language == select_language(auth.user.locale, languages())
-    given: dict[str, object] = {"first_name": request.form.get("first_name")}  # an empty one is not missing
+    first_name = request.form.get("first_name")  # an empty one is invalid, not missing
     try:
-        changes = forms.load(EditRequest, dict, **given, **({"locale": None} if is_same else {}))
+        changes = forms.load(EditRequest, dict, first_name=first_name, **({"locale": None} if is_same else {}))
         service.edit(auth, cast("ProfileChanges", changes))
     except APIError as error:
         return _render_profile(auth, error)
