@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 from flask import Flask
 from tests.login.helpers import WRONG_PASSWORD
+from tests.mfa.helpers import MfaUser
 from tests.support.inspect import statement_counts
 from tests.support.users import CLIENT_IP, OTHER_IP, PASSWORD, UserFactory, forwarded_for, registration_form
 
@@ -57,6 +58,16 @@ def test_login_from_new_device_sends_eleven_statements(app: Flask, users: UserFa
 
     assert statements_of(app, "/auth/login", body, 200, at=OTHER_IP) == expected
     assert expected.total() == 11
+
+
+def test_second_factor_sends_eighteen_statements(app: Flask) -> None:
+    user = MfaUser.create(app)
+    challenge = user.challenge()
+    body = {"challenge_token": challenge, "otp": user.otp(), "device_token": user.device_token}
+
+    statements = statements_of(app, "/auth/second-factor", body, 200)
+
+    assert statements.total() == 18, statements
 
 
 def test_failed_login_sends_equal_statements_for_any_email(app: Flask, users: UserFactory) -> None:

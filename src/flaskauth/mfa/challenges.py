@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, ClassVar
 
-from sqlalchemy import select, update
+from sqlalchemy import and_, bindparam, null, select, update
 
 from flaskauth.core import clock, crypto
-from flaskauth.core.db.compiled import insert_row
-from flaskauth.core.db.session import db, delete_batch, execute_count
+from flaskauth.core.db.compiled import CompiledStatement, insert_row
+from flaskauth.core.db.session import delete_batch
 from flaskauth.core.errors import Unauthorized
 from flaskauth.core.http.request import client_network
 from flaskauth.core.http.schemas import UTCTimestamp, fields
@@ -17,6 +17,21 @@ from flaskauth.mfa.models import LoginChallenge
 
 LIFETIME = timedelta(minutes=5)
 MAX_ATTEMPTS = 5
+
+_IS_CHALLENGE = LoginChallenge.id == bindparam("challenge_id")
+_IS_UNUSED = LoginChallenge.used_at.is_(None)
+_IS_VALID = and_(_IS_UNUSED, LoginChallenge.expires_at > bindparam("now"))
+CHALLENGE_QUERY = CompiledStatement(
+    select(*LoginChallenge.__table__.columns).where(LoginChallenge.token_digest == bindparam("digest"), _IS_VALID),
+    LoginChallenge,
+)
+COUNT_ATTEMPT = CompiledStatement(
+    update(LoginChallenge)
+    .where(_IS_CHALLENGE, _IS_UNUSED, LoginChallenge.attempts < MAX_ATTEMPTS)
+    .values(attempts=LoginChallenge.attempts + 1)
+)
+CONSUME = CompiledStatement(update(LoginChallenge).where(_IS_CHALLENGE, _IS_VALID).values(used_at=bindparam("now")))
+RELEASE = CompiledStatement(update(LoginChallenge).where(_IS_CHALLENGE).values(used_at=null()))
 
 
 class ChallengeExpired(Unauthorized):
@@ -77,10 +92,7 @@ def count_attempt(challenge_id: int) -> None:
     Raises:
         ChallengeExpired: it had 5 attempts, or was used.
     """
-    open_challenge = update(LoginChallenge).where(
-        LoginChallenge.id == challenge_id, LoginChallenge.used_at.is_(None), LoginChallenge.attempts < MAX_ATTEMPTS
-    )
-    if not execute_count(open_challenge.values(attempts=LoginChallenge.attempts + 1)):
+    if not COUNT_ATTEMPT.rowcount(challenge_id=challenge_id):
         raise ChallengeExpired
 
 
@@ -90,8 +102,7 @@ def find(token: str) -> LoginChallenge:
     Raises:
         ChallengeExpired: it is unknown, used or expired.
     """
-    valid = LoginChallenge.used_at.is_(None), LoginChallenge.expires_at > clock.now()
-    challenge = db.session.scalar(select(LoginChallenge).where(LoginChallenge.token_digest == _digest(token), *valid))
+    challenge = CHALLENGE_QUERY.first(digest=_digest(token), now=clock.now())
     if challenge is None:
         raise ChallengeExpired
     return challenge
@@ -103,15 +114,13 @@ def consume(challenge_id: int) -> None:
     Raises:
         ChallengeExpired: a concurrent request used it, or it has expired.
     """
-    now = clock.now()
-    valid = LoginChallenge.id == challenge_id, LoginChallenge.used_at.is_(None), LoginChallenge.expires_at > now
-    if not execute_count(update(LoginChallenge).where(*valid).values(used_at=now)):
+    if not CONSUME.rowcount(challenge_id=challenge_id, now=clock.now()):
         raise ChallengeExpired
 
 
 def release(challenge_id: int) -> None:
     """Make a challenge valid again that this transaction has consumed. The row lock hides it from other requests."""
-    execute_count(update(LoginChallenge).where(LoginChallenge.id == challenge_id).values(used_at=None))
+    RELEASE.rowcount(challenge_id=challenge_id)
 
 
 def purge() -> int:

@@ -2,14 +2,19 @@
 
 from datetime import datetime
 
-from sqlalchemy import delete, select
+from sqlalchemy import bindparam, delete, select
 
 from flaskauth import audit
 from flaskauth.accounts.models import User
 from flaskauth.core import clock
+from flaskauth.core.db.compiled import CompiledStatement
 from flaskauth.core.db.session import db, execute_count
 from flaskauth.mfa.models import FactorReset
 from flaskauth.one_time_codes import service as codes
+
+_EMAIL = select(User.normalized_email).where(User.id == bindparam("user_id")).scalar_subquery()
+REVOKE_CODES = CompiledStatement(codes.revocation(codes.LOST_FACTOR, _EMAIL))
+CANCEL = CompiledStatement(delete(FactorReset).where(FactorReset.user_id == bindparam("user_id")))
 
 
 def due_at(user_id: int) -> datetime | None:
@@ -22,9 +27,8 @@ def cancel(user_id: int) -> bool:
 
     The mailed codes that would schedule one are revoked.
     """
-    normalized_email = select(User.normalized_email).where(User.id == user_id).scalar_subquery()
-    codes.revoke_for_purpose(codes.LOST_FACTOR, normalized_email)
-    if not execute_count(delete(FactorReset).where(FactorReset.user_id == user_id)):
+    REVOKE_CODES.rowcount(user_id=user_id)
+    if not CANCEL.rowcount(user_id=user_id):
         return False
     audit.record("factor_reset_cancelled", user_id=user_id)
     return True

@@ -7,10 +7,12 @@ when the key is lost. With 76 random bits, they cannot be guessed from their has
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 
 from flaskauth.core import clock, crypto
+from flaskauth.core.db.compiled import CompiledStatement
 from flaskauth.core.db.session import db, execute_count
 from flaskauth.core.ids import new_id
 from flaskauth.core.passwords import hashing
@@ -23,6 +25,17 @@ SET_SIZE = 10
 LENGTH = 16  # characters: 27^16, 76 bits
 GROUP = 4
 SALT_LENGTH = 16
+
+
+class CountRow(NamedTuple):
+    """The number of unused codes of a user."""
+
+    codes_left: int
+
+
+COUNT_QUERY = CompiledStatement(
+    select(func.count().label("codes_left")).where(RecoveryCode.user_id == bindparam("user_id"), UNUSED_CODE), CountRow
+)
 
 
 @dataclass(frozen=True)
@@ -86,8 +99,7 @@ def verify(user_id: int, text: str) -> VerifiedFactor | None:
 
 def count_left(user_id: int) -> int:
     """Return the number of unused codes of a user."""
-    unused = select(func.count()).select_from(RecoveryCode).where(RecoveryCode.user_id == user_id, UNUSED_CODE)
-    return db.session.scalar(unused) or 0
+    return COUNT_QUERY.one(user_id=user_id).codes_left
 
 
 def _consume(code_id: int) -> None:

@@ -8,12 +8,13 @@ from functools import partial
 
 import pyotp
 import segno
-from sqlalchemy import ColumnElement, Connection, and_, func, select, true, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, select, true, update
 
 from flaskauth import audit
 from flaskauth.core import clock, crypto
 from flaskauth.core.context import settings
 from flaskauth.core.crypto import DecryptionError
+from flaskauth.core.db.compiled import CompiledStatement
 from flaskauth.core.db.session import commit_now, db, execute_count, transaction
 from flaskauth.core.errors import NotFound, ValidationFailed
 from flaskauth.core.ids import new_id
@@ -36,6 +37,15 @@ OFFSET_WINDOW = 20  # steps that are searched for the offset of a clock at confi
 ENROLMENT_LIFETIME = timedelta(minutes=15)
 CONFIRMATION_LIMIT = RateLimit(5, ENROLMENT_LIFETIME)
 BATCH_SIZE = 500  # rows that one transaction encrypts again
+
+ACTIVE_QUERY = CompiledStatement(
+    select(*TotpFactor.__table__.columns).where(TotpFactor.user_id == bindparam("user_id"), ACTIVE_TOTP), TotpFactor
+)
+USE_STEP = CompiledStatement(
+    update(TotpFactor)
+    .where(TotpFactor.id == bindparam("factor_id"), TotpFactor.last_step < bindparam("step"), ACTIVE_TOTP)
+    .values(last_step=bindparam("step"), last_used_at=bindparam("now"))
+)
 
 
 class EnrolmentEnded(NotFound):
@@ -219,12 +229,10 @@ def _consume(factor_id: int, step: int) -> None:
     Raises:
         InvalidFactor: it was used, or the factor was removed.
     """
-    unused = update(TotpFactor).where(TotpFactor.id == factor_id, TotpFactor.last_step < step, ACTIVE_TOTP)
-    if not execute_count(unused.values(last_step=step, last_used_at=clock.now())):
+    if not USE_STEP.rowcount(factor_id=factor_id, step=step, now=clock.now()):
         raise InvalidFactor
-    factor = db.session.get(TotpFactor, factor_id)
-    if factor and settings().secret_key_fallbacks:
-        _encrypt_again(factor)
+    if settings().secret_key_fallbacks:
+        _encrypt_again(db.session.get_one(TotpFactor, factor_id))
 
 
 def _reencrypt_batch(after_id: int) -> int | None:
@@ -247,7 +255,7 @@ def _encrypt_again(factor: TotpFactor) -> None:
 
 
 def _active_factors(user_id: int) -> Iterator[tuple[TotpFactor, bytes]]:
-    rows = db.session.scalars(select(TotpFactor).where(TotpFactor.user_id == user_id, ACTIVE_TOTP)).all()
+    rows = ACTIVE_QUERY.all(user_id=user_id)
     return ((factor, secret) for factor in rows if (secret := _decrypt(factor)))
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, ScalarSelect, Select, and_, bindparam, delete, select, update
+from sqlalchemy import ColumnElement, ScalarSelect, Select, Update, and_, bindparam, delete, select, update
 
 from flaskauth.core import clock, crypto
 from flaskauth.core.db.compiled import CompiledStatement, insert_row
@@ -148,10 +148,15 @@ def minutes_left(row: OneTimeCode) -> str:
     return str(round((row.code_expires_at - clock.now()) / timedelta(minutes=1)))
 
 
-def revoke_for_purpose(purpose: str, normalized_email: str | ScalarSelect[str]) -> None:
+def revoke_for_purpose(purpose: str, normalized_email: str) -> None:
     """Revoke the codes of an email address for one purpose. They become decoys, so clients notice no difference."""
+    execute_count(revocation(purpose, normalized_email))
+
+
+def revocation(purpose: str, normalized_email: str | ScalarSelect[str]) -> Update:
+    """Return the statement of `revoke_for_purpose`."""
     unused = update(OneTimeCode).where(OneTimeCode.purpose == purpose, OneTimeCode.normalized_email == normalized_email)
-    execute_count(unused.where(OneTimeCode.used_at.is_(None)).values(is_decoy=True))
+    return unused.where(OneTimeCode.used_at.is_(None)).values(is_decoy=True)
 
 
 def revoke_account_codes(normalized_email: str) -> None:
