@@ -297,6 +297,10 @@ SIZES = (
             ("core.passwords.hashing.MAX_QUEUE_SECONDS",),
         ),
         Row(
+            *("Wait of a password before it is hashed", "{} s", "request", PROCESS, "503 `overloaded`"),
+            ("core.passwords.hashing.MAX_WAIT_SECONDS",),
+        ),
+        Row(
             *("Avatars waiting to be processed", "{}", "process", PROCESS, "503 `overloaded`"),
             ("avatars.images.MAX_WAITING",),
         ),

@@ -121,6 +121,26 @@ def test_hashing_time_around_the_hash_shortens_the_queue() -> None:
         assert rejected_count(waiting) > 20
 
 
+def test_hashing_long_wait_raises_overloaded() -> None:
+    pool, release = HashingPool(processes=10_000, max_queued=1000), threading.Event()
+    pool.max_wait = 0.05
+
+    def occupy() -> None:
+        with pool.reserve():
+            release.wait(10)
+
+    with ThreadPoolExecutor(hashing.OPERATIONS_PER_THREAD) as threads:
+        operations = [threads.submit(occupy) for _ in range(hashing.OPERATIONS_PER_THREAD)]
+        while pool._operation_slots._value:
+            time.sleep(0.001)
+        with pytest.raises(Overloaded), pool.reserve():
+            pass
+        assert pool.pending == len(operations)
+        release.set()
+    with pool.reserve():
+        assert pool.run(lambda: True)
+
+
 @pytest.fixture
 def small_app(make_app: MakeApp) -> Flask:
     return make_app(DATABASE_POOL_SIZE="2")

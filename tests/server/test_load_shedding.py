@@ -82,5 +82,13 @@ def test_delayed_responses_beyond_limit_are_immediate() -> None:
     assert order[3:] == ["fourth"]
 
 
+def test_time_before_the_rejection_counts_towards_the_delay() -> None:
+    delayed, started = DelayedResponses(30, max_delayed=1), time.monotonic()
+
+    asyncio.run(_gather(delayed.wait(elapsed=29.9)))
+
+    assert 0.1 <= time.monotonic() - started < 29
+
+
 async def _gather(*waits: Awaitable[None]) -> None:
     await asyncio.gather(*waits)

@@ -5,6 +5,7 @@ event loop receives the body here, with a timeout, and passes a complete request
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from io import BytesIO
@@ -40,7 +41,7 @@ MAX_CONCURRENT_UPLOADS = 32  # uploads received concurrently per process; others
 UPLOAD_SLOT_TIMEOUT = 5  # seconds
 # Clients that retry immediately after a 503 take CPU time from accepted requests. The 503 response is therefore delayed
 # here, where it occupies no thread.
-OVERLOAD_DELAY = 0.5  # seconds
+OVERLOAD_DELAY = 0.5  # seconds from the arrival of the request
 MAX_DELAYED_RESPONSES = 256  # per process; more would leave too few connections for other clients
 
 CLOSE_HEADERS = (("Connection", "close"),)
@@ -67,16 +68,21 @@ class LoadShed(Exception):
 
 
 class DelayedResponses:
-    """Delay up to `max_delayed` concurrent responses by `seconds`; do not delay further ones."""
+    """Delay up to `max_delayed` responses at the same time; do not delay further ones.
+
+    Args:
+        seconds: the time between a request and its response. What a request has already waited counts.
+    """
 
     def __init__(self, seconds: float, max_delayed: int) -> None:
         self._seconds, self._free_slots = seconds, max_delayed
 
-    async def wait(self) -> None:
+    async def wait(self, elapsed: float = 0) -> None:
+        """Delay a response whose request arrived `elapsed` seconds ago."""
         if self._free_slots > 0:
             self._free_slots -= 1
             try:
-                await asyncio.sleep(self._seconds)
+                await asyncio.sleep(self._seconds - elapsed)
             finally:
                 self._free_slots += 1
 
@@ -114,7 +120,7 @@ class RequestBuffer:
 
     async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
         """Handle a request."""
-        headers = scope.headers
+        headers, started_at = scope.headers, time.monotonic()
         content_length = None if "transfer-encoding" in headers else headers.get("content-length", "0")
         try:
             if content_length == "0":
@@ -125,7 +131,7 @@ class RequestBuffer:
                 async with self._receive_body(headers, protocol) as body:
                     await self._handle(scope, protocol, body)
         except LoadShed as load_shed:
-            await self._delayed_responses.wait()
+            await self._delayed_responses.wait(time.monotonic() - started_at)
             protocol.response_bytes(*load_shed.response)
         except APIError as error:
             self._send_error(scope, protocol, error)

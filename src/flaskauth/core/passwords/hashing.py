@@ -22,7 +22,8 @@ from flaskauth.core.passwords.hash_process import NICENESS, HashProcess, HashPro
 P = ParamSpec("P")
 T = TypeVar("T")
 
-MAX_QUEUE_SECONDS = 0.5  # estimated seconds in the queue; at the beginning of a burst the real wait is up to twice that
+MAX_QUEUE_SECONDS = 0.5  # estimated seconds in the queue
+MAX_WAIT_SECONDS = 0.5  # seconds in the queue; at the beginning of a burst the estimate is too low
 OPERATIONS_PER_THREAD = 3  # concurrent operations per thread: one hashes while the others use the database
 INITIAL_HASH_SECONDS = 0.05  # estimated duration of a hash, until it is measured
 KEY = "flaskauth.hashing"
@@ -43,7 +44,7 @@ class HashingPool:
 
     def __init__(self, processes: int, max_queued: int) -> None:
         self.thread_count = max(1, (os.cpu_count() or 1) // processes)
-        self.max_queued = max_queued
+        self.max_queued, self.max_wait = max_queued, MAX_WAIT_SECONDS
         self.completed = 0
         self._seconds_per_entry = INITIAL_HASH_SECONDS / self.thread_count  # between two completed hashes
         self.pending = 0
@@ -91,14 +92,17 @@ class HashingPool:
         A second hash of the same operation waits only behind other threads.
 
         Raises:
-            Overloaded: the queue is too long.
+            Overloaded: the queue is too long, or the wait was.
         """
-        with self._queue_entry(), self._operation_slots:
+        with self._queue_entry():
+            if not self._operation_slots.acquire(timeout=self.max_wait):
+                raise _rejection()
             self._slot.is_reserved, self._slot.own_entries = True, 1
             try:
                 yield
             finally:
                 self._slot.is_reserved, self._slot.own_entries = False, 0
+                self._operation_slots.release()
 
     @contextmanager
     def _queue_entry(self) -> Iterator[None]:
@@ -117,10 +121,15 @@ class HashingPool:
         with self._lock:
             ahead = self.pending - self._slot.own_entries
             if ahead * self._seconds_per_entry > MAX_QUEUE_SECONDS or ahead >= self.max_queued:
-                core_metrics.increment("hash_queue_rejections")
-                raise Overloaded(retry_after=1)
+                raise _rejection()
             self.pending += 1
             return ahead
+
+
+def _rejection() -> Overloaded:
+    """Count a request that is rejected because of the queue, and return its error."""
+    core_metrics.increment("hash_queue_rejections")
+    return Overloaded(retry_after=1)
 
 
 def _lower_priority() -> None:
